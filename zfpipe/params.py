@@ -1,0 +1,301 @@
+"""params.yaml as one frozen, validated tree; every stage reads it whole and hands one section down."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from zfpipe import paths
+from zfpipe.convnet.architecture import architecture
+from zfpipe.errors import UserError
+
+
+def whole(low: int, high: int) -> BeforeValidator:
+    """A whole number between two bounds, both allowed."""
+
+    def check(value: Any) -> Any:
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def number(low: float, high: float) -> BeforeValidator:
+    """A number between two bounds, both allowed."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return value
+
+    return BeforeValidator(check)
+
+
+def numbers(low: int, high: int, count: int) -> BeforeValidator:
+    """A list of so many whole numbers between two bounds."""
+
+    def check(value: Any) -> Any:
+        valid = isinstance(value, list | tuple) and len(value) == count
+        if not valid or any(type(item) is not int or not low <= item <= high for item in value):
+            raise ValueError(f"must be a list of {count} whole numbers from {low} to {high}")
+        return tuple(value)
+
+    return BeforeValidator(check)
+
+
+def layers(value: Any) -> Any:
+    """Layers that Table 3 leaves out."""
+    if not isinstance(value, list | tuple) or any(item not in (3, 4, 6, 7) for item in value):
+        raise ValueError("must be a list of layers out of 3, 4, 6, 7")
+    return tuple(sorted(set(value)))
+
+
+def text(value: Any) -> Any:
+    """A piece of text."""
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be text")
+    return value
+
+
+Seed = Annotated[int, whole(0, 2**31 - 1)]
+Text = Annotated[str, BeforeValidator(text)]
+
+
+class Section(BaseModel):
+    """One section: fields can't be set after reading, unknown ones are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Pictures(Section):
+    """Where images come from (section 5.1)."""
+
+    source: Literal["generated", "folder"]
+    root: Text
+    seed: Seed
+    train: Annotated[int, whole(1, 10_000_000)]
+    val: Annotated[int, whole(1, 10_000_000)]
+
+
+class Betons(Section):
+    """How images are prepared and stored for FFCV (section 3)."""
+
+    resize: Annotated[int, whole(16, 1024)]
+    write_mode: Literal["raw", "jpg"]
+    jpeg_quality: Annotated[int, whole(50, 100)]
+    max_rejected: Annotated[float, number(0, 1)]
+    seed: Seed
+
+
+class Crops(Section):
+    """The ten crops: corners and centre, each flipped or not (section 3)."""
+
+    size: Annotated[int, whole(16, 1024)]
+
+
+class Filter(Section):
+    """A convolution's filter, in pixels of the maps below."""
+
+    filter_size: Annotated[int, whole(1, 15)]
+    stride: Annotated[int, whole(1, 4)]
+    padding: Annotated[int, whole(0, 7)]
+
+
+class Norm(Section):
+    """Local response normalisation with torch's alpha, which is divided by `size`."""
+
+    size: Annotated[int, whole(1, 63)]
+    k: Annotated[float, number(0.001, 1000)]
+    alpha: Annotated[float, number(0, 1000)]
+    beta: Annotated[float, number(0, 10)]
+
+
+class Init(Section):
+    """How weights start; biases are 0 (section 3)."""
+
+    scheme: Literal["gaussian", "he"]
+    std: Annotated[float, number(1e-6, 1)]
+
+
+class Model(Filter):
+    """A network as in Fig. 3; `filter_size`, `stride` and `padding` are layer 1's."""
+
+    conv2: Filter
+    maps: Annotated[tuple[int, ...], numbers(1, 8192, 5)]
+    fc: Annotated[tuple[int, ...], numbers(1, 65536, 2)]
+    drop: Annotated[tuple[int, ...], BeforeValidator(layers)]
+    width: Annotated[float, number(0.01, 4)]
+    dropout: Annotated[float, number(0, 0.99)]
+    norm: Norm
+    renorm_radius: Annotated[float, number(1e-6, 1000)] | None
+    init: Init
+
+
+class Run(Section):
+    """A row of Tables 2 and 3: a base section, what is changed in it, a seed."""
+
+    base: Literal["model", "alexnet"]
+    seed: Seed
+    edit: dict[str, Any] = {}
+
+
+class Training(Section):
+    """Stochastic gradient descent with plateau annealing (section 3)."""
+
+    epochs: Annotated[int, whole(1, 10_000)]
+    batch: Annotated[int, whole(1, 65536)]
+    learning_rate: Annotated[float, number(1e-8, 10)]
+    momentum: Annotated[float, number(0, 0.9999)]
+    weight_decay: Annotated[float, number(0, 1)]
+    patience: Annotated[int, whole(1, 10_000)]
+    anneal: Annotated[float, number(1, 1000)]
+    precision: Literal["float32", "bfloat16"]
+
+
+class Evaluation(Section):
+    """Ten-crop errors (Tables 2 and 3)."""
+
+    train_images: Annotated[int, whole(1, 10_000_000)] | None
+
+
+class Deconvnet(Section):
+    """Choices of the way down where the paper leaves one (section 2.1)."""
+
+    unpooling: Literal["sum", "overwrite"]
+    norm: Literal["skip", "gradient"]
+
+
+class Projections(Section):
+    """Which activations are projected to pixels (Fig. 2)."""
+
+    maps: Annotated[int, whole(1, 8192)]
+    strongest: Annotated[int, whole(1, 100)]
+    seed: Seed
+
+
+class Figures(Section):
+    """How figures are drawn."""
+
+    percentile: Annotated[float, number(50, 100)]
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    pictures: Pictures
+    betons: Betons
+    crops: Crops
+    model: Model
+    alexnet: Model
+    runs: dict[str, Run]
+    training: Training
+    evaluation: Evaluation
+    deconvnet: Deconvnet
+    projections: Projections
+    figures: Figures
+
+    def network(self, run: str) -> Model:
+        """The network of a run: its base with the edit applied."""
+        entry = self.runs[run]
+        base: Model = getattr(self, entry.base)
+        return merged(base, entry.edit)
+
+    @model_validator(mode="after")
+    def check_sizes(self) -> "Params":
+        """Crops fit in the images, and every network's maps in its crops."""
+        if self.crops.size > self.betons.resize:
+            fail("crops.size", self.crops.size, f"must be at most betons.resize, {self.betons.resize}")
+        for section, model in (("model", self.model), ("alexnet", self.alexnet)):
+            check_network(section, model, self.crops.size)
+        for run, entry in self.runs.items():
+            if not run.replace("-", "").replace("_", "").isalnum() or not run.isascii():
+                fail(f"runs.{run}", "the name", "must be letters, digits, - and _")
+            try:
+                model = self.network(run)
+            except ValidationError as error:
+                raise UserError(f"params.yaml: {explain(error, ('runs', run, 'edit'))}") from None
+            check_network(f"runs.{run} on {entry.base}", model, self.crops.size)
+        return self
+
+
+def merged(base: Model, edit: dict[str, Any]) -> Model:
+    """A section with some of its fields replaced; a nested section is edited, not replaced."""
+
+    def overlay(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+        nested = {key: overlay(old[key], value) for key, value in new.items() if isinstance(value, dict) and key in old}
+        return {**old, **new, **nested}
+
+    return Model.model_validate(overlay(base.model_dump(), edit))
+
+
+def check_network(where: str, model: Model, crop: int) -> None:
+    """Refuses a network whose maps shrink to nothing."""
+    try:
+        architecture(model, crop, classes=1)
+    except ValueError as error:
+        fail(where, f"a network for {crop}x{crop} crops", str(error), assign=" is ")
+
+
+def fail(name: str, got: Any, allowed: str, assign: str = " = ") -> None:
+    """Refuses a parameter in one line."""
+    raise UserError(f"params.yaml: {name}{assign}{got}; {allowed}")
+
+
+def explain(error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
+    """The first mistake that validation found, in one line: what, got, allowed."""
+    first = error.errors()[0]
+    parts = [str(part) for part in (*prefix, *first["loc"])]
+    name, kind, got = ".".join(parts), first["type"], first["input"]
+    if kind == "missing":
+        return f"{name} is missing; add it (see the defaults in params.yaml's history)"
+    if kind == "extra_forbidden":
+        close = difflib.get_close_matches(parts[-1], known_fields(), n=1)
+        return f"{name} is not a parameter" + (f"; did you mean {close[0]}?" if close else "")
+    if kind == "literal_error":
+        return f"{name} = {got}; must be {first['ctx']['expected']}"
+    if kind == "value_error":
+        return f"{name} = {got}; {first['ctx']['error']}"
+    return f"{name} = {got}; {first['msg']}"
+
+
+def known_fields() -> list[str]:
+    """Names of all sections and fields, for suggestions."""
+    sections = [
+        Params,
+        Pictures,
+        Betons,
+        Crops,
+        Model,
+        Norm,
+        Init,
+        Run,
+        Training,
+        Evaluation,
+        Deconvnet,
+        Projections,
+        Figures,
+    ]
+    return sorted({name for section in sections for name in section.model_fields})
+
+
+def load(path: Path = paths.PARAMS) -> Params:
+    """Reads and validates params.yaml.
+
+    Raises UserError with one line that says which parameter, what it is and what is allowed.
+    """
+    try:
+        tree = YAML(typ="safe").load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} not found; run zfpipe from the project's root") from None
+    except YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path} must hold sections such as `model:`")
+    try:
+        return Params.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(f"{path}: {explain(error)}") from None

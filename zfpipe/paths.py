@@ -1,0 +1,71 @@
+"""Every file the pipeline writes, named once, relative to the project's root."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+
+PICTURES = Path("data/pictures")
+INDEX = PICTURES / "index.parquet"
+
+BETONS = Path("data/betons")
+MEAN = BETONS / "mean.npy"
+
+MODELS = Path("models")
+EVALUATIONS = Path("evaluations")
+METRICS = Path("metrics")
+ACTIVATIONS = Path("activations/val.parquet")
+PROJECTIONS = Path("projections")
+FILTERS = Path("filters")
+
+REPORTS = Path("reports")
+FIGURES = REPORTS / "figures"
+TABLES = REPORTS / "tables"
+PAGE = REPORTS / "index.html"
+
+RESUME = Path(".zfpipe/resume")
+"""Training state of interrupted runs: outside DVC, removed when a run completes."""
+
+
+def beton(split: str) -> Path:
+    """The FFCV file of a split."""
+    return BETONS / f"{split}.beton"
+
+
+def sidecar(split: str) -> Path:
+    """Checksums, counts and class names of a split's beton."""
+    return BETONS / f"{split}.json"
+
+
+def rejected(split: str) -> Path:
+    """The images of a split that could not be read, with the reason."""
+    return BETONS / f"{split}.rejected.csv"
+
+
+def weights(run: str) -> Path:
+    """The trained weights of a run."""
+    return MODELS / run / "weights.safetensors"
+
+
+def history(run: str) -> Path:
+    """Loss and error of a run, a row per epoch."""
+    return MODELS / run / "history.csv"
+
+
+def evaluation(run: str) -> Path:
+    """Ten-crop probabilities of a run on the validation split."""
+    return EVALUATIONS / f"{run}.parquet"
+
+
+def metrics(run: str) -> Path:
+    """Errors of a run, for `dvc metrics`."""
+    return METRICS / f"{run}.json"
+
+
+def figure(number: str) -> Path:
+    """A figure of the paper, as a picture."""
+    return FIGURES / f"fig{number}.png"
+
+
+def table(number: str) -> Path:
+    """A table of the paper, as comma-separated values (beside it: .md and .tex)."""
+    return TABLES / f"table{number}.csv"

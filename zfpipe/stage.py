@@ -1,0 +1,46 @@
+"""What every stage script does around its work: errors in one line, whole files, timed log lines."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from zfpipe.errors import UserError
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a stage; a user's mistake ends it with one line and status 1."""
+    start = time.perf_counter()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"zfpipe: {error}")
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        sys.exit(f"zfpipe: {where}{error.strerror}")
+    log(f"done in {time.perf_counter() - start:.1f} s")
+
+
+def log(line: str) -> None:
+    """Prints a line of progress at once; outputs never hold times, only these lines do."""
+    print(line, flush=True)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` that becomes `path` when the block ends well.
+
+    Whatever interrupts the block, `path` is either the old file or the whole new one. A cached
+    file that DVC hard-linked is replaced, never written into.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
