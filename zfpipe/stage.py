@@ -1,9 +1,8 @@
 """What every stage script does around its work: errors in one line, whole files, timed log lines."""
 
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +24,14 @@ def run(main: Callable[[], None]) -> None:
     log(f"done in {time.perf_counter() - start:.1f} s")
 
 
+def argument(what: str, allowed: Collection[str]) -> str:
+    """The one argument of a stage script, which must be among `allowed`."""
+    if len(sys.argv) != 2 or sys.argv[1] not in allowed:
+        got = " ".join(sys.argv[1:]) or "nothing"
+        raise UserError(f"{Path(sys.argv[0]).stem} takes {what}, got {got}; must be one of {', '.join(allowed)}")
+    return sys.argv[1]
+
+
 def log(line: str) -> None:
     """Prints a line of progress at once; outputs never hold times, only these lines do."""
     print(line, flush=True)
@@ -41,6 +48,6 @@ def whole(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.partial")
     try:
         yield temporary
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,37 +1,14 @@
 """The shapes of a network, from its parameters: sizes of maps, filters and features, by arithmetic alone."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # params.py checks networks with this module
+    from zfpipe.params import Model
 
 POOL_SIZE = 3
 POOL_STRIDE = 2
 """Max pooling after layers 1, 2 and 5: overlapping windows, ceil mode (3 x 3, stride 2; section 3, Fig. 3)."""
-
-
-class FilterSection(Protocol):
-    """What `Architecture` reads of `model.conv2` in params.yaml."""
-
-    @property
-    def filter_size(self) -> int: ...
-    @property
-    def stride(self) -> int: ...
-    @property
-    def padding(self) -> int: ...
-
-
-class ModelSection(FilterSection, Protocol):
-    """What `Architecture` reads of `model` or `alexnet` in params.yaml; `filter_size` and so on are layer 1's."""
-
-    @property
-    def conv2(self) -> FilterSection: ...
-    @property
-    def maps(self) -> tuple[int, ...]: ...
-    @property
-    def fc(self) -> tuple[int, ...]: ...
-    @property
-    def drop(self) -> tuple[int, ...]: ...
-    @property
-    def width(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -97,7 +74,7 @@ def scaled(count: int, width: float) -> int:
     return max(1, round(count * width))
 
 
-def architecture(model: ModelSection, crop: int, classes: int) -> Architecture:
+def architecture(model: "Model", crop: int, classes: int) -> Architecture:
     """Works out every layer of a network.
 
     Raises ValueError, in words for params.yaml, where a map shrinks to nothing.
@@ -121,8 +98,8 @@ def architecture(model: ModelSection, crop: int, classes: int) -> Architecture:
         size_out = pooled(map_size) if is_pooled else map_size
         if is_pooled and map_size < POOL_SIZE:
             raise ValueError(
-                f"layer {layer}'s maps shrink to {map_size}x{map_size}, less than the {POOL_SIZE}x{POOL_SIZE} pooling that "
-                "follows: use a smaller stride or filter, or a larger crops.size"
+                f"layer {layer}'s maps shrink to {map_size}x{map_size}, less than the {POOL_SIZE}x{POOL_SIZE} pooling "
+                "that follows: use a smaller stride or filter, or a larger crops.size"
             )
         convs.append(
             Conv(

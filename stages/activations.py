@@ -1,0 +1,27 @@
+"""activations: the maximum of every feature map on every validation image (section 4).
+
+Reads zfnet's weights and the validation beton; writes activations/val.parquet. Costs a few seconds.
+"""
+
+from zfpipe.betons.reader import Batches
+
+from zfpipe import params, paths, stage
+from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.convnet import weights
+from zfpipe.device import device
+from zfpipe.probes import activations
+
+BATCH = 64
+
+
+def main() -> None:
+    settings = params.load()
+    crop = settings.crops.size
+    with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
+        network = weights.load(settings.network("zfnet"), crop, len(batches.classes), paths.weights("zfnet"), device())
+        inputs = MeanSubtraction.read(paths.MEAN, crop, device())
+        activations.write(activations.measure(network, batches, inputs), paths.ACTIVATIONS)
+
+
+if __name__ == "__main__":
+    stage.run(main)

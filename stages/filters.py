@@ -1,0 +1,41 @@
+"""filters: layer 1 of three networks (Fig. 6): ours without and with renormalisation, and AlexNet's.
+
+Reads their weights and the validation beton; writes filters/filters.npz and filters/filters.json. Costs a few seconds.
+"""
+
+import json
+
+import numpy as np
+from zfpipe.betons.reader import Batches
+
+from zfpipe import params, paths, stage
+from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.convnet import weights
+from zfpipe.device import device
+from zfpipe.probes import filters
+
+RUNS = ("zfnet-unclipped", "zfnet", "alexnet")
+BATCH = 64
+
+
+def main() -> None:
+    settings = params.load()
+    crop = settings.crops.size
+    inputs = MeanSubtraction.read(paths.MEAN, crop, device())
+    pictures, numbers = {}, {}
+    for run in RUNS:
+        model = settings.network(run)
+        with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
+            network = weights.load(model, crop, len(batches.classes), paths.weights(run), device())
+            described = filters.statistics(network, batches, inputs).as_dict()
+        pictures[run] = filters.layer1_filters(network)
+        shape = {"filter_size": model.filter_size, "stride": model.stride, "renorm_radius": model.renorm_radius}
+        numbers[run] = {**described, **shape}
+    with stage.whole(paths.FILTERS / "filters.npz") as temporary, temporary.open("wb") as file:
+        np.savez(file, **pictures)
+    with stage.whole(paths.FILTERS / "filters.json") as temporary:
+        temporary.write_text(json.dumps(numbers, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,37 @@
+"""Images as the network takes them: uint8 pixels minus the per-pixel mean (section 3)."""
+
+from pathlib import Path
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor
+
+from zfpipe.betons import mean
+from zfpipe.betons.reader import Batch
+
+
+class MeanSubtraction:
+    """Turns a batch of uint8 crops into what the network takes: float32, channels-last, about -128..128.
+
+    The mean belongs to the whole image, so each crop is met by the same crop of the mean, flipped alike.
+    """
+
+    def __init__(self, mean_crops: Float[Tensor, "10 y x 3"], device: torch.device):
+        self.mean_crops = mean_crops.to(device)
+        self.device = device
+
+    @classmethod
+    def read(cls, path: Path, crop: int, device: torch.device) -> "MeanSubtraction":
+        """From the mean of the training images and the side of the crops in pixels."""
+        return cls(torch.from_numpy(mean.mean_crops(mean.read(path), crop)), device)
+
+    def __call__(self, batch: Batch) -> Float[Tensor, "batch 3 y x"]:
+        """A batch of one crop each, at `batch.crops`; the ten crops come out one after another."""
+        images = batch.images.to(self.device, non_blocking=True).float()
+        if images.dim() == 5:
+            images = rearrange(images - self.mean_crops, "batch crop y x rgb -> (batch crop) y x rgb")
+        else:
+            assert batch.crops is not None
+            images = images - self.mean_crops[batch.crops.to(self.device)]
+        return rearrange(images, "batch y x rgb -> batch rgb y x")

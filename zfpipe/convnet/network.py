@@ -1,0 +1,127 @@
+"""The convnet of Fig. 3, and Krizhevsky's, built from their architecture (section 3)."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional
+
+from zfpipe.convnet.architecture import POOL_SIZE, POOL_STRIDE, Architecture
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """What one convolution layer computed for a batch, kept for the deconvnet and the probes.
+
+    `rectified` is the map after the ReLU, before pooling: the "feature map" of the figures. `switches`
+    holds, for each pooled value, where in its flattened map it came from (section 2.1).
+    """
+
+    layer: int
+    rectified: Float[Tensor, "batch map y x"]
+    switches: Int64[Tensor, "batch map pooled_y pooled_x"] | None
+    pooled: Float[Tensor, "batch map pooled_y pooled_x"]
+    output: Float[Tensor, "batch map pooled_y pooled_x"]
+
+
+class ConvNet(nn.Module):
+    """Five convolution layers, two fully connected ones and a softmax, or what `drop` left of them.
+
+    The input is `(batch, 3, crop, crop)`: RGB minus the per-pixel mean, about -128..128. The output is
+    `(batch, classes)` logits.
+    """
+
+    def __init__(self, architecture: Architecture, norm: Norm, dropout: float):
+        super().__init__()
+        self.architecture = architecture
+        self.norm = norm
+        self.dropout = dropout
+        self.convs = nn.ModuleDict(
+            {
+                str(conv.layer): nn.Conv2d(conv.maps_in, conv.maps, conv.filter_size, conv.stride, conv.padding)
+                for conv in architecture.convs
+            }
+        )
+        self.denses = nn.ModuleDict(
+            {str(dense.layer): nn.Linear(dense.units_in, dense.units) for dense in architecture.denses}
+        )
+        for conv in architecture.convs:
+            if conv.normed:
+                self.register_buffer(f"band{conv.layer}", band(conv.maps, norm.size), persistent=False)
+
+    def conv(self, layer: int) -> nn.Conv2d:
+        """The filters and biases of a convolution layer."""
+        module = self.convs[str(layer)]
+        assert isinstance(module, nn.Conv2d)
+        return module
+
+    def normalise(self, layer: int, pooled: Float[Tensor, "batch map y x"]) -> Float[Tensor, "batch map y x"]:
+        """Local response normalisation after a layer's pooling."""
+        return normalised(pooled, self.get_buffer(f"band{layer}"), self.norm)
+
+    def trace(self, images: Float[Tensor, "batch 3 y x"], last: int = 5) -> Iterator[LayerTrace]:
+        """The convolution layers in order, up to layer `last`, one at a time, with switches."""
+        signal = images
+        for conv in self.architecture.convs:
+            if conv.layer > last:
+                return
+            rectified = functional.relu(self.conv(conv.layer)(signal))
+            signal, switches = rectified, None
+            if conv.pooled:
+                signal, switches = functional.max_pool2d(
+                    rectified, POOL_SIZE, POOL_STRIDE, ceil_mode=True, return_indices=True
+                )
+            pooled = signal
+            if conv.normed:
+                signal = self.normalise(conv.layer, pooled)
+            yield LayerTrace(conv.layer, rectified, switches, pooled, signal)
+
+    def forward(self, images: Float[Tensor, "batch 3 y x"]) -> Float[Tensor, "batch class"]:
+        """Logits of a batch."""
+        signal = images
+        for conv in self.architecture.convs:
+            signal = functional.relu(self.conv(conv.layer)(signal))
+            if conv.pooled:
+                signal = functional.max_pool2d(signal, POOL_SIZE, POOL_STRIDE, ceil_mode=True)
+            if conv.normed:
+                signal = self.normalise(conv.layer, signal)
+        signal = signal.flatten(1)
+        for dense in self.architecture.denses:
+            signal = self.denses[str(dense.layer)](signal)
+            if dense.kind == "hidden":
+                signal = functional.dropout(functional.relu(signal), self.dropout, self.training)
+        return signal
+
+
+def band(maps: int, size: int) -> Float[Tensor, "map map 1 1"]:
+    """Ones where a map is among the `size` neighbours that normalise another, as a 1x1 convolution."""
+    offset = torch.arange(maps)[None, :] - torch.arange(maps)[:, None]
+    return ((offset >= -(size // 2)) & (offset <= (size - 1) // 2)).float()[:, :, None, None]
+
+
+def normalised(
+    maps: Float[Tensor, "batch map y x"], band: Float[Tensor, "map map 1 1"], norm: Norm
+) -> Float[Tensor, "batch map y x"]:
+    """`nn.LocalResponseNorm` (Krizhevsky et al. 2012, 3.3), as a banded 1x1 convolution, which is faster."""
+    base = norm.k + norm.alpha / norm.size * functional.conv2d(maps * maps, band.to(maps.dtype))
+    if norm.beta == 0.75:  # two square roots are far cheaper than a power
+        root = base.rsqrt()
+        return maps * (root * root.sqrt())
+    return maps * base.pow(-norm.beta)
+
+
+def initialise(network: ConvNet, scheme: Literal["gaussian", "he"], std: float, seed: int) -> None:
+    """Draws the weights: N(0, std) everywhere (section 3), or N(0, 2 / fan-in) below the softmax. Biases are 0."""
+    generator = torch.Generator().manual_seed(seed)
+    modules = [*network.convs.values(), *network.denses.values()]
+    for module in modules:
+        assert isinstance(module, nn.Conv2d | nn.Linear)
+        fan_in = module.weight[0].numel()
+        hidden = module is not modules[-1]
+        spread = math.sqrt(2 / fan_in) if scheme == "he" and hidden else std
+        nn.init.normal_(module.weight, 0, spread, generator=generator)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,39 @@
+"""Trained networks on disk: safetensors, which hold numbers and no code."""
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from zfpipe import stage
+from zfpipe.convnet.architecture import architecture
+from zfpipe.convnet.network import ConvNet
+from zfpipe.errors import UserError
+from zfpipe.params import Model
+
+
+def build(model: Model, crop: int, classes: int) -> ConvNet:
+    """A network with weights yet to be drawn or loaded."""
+    return ConvNet(architecture(model, crop, classes), model.norm, model.dropout)
+
+
+def save(network: ConvNet, path: Path) -> None:
+    """Writes the weights; the same weights give the same bytes."""
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    with stage.whole(path) as temporary:
+        save_file(tensors, temporary)
+
+
+def load(model: Model, crop: int, classes: int, path: Path, device: torch.device) -> ConvNet:
+    """A trained network, ready for evaluation.
+
+    Raises UserError when the file is damaged or belongs to another network.
+    """
+    network = build(model, crop, classes)
+    try:
+        network.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} does not hold this network's weights ({reason}); train it again") from None
+    return network.to(device, memory_format=torch.channels_last).eval()

@@ -1,0 +1,38 @@
+"""Where tensors are computed: outside params.yaml, because it should not change a result."""
+
+import ctypes
+import os
+import sys
+
+import torch
+
+from zfpipe.errors import UserError
+
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+LARGEST_KEPT = 1 << 30
+
+
+def device() -> torch.device:
+    """The device named by the environment variable ZFPIPE_DEVICE: `cpu` (default), `cuda` or `cuda:N`."""
+    name = os.environ.get("ZFPIPE_DEVICE", "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise UserError(f"ZFPIPE_DEVICE = {name}; must be cpu, cuda or cuda:N")
+    if kind == "cuda":
+        count = torch.cuda.device_count()
+        if int(number or 0) >= count:
+            raise UserError(f"ZFPIPE_DEVICE = {name}; this machine has {count} CUDA devices; use cpu")
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+    elif sys.platform == "linux":
+        keep_freed_memory()
+    return torch.device(name)
+
+
+def keep_freed_memory() -> None:
+    """Lets glibc reuse the memory of large tensors, which it otherwise returns and faults in again at each step."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        libc.mallopt(M_TRIM_THRESHOLD, LARGEST_KEPT)

@@ -1,0 +1,145 @@
+"""Training by stochastic gradient descent, an epoch at a time (section 3)."""
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from zfpipe import stage
+from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batches
+from zfpipe.convnet.network import ConvNet
+from zfpipe.errors import UserError
+from zfpipe.params import Training
+from zfpipe.training.renorm import renormalise
+from zfpipe.training.resume import ResumeState
+from zfpipe.training.schedule import PlateauSchedule
+
+
+class Trainer:
+    """Trains one network in place and keeps a row of history per epoch.
+
+    Every random choice (order, crops, dropout) is a function of the seed and the epoch alone, so that a
+    run resumed after any epoch goes on exactly as if it had never stopped.
+    """
+
+    def __init__(
+        self,
+        network: ConvNet,
+        inputs: MeanSubtraction,
+        settings: Training,
+        renorm_radius: float | None,
+        seed: int,
+        device: torch.device,
+    ):
+        self.network = network.to(device, memory_format=torch.channels_last)
+        self.inputs = inputs
+        self.settings = settings
+        self.renorm_radius = renorm_radius
+        self.seed = seed
+        self.device = device
+        weights = [weight for weight in network.parameters() if weight.dim() > 1]
+        biases = [bias for bias in network.parameters() if bias.dim() == 1]
+        self.optimiser = torch.optim.SGD(
+            [{"params": weights, "weight_decay": settings.weight_decay}, {"params": biases, "weight_decay": 0.0}],
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            fused=True,
+        )
+        self.schedule = PlateauSchedule(settings.learning_rate, settings.anneal, settings.patience)
+        self.history: list[dict[str, float]] = []
+
+    def fit(self, train: Batches, val: Batches, resume: ResumeState) -> list[dict[str, float]]:
+        """Runs the epochs that are still to run and returns the whole history."""
+        state = resume.load()
+        if state is not None:
+            self.restore(state)
+            stage.log(f"resumed after epoch {len(self.history)} of {self.settings.epochs}")
+        for epoch in range(len(self.history) + 1, self.settings.epochs + 1):
+            row: dict[str, float] = {"epoch": epoch, "learning_rate": self.schedule.learning_rate}
+            row["train_loss"], row["train_error"] = self.train_epoch(train, epoch)
+            row["val_loss"], row["val_error"] = self.measure(val)
+            self.schedule.update(row["val_error"])
+            self.history.append(row)
+            resume.save(self.state())
+            stage.log(
+                f"epoch {epoch}/{self.settings.epochs}: learning rate {row['learning_rate']:g}, "
+                f"loss {row['train_loss']:.4f}, error {row['train_error']:.1%}, validation error {row['val_error']:.1%}"
+            )
+        return self.history
+
+    def train_epoch(self, batches: Batches, epoch: int) -> tuple[float, float]:
+        """One pass over the training images, each in one of its ten crops; mean loss and error on the way."""
+        self.network.train()
+        torch.manual_seed(self.seed * 1_000_003 + epoch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.schedule.learning_rate
+        totals = torch.zeros(2, device=self.device, dtype=torch.float64)
+        for images, labels in self.samples(batches, epoch, f"epoch {epoch}"):
+            with self.autocast():
+                logits = self.network(images)
+            loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
+            self.optimiser.zero_grad(set_to_none=True)
+            (loss / len(labels)).backward()
+            self.optimiser.step()
+            if self.renorm_radius is not None:
+                for module in self.network.convs.values():
+                    assert isinstance(module, nn.Conv2d)
+                    renormalise(module.weight, self.renorm_radius)
+            with torch.no_grad():
+                totals += torch.stack([loss, (logits.argmax(1) != labels).sum()])
+        mean_loss, error = (totals / batches.images).tolist()
+        if not math.isfinite(mean_loss):
+            raise UserError(
+                f"training diverged in epoch {epoch}: the loss is {mean_loss}; learning rate "
+                f"{self.schedule.learning_rate:g}; try a tenth of training.learning_rate, or model.renorm_radius = 0.1"
+            )
+        return mean_loss, error
+
+    @torch.inference_mode()
+    def measure(self, batches: Batches) -> tuple[float, float]:
+        """Mean loss and error over the centre crops."""
+        self.network.eval()
+        totals = torch.zeros(2, device=self.device, dtype=torch.float64)
+        for images, labels in self.samples(batches, 0, "validation"):
+            with self.autocast():
+                logits = self.network(images).float()
+            loss = functional.cross_entropy(logits, labels, reduction="sum")
+            totals += torch.stack([loss, (logits.argmax(1) != labels).sum()])
+        mean_loss, error = (totals / batches.images).tolist()
+        return mean_loss, error
+
+    def samples(
+        self, batches: Batches, epoch: int, title: str
+    ) -> Iterator[tuple[Float[Tensor, "batch 3 y x"], Tensor]]:
+        """Images ready for the network, and labels, with a progress bar on a terminal."""
+        for batch in tqdm(batches.epoch(epoch), total=len(batches), desc=title, leave=False, disable=None):
+            yield self.inputs(batch), batch.labels.to(self.device)
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Mixed precision, when asked for."""
+        if self.settings.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that goes from one epoch to the next."""
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": vars(self.schedule).copy(),
+            "history": self.history,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The opposite of `state`."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule = PlateauSchedule(**state["schedule"])
+        self.history = state["history"]
