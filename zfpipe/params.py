@@ -247,11 +247,13 @@ def fail(name: str, got: Any, allowed: str, assign: str = " = ") -> None:
 
 def explain(error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
     """The first mistake that validation found, in one line: what, got, allowed."""
-    first = error.errors()[0]
+    errors = error.errors()
+    # A misspelt name is also a missing one: the spelling is what helps
+    first = next((entry for entry in errors if entry["type"] == "extra_forbidden"), errors[0])
     parts = [str(part) for part in (*prefix, *first["loc"])]
     name, kind, got = ".".join(parts), first["type"], first["input"]
     if kind == "missing":
-        return f"{name} is missing; add it (see the defaults in params.yaml's history)"
+        return f"{name} is missing; add it, as in the project's own params.yaml"
     if kind == "extra_forbidden":
         close = difflib.get_close_matches(parts[-1], known_fields(), n=1)
         return f"{name} is not a parameter" + (f"; did you mean {close[0]}?" if close else "")
@@ -288,14 +290,25 @@ def load(path: Path = paths.PARAMS) -> Params:
     Raises UserError with one line that says which parameter, what it is and what is allowed.
     """
     try:
-        tree = YAML(typ="safe").load(path.read_text())
+        return parse(path.read_text(), str(path))
     except FileNotFoundError:
         raise UserError(f"{path} not found; run zfpipe from the project's root") from None
-    except YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict):
-        raise UserError(f"{path} must hold sections such as `model:`")
+
+
+def parse(text: str, name: str) -> Params:
+    """Validates the text of a parameter file; `name` stands in the error lines."""
+    check_yaml(text, name)
     try:
-        return Params.model_validate(tree)
+        return Params.model_validate(YAML(typ="safe").load(text))
     except ValidationError as error:
-        raise UserError(f"{path}: {explain(error)}") from None
+        raise UserError(f"{name}: {explain(error)}") from None
+
+
+def check_yaml(text: str, name: str) -> None:
+    """Refuses text that is not YAML with sections."""
+    try:
+        tree = YAML(typ="safe").load(text)
+    except YAMLError as error:
+        raise UserError(f"{name} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{name} must hold sections such as `model:`")

@@ -44,7 +44,7 @@ def project(
 
 
 def descend(
-    network: ConvNet, traces: Sequence[LayerTrace], signal: Float[Tensor, "batch map y x"], settings: Deconvnet
+    network: ConvNet, traces: Sequence[LayerTrace], signal: Float[Tensor, "batch map top_y top_x"], settings: Deconvnet
 ) -> Float[Tensor, "batch 3 y x"]:
     """Takes a signal in the rectified maps of the last of `traces` down to pixels."""
     convs = {conv.layer: conv for conv in network.architecture.convs}

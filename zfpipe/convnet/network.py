@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from zfpipe.convnet.architecture import POOL_SIZE, POOL_STRIDE, Architecture
+from zfpipe.params import Norm
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batch, Batches
 from zfpipe.convnet.deconvnet import Units, project
 from zfpipe.convnet.network import ConvNet
-from zfpipe.convnet.receptive_field import receptive_field
+from zfpipe.convnet.receptive_field import ReceptiveField, receptive_field
 from zfpipe.params import Deconvnet, Projections
 from zfpipe.probes import activations
 
@@ -83,9 +83,8 @@ def project_layer(
         pixels, _ = project(network, inputs(batch), Units(layer, maps, ys, xs), settings)
         whole = rearrange(pixels, "batch rgb y x -> batch y x rgb").cpu().numpy()
         for offset, (_, y, x) in enumerate(units[part].tolist()):
-            top, left = field.span(y)[0], field.span(x)[0]
-            projections[start + offset] = window(whole[offset], top, left, field.size)
-            patches[start + offset] = window(batch.images[offset].numpy(), top, left, field.size)
+            projections[start + offset] = window(whole[offset], field, y, x)
+            patches[start + offset] = window(batch.images[offset].numpy(), field, y, x)
     ranks = int(rows["rank"].max()) + 1
     spans = {f"{axis}{end}": [field.span(unit)[end] for unit in rows[axis]] for end in (0, 1) for axis in ("x", "y")}
     described = rows.assign(label=crops.labels[positions].numpy(), **spans)
@@ -96,10 +95,10 @@ def project_layer(
     )
 
 
-def window(image: np.ndarray, top: int, left: int, size: int) -> np.ndarray:
-    """A square cut out of `(y, x, 3)`; what lies beyond the border is zero."""
-    cut = np.zeros((size, size, 3), image.dtype)
-    y0, y1 = max(top, 0), min(top + size, image.shape[0])
-    x0, x1 = max(left, 0), min(left + size, image.shape[1])
+def window(image: np.ndarray, field: ReceptiveField, y: int, x: int) -> np.ndarray:
+    """What the unit at `(y, x)` sees of an image `(y, x, 3)`, in a square of its field; zero beyond."""
+    cut = np.zeros((field.size, field.size, 3), image.dtype)
+    (top, _), (left, _) = field.span(y), field.span(x)
+    (y0, y1), (x0, x1) = field.visible(y), field.visible(x)
     cut[y0 - top : y1 - top, x0 - left : x1 - left] = image[y0:y1, x0:x1]
     return cut

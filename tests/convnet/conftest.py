@@ -1,0 +1,41 @@
+"""Small networks of every kind the pipeline can build."""
+
+import pytest
+import torch
+
+from zfpipe import params
+from zfpipe.convnet import weights
+from zfpipe.convnet.network import ConvNet, initialise
+
+SETTINGS = params.load()
+"""Of the project's own params.yaml; tests that need other values edit them."""
+
+KINDS = {
+    "zfnet": {},
+    "stride 4": {"stride": 4},
+    "alexnet": {"base": "alexnet"},
+    "no 3, 4": {"drop": (3, 4)},
+    "no 3, 4, 6, 7": {"base": "alexnet", "drop": (3, 4, 6, 7)},
+}
+
+
+def small_network(kind: str, crop: int = 121, scheme: str = "he", seed: int = 0) -> ConvNet:
+    """A narrow network with random biases, so that a bias in the wrong place shows."""
+    edit = dict(KINDS[kind])
+    base = getattr(SETTINGS, str(edit.pop("base", "model")))
+    network = weights.build(params.merged(base, {"width": 0.03, **edit}), crop, classes=5)
+    initialise(network, "he" if scheme == "he" else "gaussian", 0.01, seed)
+    generator = torch.Generator().manual_seed(seed + 1)
+    for conv in network.convs.values():
+        torch.nn.init.normal_(conv.get_parameter("bias"), 0, 0.5, generator=generator)
+    return network.eval()
+
+
+def random_images(count: int, crop: int = 121, seed: int = 0) -> torch.Tensor:
+    """Images like mean-subtracted pixels."""
+    return torch.randn(count, 3, crop, crop, generator=torch.Generator().manual_seed(seed)) * 60
+
+
+@pytest.fixture(params=sorted(KINDS))
+def network(request: pytest.FixtureRequest) -> ConvNet:
+    return small_network(request.param)

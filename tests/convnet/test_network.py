@@ -1,0 +1,110 @@
+"""The network: normalisation against torch's, forward against trace and oracle, initial weights."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.convnet.conftest import SETTINGS, random_images, small_network
+from tests.oracles import convnet as oracle
+from zfpipe import params
+from zfpipe.convnet import weights
+from zfpipe.convnet.network import ConvNet, band, initialise, normalised
+from zfpipe.errors import UserError
+
+
+@pytest.mark.parametrize(("size", "beta"), [(5, 0.75), (3, 0.75), (5, 0.5), (4, 0.75), (1, 1.0)])
+def test_normalisation_equals_torch(size: int, beta: float) -> None:
+    norm = params.Norm(size=size, k=2.0, alpha=0.0005, beta=beta)
+    maps = random_images(2, 9)[:, :1].expand(2, 7, 9, 9) * torch.arange(1, 8)[None, :, None, None]
+    expected = nn.LocalResponseNorm(size, alpha=0.0005, beta=beta, k=2.0)(maps)
+    assert not torch.allclose(expected, maps * 2**-beta, rtol=0.05), "the neighbours must matter in this test"
+    torch.testing.assert_close(normalised(maps, band(7, size), norm), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_forward_equals_the_slow_twin() -> None:
+    network = small_network("zfnet", crop=65)
+    image = random_images(1, 65)
+    layers, norm = plain(network)
+    traces = oracle.up(image[0].double().numpy(), layers, norm)
+    with torch.no_grad():
+        fast = list(network.trace(image))
+    for slow, quick in zip(traces, fast, strict=True):
+        np.testing.assert_allclose(quick.rectified[0].numpy(), slow.rectified, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(quick.output[0].numpy(), slow.output, rtol=1e-3, atol=1e-3)
+
+
+def test_forward_goes_through_the_traced_layers(network: ConvNet) -> None:
+    images = random_images(3)
+    with torch.no_grad():
+        *_, last = network.trace(images)
+        logits = last.output.flatten(1)
+        for dense in network.architecture.denses:
+            logits = network.denses[str(dense.layer)](logits)
+            logits = logits.relu() if dense.kind == "hidden" else logits
+        torch.testing.assert_close(network(images), logits)
+
+
+def test_dropout_only_while_training() -> None:
+    network, images = small_network("zfnet"), random_images(2)
+    assert torch.equal(network(images), network(images))
+    network.train()
+    assert not torch.equal(network(images), network(images))
+
+
+def test_initial_weights() -> None:
+    network = weights.build(SETTINGS.model, 128, 24)
+    initialise(network, "gaussian", 0.01, seed=3)
+    for module in (*network.convs.values(), *network.denses.values()):
+        assert module.get_parameter("weight").std().item() == pytest.approx(0.01, rel=0.05)
+        assert not module.get_parameter("bias").any()
+    initialise(network, "he", 0.01, seed=3)
+    assert network.conv(3).weight.std().item() == pytest.approx(math.sqrt(2 / (64 * 9)), rel=0.05)
+    assert network.denses["8"].get_parameter("weight").std().item() == pytest.approx(0.01, rel=0.05)
+    other = weights.build(SETTINGS.model, 128, 24)
+    initialise(other, "he", 0.01, seed=4)
+    assert not torch.equal(other.conv(1).weight, network.conv(1).weight)
+
+
+def test_weights_come_back(tmp_path) -> None:
+    model = params.merged(SETTINGS.model, {"width": 0.03})
+    network = small_network("zfnet")
+    weights.save(network, tmp_path / "weights.safetensors")
+    back = weights.load(model, 121, 5, tmp_path / "weights.safetensors", torch.device("cpu"))
+    images = random_images(2)
+    torch.testing.assert_close(back(images), network(images))
+    first = (tmp_path / "weights.safetensors").read_bytes()
+    weights.save(back, tmp_path / "weights.safetensors")
+    assert (tmp_path / "weights.safetensors").read_bytes() == first
+
+
+def test_other_or_damaged_weights_are_refused(tmp_path) -> None:
+    path = tmp_path / "weights.safetensors"
+    weights.save(small_network("stride 4"), path)
+    with pytest.raises(UserError, match="does not hold this network's weights"):
+        weights.load(params.merged(SETTINGS.model, {"width": 0.04}), 121, 5, path, torch.device("cpu"))
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match="does not hold this network's weights"):
+        weights.load(params.merged(SETTINGS.model, {"width": 0.03}), 121, 5, path, torch.device("cpu"))
+
+
+def plain(network: ConvNet) -> tuple[list[oracle.PlainLayer], tuple[int, float, float, float]]:
+    """The same network for the slow twin."""
+    layers = []
+    for conv in network.architecture.convs:
+        module = network.conv(conv.layer)
+        assert module.bias is not None
+        layers.append(
+            oracle.PlainLayer(
+                module.weight.detach().double().numpy(),
+                module.bias.detach().double().numpy(),
+                conv.stride,
+                conv.padding,
+                conv.pooled,
+                conv.normed,
+            )
+        )
+    norm = network.norm
+    return layers, (norm.size, norm.k, norm.alpha, norm.beta)

@@ -1,0 +1,55 @@
+"""What a stage script really reads: the modules it imports, on and on, and the sections of params.yaml it names."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def file_of(module: str) -> Path | None:
+    """The file of one of the project's modules; packages are empty `__init__.py` files and count as nothing."""
+    path = ROOT / (module.replace(".", "/") + ".py")
+    return path if path.exists() else None
+
+
+@cache
+def direct(path: Path) -> frozenset[Path]:
+    """The project's files that a file imports; a module loaded by name with importlib is not seen here."""
+    found: set[Path] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        found |= {file for name in names if name.startswith("zfpipe") and (file := file_of(name))}
+    return frozenset(found)
+
+
+def closure(*starts: Path) -> set[str]:
+    """The files that some files import, directly or not, and they themselves, relative to the root."""
+    seen: set[Path] = set()
+    todo = list(starts)
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo.extend(direct(path))
+    return {path.relative_to(ROOT).as_posix() for path in seen}
+
+
+def sections(stage: Path) -> set[str]:
+    """The sections that a stage script reads from `settings = params.load()`.
+
+    `settings.network(run)` reads the run's own entry and its base, written `runs` here.
+    """
+    tree = ast.parse(stage.read_text())
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute):
+            continue
+        loaded = ast.unparse(node.value) in ("settings", "params.load()")
+        if loaded:
+            found.add("runs" if node.attr == "network" else node.attr)
+    return found

@@ -1,0 +1,113 @@
+"""Sections 2 and 2.1 written a second time: plain loops over single numbers, in float64, from the paper's words."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass
+class PlainLayer:
+    """One convolution layer: weights (map, map_in, y, x), biases, and what follows."""
+
+    weight: np.ndarray
+    bias: np.ndarray
+    stride: int
+    padding: int
+    pooled: bool
+    normed: bool
+
+
+@dataclass
+class PlainTrace:
+    """What the way up leaves for the way down."""
+
+    rectified: np.ndarray
+    switches: dict[tuple[int, int, int], tuple[int, int]]
+    output: np.ndarray
+
+
+def convolve(maps: np.ndarray, layer: PlainLayer) -> np.ndarray:
+    """Filters (map_in, y, x) into (map, y, x)."""
+    count, _, size, _ = layer.weight.shape
+    side = (maps.shape[1] + 2 * layer.padding - size) // layer.stride + 1
+    padded = np.pad(maps, ((0, 0), (layer.padding,) * 2, (layer.padding,) * 2))
+    result = np.zeros((count, side, side))
+    for out in range(count):
+        for y in range(side):
+            for x in range(side):
+                top, left = y * layer.stride, x * layer.stride
+                result[out, y, x] = layer.bias[out] + np.sum(
+                    padded[:, top : top + size, left : left + size] * layer.weight[out]
+                )
+    return result
+
+
+def pool(maps: np.ndarray) -> tuple[np.ndarray, dict[tuple[int, int, int], tuple[int, int]]]:
+    """Max over 3x3 windows every 2 pixels; the last window may hang over the border. Keeps where each maximum was."""
+    count, side, _ = maps.shape
+    windows = len([start for start in range(0, side, 2) if start == 0 or start + 2 < side + 1])
+    result, switches = np.zeros((count, windows, windows)), {}
+    for out in range(count):
+        for y in range(windows):
+            for x in range(windows):
+                places = [
+                    (row, column)
+                    for row in range(2 * y, min(2 * y + 3, side))
+                    for column in range(2 * x, min(2 * x + 3, side))
+                ]
+                best = max(places, key=lambda place: maps[out][place])
+                result[out, y, x], switches[out, y, x] = maps[out][best], best
+    return result, switches
+
+
+def normalise(maps: np.ndarray, size: int, k: float, alpha: float, beta: float) -> np.ndarray:
+    """Divides each map by a power of the squares of its neighbours; alpha is divided by size, as torch does."""
+    result = np.zeros_like(maps)
+    for out in range(len(maps)):
+        near = range(max(0, out - size // 2), min(len(maps), out + size // 2 + 1))
+        result[out] = maps[out] / (k + alpha / size * sum(maps[other] ** 2 for other in near)) ** beta
+    return result
+
+
+def up(image: np.ndarray, layers: list[PlainLayer], norm: tuple[int, float, float, float]) -> list[PlainTrace]:
+    """The convnet, layer by layer."""
+    traces, signal = [], image
+    for layer in layers:
+        rectified = np.maximum(convolve(signal, layer), 0)
+        pooled, switches = pool(rectified) if layer.pooled else (rectified, {})
+        signal = normalise(pooled, *norm) if layer.normed else pooled
+        traces.append(PlainTrace(rectified, switches, signal))
+    return traces
+
+
+def down(
+    image: np.ndarray, layers: list[PlainLayer], traces: list[PlainTrace], start: tuple[int, int, int], overwrite: bool
+) -> np.ndarray:
+    """One activation of the last layer's rectified map, taken down to pixels (section 2.1)."""
+    signal = np.zeros_like(traces[-1].rectified)
+    signal[start] = traces[-1].rectified[start]
+    for position in range(len(layers) - 1, -1, -1):
+        layer = layers[position]
+        signal = np.maximum(signal, 0)
+        below = traces[position - 1].output.shape if position else image.shape
+        signal = filter_down(signal, layer, below)
+        if position and layers[position - 1].pooled:
+            under = traces[position - 1]
+            wide = np.zeros_like(under.rectified)
+            for (out, y, x), place in under.switches.items():
+                wide[out][place] = signal[out, y, x] if overwrite else wide[out][place] + signal[out, y, x]
+            signal = wide
+    return signal
+
+
+def filter_down(maps: np.ndarray, layer: PlainLayer, shape: tuple[int, ...]) -> np.ndarray:
+    """Each value spreads its filter, weighted, over what it was computed from: no bias."""
+    count, maps_in, size, _ = layer.weight.shape
+    result = np.zeros((maps_in, shape[1] + 2 * layer.padding, shape[2] + 2 * layer.padding))
+    for out in range(count):
+        for y in range(maps.shape[1]):
+            for x in range(maps.shape[2]):
+                top, left = y * layer.stride, x * layer.stride
+                result[:, top : top + size, left : left + size] += maps[out, y, x] * layer.weight[out]
+    edge = layer.padding
+    return result[:, edge : edge + shape[1], edge : edge + shape[2]]

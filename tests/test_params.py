@@ -1,0 +1,87 @@
+"""Parameters: the defaults hold, and each kind of mistake is one line with what, got, allowed."""
+
+from pathlib import Path
+
+import pytest
+
+from zfpipe import params, profiles
+from zfpipe.errors import UserError
+
+TEXT = Path("params.yaml").read_text()
+
+
+def edited(old: str, new: str) -> str:
+    assert TEXT.count(old) >= 1, f"{old!r} is no longer in params.yaml"
+    return TEXT.replace(old, new, 1)
+
+
+def test_defaults_are_valid() -> None:
+    settings = params.parse(TEXT, "params.yaml")
+    assert settings.network("zfnet") == settings.model
+    assert settings.network("zfnet-unclipped").renorm_radius is None
+    assert settings.network("alexnet-no3467").drop == (3, 4, 6, 7)
+    assert settings.network("alexnet-no3467").maps == settings.alexnet.maps
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("  stride: 2\n", "  stride: 0\n", "params.yaml: model.stride = 0; must be a whole number from 1 to 4"),
+        ("  stride: 2\n", "  stride: two\n", "params.yaml: model.stride = two; must be a whole number from 1 to 4"),
+        ("  stride: 2\n", "  stride: true\n", "params.yaml: model.stride = True; must be a whole number from 1 to 4"),
+        ("  filter_size: 7 ", "  filtersize: 7 ", "model.filtersize is not a parameter; did you mean filter_size?"),
+        ("  momentum: 0.9\n", "", "params.yaml: training.momentum is missing"),
+        ("  momentum: 0.9\n", "  momentum: .nan\n", "training.momentum = nan; must be a number from 0 to 0.9999"),
+        ("source: generated ", "source: web ", "pictures.source = web; must be 'generated' or 'folder'"),
+        ("base: alexnet, seed: 0}", "base: vgg, seed: 0}", "runs.alexnet.base = vgg; must be 'model' or 'alexnet'"),
+        ("drop: [3, 4, 6, 7]}", "drop: [5]}", "runs.alexnet-no3467.edit.drop = [5]; must be a list of layers"),
+        ("edit: {drop:", "edit: {dropped:", "runs.alexnet-no3467.edit.dropped is not a parameter; did you mean drop?"),
+        ("  size: 128 ", "  size: 150 ", "crops.size = 150; must be at most betons.resize, 146"),
+        ("  size: 128 ", "  size: 16 ", "model is a network for 16x16 crops; layer 2's maps shrink to nothing"),
+        ("model:", "model: [", "params.yaml is not valid YAML"),
+    ],
+)
+def test_mistakes_are_one_line(old: str, new: str, line: str) -> None:
+    with pytest.raises(UserError) as error:
+        params.parse(edited(old, new), "params.yaml")
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_in_a_section_can_be_set() -> None:
+    settings = params.parse(TEXT, "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        settings.model.stride = 4
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in Path("profiles").glob("*.yaml")))
+def test_profiles_validate_and_keep_comments(name: str, tmp_path: Path) -> None:
+    target = tmp_path / "params.yaml"
+    target.write_text(TEXT)
+    changes = profiles.apply(name, Path("profiles"), target)
+    assert changes
+    assert all(" -> " in change for change in changes)
+    assert TEXT.count("#") == target.read_text().count("#")
+    assert profiles.apply(name, Path("profiles"), target) == []
+
+
+def test_the_imagenet_profile_has_the_papers_values(tmp_path: Path) -> None:
+    target = tmp_path / "params.yaml"
+    target.write_text(TEXT)
+    profiles.apply("imagenet", Path("profiles"), target)
+    settings = params.load(target)
+    model, training = settings.model, settings.training
+    assert (settings.betons.resize, settings.crops.size) == (256, 224)
+    assert (model.filter_size, model.stride, model.maps) == (7, 2, (96, 256, 384, 384, 256))
+    assert (model.fc, model.width, model.dropout, model.renorm_radius) == ((4096, 4096), 1.0, 0.5, 0.1)
+    assert (model.init.scheme, model.init.std) == ("gaussian", 0.01)
+    assert (training.batch, training.learning_rate, training.momentum, training.epochs) == (128, 0.01, 0.9, 70)
+
+
+def test_a_bad_result_leaves_the_file_alone(tmp_path: Path) -> None:
+    target = tmp_path / "params.yaml"
+    target.write_text(edited("  momentum: 0.9\n", "  momentum: 7\n"))
+    before = target.read_text()
+    with pytest.raises(UserError, match=r"training\.momentum = 7"):
+        profiles.apply("smoke", Path("profiles"), target)
+    assert target.read_text() == before

@@ -1,0 +1,52 @@
+"""Profiles: short overlays on params.yaml, such as the paper's own sizes."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from zfpipe import params, stage
+from zfpipe.errors import UserError
+
+
+def summaries(folder: Path) -> dict[str, str]:
+    """The profiles by name, each with the comment on its first line."""
+    return {path.stem: path.read_text().splitlines()[0].lstrip("# ") for path in sorted(folder.glob("*.yaml"))}
+
+
+def apply(name: str, folder: Path, target: Path) -> list[str]:
+    """Writes a profile's values into params.yaml and returns a line for each value that changed.
+
+    Comments stay. The result is validated before the file is replaced.
+    """
+    path = folder / f"{name}.yaml"
+    if not path.exists():
+        raise UserError(f"profile {name} not found; must be one of {', '.join(summaries(folder))}")
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 200
+    old = target.read_text()
+    params.check_yaml(old, str(target))
+    tree = yaml.load(old)
+    changes = list(overlay(tree, YAML(typ="safe").load(path.read_text()), ()))
+    text = io.StringIO()
+    yaml.dump(tree, text)
+    params.parse(text.getvalue(), str(target))
+    with stage.whole(target) as temporary:
+        temporary.write_text(text.getvalue())
+    return changes
+
+
+def overlay(tree: CommentedMap, values: dict[str, Any], prefix: tuple[str, ...]) -> list[str]:
+    """Sets nested values in place; a line `name: old -> new` for each that changes."""
+    changes = []
+    for key, value in values.items():
+        name = (*prefix, key)
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            changes += overlay(tree[key], value, name)
+        elif tree.get(key) != value:
+            changes.append(f"{'.'.join(name)}: {tree.get(key)} -> {value}")
+            tree[key] = value
+    return changes
