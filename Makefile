@@ -1,0 +1,58 @@
+# make report: the whole paper on the default parameters; make test: the tests. Both install what is missing first.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := report
+.PHONY: report test setup check system
+
+# The first Python in the supported range; `make PYTHON=/path/to/python3.11 ...` chooses another
+PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
+PIP := .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --no-build-isolation
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+report: setup
+	@dvc repro
+	echo "The report: $(CURDIR)/reports/index.html"
+
+test: setup
+	@python -m pytest tests
+
+check: setup
+	@ruff format --check .
+	ruff check .
+	pyright
+
+setup: .venv/complete
+
+# FFCV is compiled on this machine, so the compiler and two libraries are needed; setuptools and wheel build it
+.venv/complete: constraints.txt
+	@test -n "$(PYTHON)" || { echo "zfpipe needs Python 3.11 or 3.12 on the path; none found; install python3.11" >&2; exit 1; }
+	$(MAKE) --no-print-directory system
+	echo "Making the environment in .venv (about two minutes)"
+	$(PYTHON) -m venv --clear .venv
+	awk '/^[a-z]/ { wanted = /^(setuptools|wheel|packaging)==/ } wanted' constraints.txt > .venv/build.txt
+	$(PIP) -r .venv/build.txt
+	$(PIP) -r constraints.txt
+	touch $@
+
+# System libraries: installed through apt where that is allowed, named in one line where it is not
+system:
+	@packages=()
+	command -v pkg-config >/dev/null || packages+=(pkg-config)
+	command -v c++ >/dev/null || packages+=(build-essential)
+	test -e "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_paths()["include"])')/Python.h" || packages+=(python3-dev)
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+	pkg-config --exists opencv4 2>/dev/null || packages+=(libopencv-dev)
+	pkg-config --exists libturbojpeg 2>/dev/null || packages+=(libturbojpeg0-dev)
+	[ $${#packages[@]} -gt 0 ] || exit 0
+	as_root=""
+	if [ "$$(id -u)" != 0 ]; then as_root="sudo --non-interactive"; fi
+	if ! command -v apt-get >/dev/null || ! $$as_root true 2>/dev/null; then
+		echo "zfpipe needs system packages that it may not install here: apt-get install $${packages[*]}" >&2
+		exit 1
+	fi
+	echo "Installing $${packages[*]}"
+	$$as_root apt-get update -qq
+	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$${packages[@]}" >/dev/null

@@ -1,0 +1,103 @@
+"""`dvc.yaml` against the code: each stage names exactly the modules it imports and the parameters it reads."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.imports import ROOT, closure, sections
+from zfpipe import params
+
+DAG = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
+SETTINGS = params.load(ROOT / "params.yaml")
+BASES = {"model", "alexnet"}
+
+
+def stages() -> dict[str, tuple[dict[str, Any], list[str]]]:
+    """Every stage's entry and the words that foreach puts in it, by its script's name."""
+    found = {}
+    for name, entry in DAG["stages"].items():
+        if "foreach" in entry:
+            words = entry["foreach"]
+            found[name] = (entry["do"], list(SETTINGS.runs) if words == "${runs}" else list(words))
+        else:
+            found[name] = (entry, [""])
+    return found
+
+
+def script(entry: dict[str, Any]) -> Path:
+    return ROOT / (entry["cmd"].split()[2].replace(".", "/") + ".py")
+
+
+def by_name(name: str, word: str) -> list[Path]:
+    """The modules that a stage loads by name, with importlib."""
+    return {
+        "figure": [ROOT / f"zfpipe/report/figures/fig{word}.py"],
+        "table": [ROOT / f"zfpipe/report/tables/table{word}.py"],
+    }.get(name, [])
+
+
+@pytest.mark.parametrize("name", list(DAG["stages"]))
+def test_a_stage_names_the_modules_it_imports(name: str) -> None:
+    entry, words = stages()[name]
+    for word in words:
+        substituted = [dep.replace("${item}", word).replace("${key}", word) for dep in entry["deps"]]
+        declared = {dep for dep in substituted if dep.endswith(".py") or dep.startswith("zfpipe/")}
+        files = {dep for dep in declared if dep.endswith(".py")}
+        covered = {dep for dep in declared - files if not dep.startswith("$")}
+        imported = closure(script(entry), *by_name(name, word))
+        drawing = {file for file in imported if file.startswith(f"{SETTINGS.pictures.root}/")}
+        if "${pictures.root}" in entry["deps"]:
+            imported -= drawing  # a dependency as a folder, by the parameter
+        assert covered <= {"zfpipe/report/page.html.jinja", "zfpipe/report/page.css"}
+        assert sorted(files) == sorted(imported), "dvc.yaml must list exactly these modules:\n" + "\n".join(
+            f"        - {file}" for file in sorted(imported)
+        )
+
+
+@pytest.mark.parametrize("name", list(DAG["stages"]))
+def test_a_stage_names_the_parameters_it_reads(name: str) -> None:
+    entry, _ = stages()[name]
+    declared = {str(param) for param in entry.get("params", [])}
+    read = sections(script(entry))
+    if "runs" in read:  # a run is its own entry and the base it names
+        runs = {param for param in declared if param.startswith("runs.") or param == "runs"}
+        assert runs, "a stage that reads a run must name it"
+        read.remove("runs")
+        declared -= runs | {"${item.base}"} | BASES
+        for run in runs - {"runs", "runs.${key}"}:
+            assert SETTINGS.runs[run.removeprefix("runs.")].base in entry["params"]
+    assert sorted(declared) == sorted(read)
+
+
+def test_every_script_is_a_stage_and_every_out_is_cached() -> None:
+    scripts = {script(entry).name for entry, _ in stages().values()}
+    assert scripts == {path.name for path in (ROOT / "stages").glob("*.py")} - {"__init__.py"}
+    for entry, _ in stages().values():
+        for out in [*entry["outs"], *entry.get("metrics", [])] if "outs" in entry else entry.get("metrics", []):
+            assert isinstance(out, str), f"{out} must be an ordinary cached out"
+
+
+def test_plots_name_every_run() -> None:
+    plotted = {path for plot in DAG["plots"] for body in plot.values() for path in body["y"]}
+    assert plotted == {f"models/{run}/history.csv" for run in SETTINGS.runs}
+
+
+def test_imports_go_one_way() -> None:
+    order = ["pictures", "betons", "convnet", "training", "evaluation", "probes", "report"]
+    for position, package in enumerate(order):
+        for path in (ROOT / "zfpipe" / package).rglob("*.py"):
+            for file in closure(path):
+                parts = Path(file).parts
+                assert parts[0] == "zfpipe", f"{path} imports a stage"
+                if len(parts) > 2 and parts[1] in order:
+                    later = order.index(parts[1]) > position
+                    assert not later, f"{path} imports {file}, which comes later"
+
+
+def test_drawing_starts_without_torch() -> None:
+    for name in ("figure", "table", "report"):
+        for file in closure(ROOT / f"stages/{name}.py", *(ROOT / "zfpipe/report").rglob("*.py")):
+            text = (ROOT / file).read_text()
+            assert "import torch" not in text, f"stages/{name}.py imports torch through {file}"
