@@ -20,7 +20,7 @@ def main() -> None:
     with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
         network = weights.load(settings.network("zfnet"), crop, len(batches.classes), paths.weights("zfnet"), device())
         inputs = MeanSubtraction.read(paths.MEAN, crop, device())
-        activations.write(activations.measure(network, batches, inputs), paths.ACTIVATIONS)
+        activations.write(activations.measure(network, batches, inputs), batches.images, paths.ACTIVATIONS)
 
 
 if __name__ == "__main__":

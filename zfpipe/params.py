@@ -251,16 +251,16 @@ def explain(error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
     # A misspelt name is also a missing one: the spelling is what helps
     first = next((entry for entry in errors if entry["type"] == "extra_forbidden"), errors[0])
     parts = [str(part) for part in (*prefix, *first["loc"])]
-    name, kind, got = ".".join(parts), first["type"], first["input"]
+    name, kind, got, context = ".".join(parts), first["type"], first["input"], first.get("ctx", {})
     if kind == "missing":
         return f"{name} is missing; add it, as in the project's own params.yaml"
     if kind == "extra_forbidden":
         close = difflib.get_close_matches(parts[-1], known_fields(), n=1)
         return f"{name} is not a parameter" + (f"; did you mean {close[0]}?" if close else "")
     if kind == "literal_error":
-        return f"{name} = {got}; must be {first['ctx']['expected']}"
+        return f"{name} = {got}; must be {context['expected']}"
     if kind == "value_error":
-        return f"{name} = {got}; {first['ctx']['error']}"
+        return f"{name} = {got}; {context['error']}"
     return f"{name} = {got}; {first['msg']}"
 
 

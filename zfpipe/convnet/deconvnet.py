@@ -80,7 +80,7 @@ def unpooled(
         return signal
     if rule == "overwrite":
         size = list(trace.rectified.shape[-2:])
-        return functional.max_unpool2d(signal, trace.switches, POOL_SIZE, POOL_STRIDE, output_size=size)
+        return functional.max_unpool2d(signal, trace.switches, [POOL_SIZE] * 2, [POOL_STRIDE] * 2, output_size=size)
     flat = torch.zeros_like(trace.rectified, memory_format=torch.contiguous_format).flatten(2)
     flat.scatter_add_(2, trace.switches.flatten(2), signal.flatten(2))
     return flat.view(trace.rectified.shape)

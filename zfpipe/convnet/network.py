@@ -125,4 +125,4 @@ def initialise(network: ConvNet, scheme: Literal["gaussian", "he"], std: float, 
         hidden = module is not modules[-1]
         spread = math.sqrt(2 / fan_in) if scheme == "he" and hidden else std
         nn.init.normal_(module.weight, 0, spread, generator=generator)
-        nn.init.zeros_(module.bias)
+        nn.init.zeros_(module.get_parameter("bias"))

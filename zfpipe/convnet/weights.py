@@ -36,4 +36,4 @@ def load(model: Model, crop: int, classes: int, path: Path, device: torch.device
     except (SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} does not hold this network's weights ({reason}); train it again") from None
-    return network.to(device, memory_format=torch.channels_last).eval()
+    return network.to(device).to(memory_format=torch.channels_last).eval()

@@ -65,8 +65,8 @@ def measure(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> Iter
         )
 
 
-def write(tables: Iterator[pa.Table], path: Path) -> None:
-    """Writes the tables one after another, laid out so that one map's images are read alone."""
+def write(tables: Iterator[pa.Table], images: int, path: Path) -> None:
+    """Writes the tables of so many images one after another, laid out so that one map's rows are read alone."""
     encoding = {"activation": "BYTE_STREAM_SPLIT", "id": "DELTA_BINARY_PACKED"}
     with (
         stage.whole(path) as temporary,
@@ -75,12 +75,11 @@ def write(tables: Iterator[pa.Table], path: Path) -> None:
             SCHEMA,
             compression="zstd",
             compression_level=1,
-            use_dictionary=["layer", "map"],
+            use_dictionary=["layer", "map"],  # pyright: ignore[reportArgumentType]
             column_encoding=encoding,
         ) as writer,
     ):
         for table in tables:
-            images = pa.compute.sum(pa.compute.equal(table["map"], 0)).as_py()
             writer.write_table(table, row_group_size=images * MAPS_PER_ROW_GROUP)
 
 

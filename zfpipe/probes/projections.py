@@ -69,7 +69,7 @@ def project_layer(
     network: ConvNet, crops: Crops, rows: pd.DataFrame, inputs: MeanSubtraction, settings: Deconvnet
 ) -> LayerProjections:
     """Projects one layer's activations; `rows` are those of `chosen` for it."""
-    layer = int(rows["layer"].iloc[0])
+    layer = int(rows["layer"].to_numpy()[0])
     field = receptive_field(network.architecture, layer)
     shape = (len(rows), field.size, field.size, 3)
     projections, patches = np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
@@ -85,7 +85,7 @@ def project_layer(
         for offset, (_, y, x) in enumerate(units[part].tolist()):
             projections[start + offset] = window(whole[offset], field, y, x)
             patches[start + offset] = window(batch.images[offset].numpy(), field, y, x)
-    ranks = int(rows["rank"].max()) + 1
+    ranks = int(rows["rank"].to_numpy().max()) + 1
     spans = {f"{axis}{end}": [field.span(unit)[end] for unit in rows[axis]] for end in (0, 1) for axis in ("x", "y")}
     described = rows.assign(label=crops.labels[positions].numpy(), **spans)
     return LayerProjections(

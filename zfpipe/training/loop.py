@@ -38,7 +38,7 @@ class Trainer:
         seed: int,
         device: torch.device,
     ):
-        self.network = network.to(device, memory_format=torch.channels_last)
+        self.network = network.to(device).to(memory_format=torch.channels_last)
         self.inputs = inputs
         self.settings = settings
         self.renorm_radius = renorm_radius

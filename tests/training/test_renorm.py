@@ -1,0 +1,34 @@
+"""Filter renormalisation against a loop, and the plateau schedule by hand."""
+
+import math
+
+import pytest
+import torch
+
+from zfpipe.training.renorm import renormalise
+from zfpipe.training.schedule import PlateauSchedule
+
+
+def test_renormalise_equals_a_loop() -> None:
+    filters = torch.randn(6, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    filters *= torch.tensor([0.01, 0.05, 0.1, 0.2, 1.0, 0.0])[:, None, None, None]
+    expected = filters.clone()
+    for one in expected:
+        rms = math.sqrt(sum(value**2 for value in one.flatten().tolist()) / one.numel())
+        if rms > 0.1:
+            one *= 0.1 / rms
+    small = filters[0].clone()
+    renormalise(filters, 0.1)
+    torch.testing.assert_close(filters, expected)
+    assert torch.equal(filters[0], small), "filters below the radius stay as they are"
+    assert filters[4].square().mean().sqrt().item() == pytest.approx(0.1)
+    assert not filters.isnan().any()
+
+
+def test_the_learning_rate_falls_on_a_plateau() -> None:
+    schedule = PlateauSchedule(0.01, anneal=10.0, patience=2)
+    rates = []
+    for error in (0.9, 0.8, 0.8, 0.7, 0.75, 0.7, 0.6, 0.65, 0.61, 0.66, 0.62):
+        schedule.update(error)
+        rates.append(schedule.learning_rate)
+    assert rates == pytest.approx([0.01] * 5 + [0.001] * 3 + [0.0001] * 2 + [0.00001])
