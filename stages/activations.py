@@ -3,10 +3,9 @@
 Reads zfnet's weights and the validation beton; writes activations/val.parquet. Costs a few seconds.
 """
 
-from zfpipe.betons.reader import Batches
-
 from zfpipe import params, paths, stage
 from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batches
 from zfpipe.convnet import weights
 from zfpipe.device import device
 from zfpipe.probes import activations

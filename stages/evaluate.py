@@ -7,10 +7,11 @@ metrics/RUN.json. Costs about fifteen seconds on two cores with the default para
 import json
 
 import numpy as np
-from zfpipe.betons.reader import Batches, read_sidecar
 
 from zfpipe import params, paths, stage
 from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batches
+from zfpipe.betons.sidecar import read_sidecar
 from zfpipe.convnet import weights
 from zfpipe.device import device
 from zfpipe.evaluation import ten_crop

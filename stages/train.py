@@ -6,10 +6,11 @@ and a half on two cores with the default parameters. Killed, it goes on after it
 
 import pandas as pd
 import torch
-from zfpipe.betons.reader import Batches, read_sidecar
 
 from zfpipe import params, paths, stage
 from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batches
+from zfpipe.betons.sidecar import verify
 from zfpipe.convnet import network as networks
 from zfpipe.convnet import weights
 from zfpipe.device import device
@@ -21,7 +22,7 @@ def main() -> None:
     settings = params.load()
     run = stage.argument("a run", settings.runs)
     model, seed, crop = settings.network(run), settings.runs[run].seed, settings.crops.size
-    sidecars = {split: read_sidecar(paths.beton(split)) for split in ("train", "val")}
+    sidecars = {split: verify(paths.beton(split)) for split in ("train", "val")}
     network = weights.build(model, crop, len(sidecars["train"].classes))
     networks.initialise(network, model.init.scheme, model.init.std, seed)
     inputs = MeanSubtraction.read(paths.MEAN, crop, device())

@@ -1,0 +1,66 @@
+"""The one place that imports FFCV: importing it sets thread counts of other libraries, which is undone here."""
+
+import os
+from pathlib import Path
+
+import torch
+
+os.environ.setdefault("NUMBA_THREADING_LAYER", "omp")  # the default aborts where two loaders run at once
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(".zfpipe/numba").absolute()))
+TORCH_THREADS = torch.get_num_threads()
+
+import numba  # noqa: E402
+from ffcv.fields import IntField, RGBImageField  # noqa: E402
+from ffcv.fields.basics import IntDecoder  # noqa: E402
+from ffcv.fields.rgb_image import SimpleRGBImageDecoder  # noqa: E402
+from ffcv.loader import Loader, OrderOption  # noqa: E402
+from ffcv.loader.epoch_iterator import EpochIterator  # noqa: E402
+from ffcv.memory_allocator import MemoryAllocator  # noqa: E402
+from ffcv.pipeline.allocation_query import AllocationQuery  # noqa: E402
+from ffcv.pipeline.compiler import Compiler  # noqa: E402
+from ffcv.pipeline.operation import Operation  # noqa: E402
+from ffcv.pipeline.state import State  # noqa: E402
+from ffcv.transforms import ToTensor  # noqa: E402
+from ffcv.types import (  # noqa: E402
+    ALLOC_TABLE_TYPE,
+    CURRENT_VERSION,
+    FieldDescType,
+    HeaderType,
+    get_handlers,
+    get_metadata_type,
+)
+from ffcv.writer import MIN_PAGE_SIZE, handle_sample  # noqa: E402
+
+__all__ = [
+    "ALLOC_TABLE_TYPE",
+    "CURRENT_VERSION",
+    "MIN_PAGE_SIZE",
+    "AllocationQuery",
+    "EpochIterator",
+    "FieldDescType",
+    "HeaderType",
+    "IntDecoder",
+    "IntField",
+    "Loader",
+    "MemoryAllocator",
+    "Operation",
+    "OrderOption",
+    "RGBImageField",
+    "SimpleRGBImageDecoder",
+    "State",
+    "ToTensor",
+    "get_handlers",
+    "get_metadata_type",
+    "handle_sample",
+    "numba",
+]
+
+
+def set_num_threads(compiler: type[Compiler], count: int) -> None:
+    """FFCV's own version also sets torch's thread count, which would slow training down."""
+    compiler.num_threads = count
+    numba.set_num_threads(count)
+
+
+Compiler.set_num_threads = classmethod(set_num_threads)  # pyright: ignore[reportAttributeAccessIssue]
+torch.set_num_threads(TORCH_THREADS)

@@ -1,0 +1,222 @@
+"""Batches of crops out of a beton, through FFCV with its traps guarded."""
+
+import queue
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from torch import Tensor
+
+from zfpipe.betons.crops import CENTRE, TEN, crop_number, offsets
+from zfpipe.betons.guarded_ffcv import (
+    AllocationQuery,
+    EpochIterator,
+    IntDecoder,
+    Loader,
+    Operation,
+    OrderOption,
+    SimpleRGBImageDecoder,
+    State,
+    ToTensor,
+    numba,
+)
+from zfpipe.betons.sidecar import check
+from zfpipe.betons.workers import worker_count
+from zfpipe.errors import UserError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of a beton: `(batch, y, x, 3)` in one crop each, or `(batch, 10, y, x, 3)`. Owns its memory.
+
+    `crops` is which of the ten crops each image shows; None where it shows all.
+    """
+
+    images: UInt8[Tensor, "batch *crop y x 3"]
+    labels: Int64[Tensor, "batch"]
+    ids: Int64[Tensor, "batch"]
+    crops: Int64[Tensor, "batch"] | None
+
+
+@numba.njit(parallel=True, nogil=True, cache=True)
+def copy_crops(images, tops, lefts, flips, crops):  # pragma: no cover - compiled
+    """Copies one window `crops[i]` out of each image, flipped left to right where asked."""
+    size = crops.shape[1]
+    for row in numba.prange(len(crops)):
+        top, left = tops[row], lefts[row]
+        for y in range(size):
+            for x in range(size):
+                column = left + (size - 1 - x if flips[row] else x)
+                for channel in range(3):
+                    crops[row, y, x, channel] = images[row, top + y, column, channel]
+
+
+class CropOperation(Operation):
+    """Cuts the chosen crops.
+
+    Outside FFCV's compiled graph, which would freeze the epoch; FFCV's own random operations differ from run to run.
+    """
+
+    def __init__(self, crop: int, crops: str, seed: int):
+        super().__init__()
+        self.crop = crop
+        self.crops = crops
+        self.seed = seed
+        self.epoch = 0
+
+    def numbers(self, rows: np.ndarray) -> np.ndarray:
+        """Which crop each row shows in this epoch."""
+        if self.crops == "centre":
+            return np.full(len(rows), CENTRE, np.int64)
+        return crop_number(self.seed, self.epoch, rows)
+
+    def generate_code(self) -> Any:
+        """What FFCV calls for each batch."""
+
+        def cut(images: np.ndarray, destination: np.ndarray, rows: np.ndarray) -> np.ndarray:
+            places = offsets(images.shape[1], self.crop)
+            if self.crops == "ten":
+                for number in range(TEN):
+                    tops, lefts = (np.full(len(images), place) for place in places[number % 5])
+                    flips = np.full(len(images), number >= 5)
+                    copy_crops(images, tops, lefts, flips, destination[:, number])
+                return destination
+            numbers = self.numbers(rows)
+            tops, lefts = places[numbers % 5].T
+            copy_crops(images, tops, lefts, numbers >= 5, destination)
+            return destination
+
+        cut.with_indices = True  # pyright: ignore[reportFunctionMemberAccess]
+        return cut
+
+    def declare_state_and_memory(self, previous_state: State) -> tuple[State, AllocationQuery]:
+        """The shape of what comes out."""
+        one = (self.crop, self.crop, 3)
+        shape = (TEN, *one) if self.crops == "ten" else one
+        return replace(previous_state, shape=shape, jit_mode=False), AllocationQuery(shape, np.dtype("uint8"))
+
+
+class GuardedEpoch(EpochIterator):
+    """FFCV's loading thread, but an exception in it is raised where the batches are used, and it can be stopped."""
+
+    failure: BaseException | None = None
+
+    def run(self) -> None:
+        """The thread's work."""
+        try:
+            super().run()
+        except BaseException as error:
+            self.failure = error
+            self.output_queue.put(None)
+
+    def __next__(self) -> tuple[Tensor, ...]:
+        try:
+            return super().__next__()
+        except StopIteration:
+            if self.failure is not None:
+                raise RuntimeError("FFCV's loading thread failed") from self.failure
+            raise
+
+    def close(self) -> None:
+        """Stops the thread, wherever it is, and waits for its end."""
+        self.terminate_event.set()
+        while self.is_alive():
+            try:
+                self.output_queue.get(timeout=0.05)
+            except queue.Empty:
+                continue
+        super().close()
+        self.closed = True
+
+
+class Batches:
+    """The images of a beton in batches, epoch after epoch.
+
+    The order (`shuffle`) and the crops ("one of ten") of an epoch are functions of the seed, the epoch and an image's
+    place in the beton alone: the same for any number of workers and, crops, for any batch size. `rows` restricts
+    to some places in the beton. Raises UserError for a beton that is damaged or whose images are too small.
+    """
+
+    def __init__(
+        self,
+        beton: Path,
+        *,
+        batch: int,
+        crop: int,
+        crops: Literal["one of ten", "centre", "ten"],
+        shuffle: bool = False,
+        seed: int = 0,
+        rows: np.ndarray | None = None,
+        workers: int | None = None,
+    ):
+        sidecar = check(beton)
+        if crop > sidecar.resize:
+            raise UserError(f"{beton} holds {sidecar.resize}x{sidecar.resize} images; crops.size = {crop} is larger")
+        self.beton = beton
+        self.classes = sidecar.classes
+        self.rows = np.arange(sidecar.count) if rows is None else rows
+        self.batch = batch
+        self.shuffle = shuffle
+        self.seed = seed
+        self.operation = CropOperation(crop, crops, seed)
+        self.loader = Loader(
+            str(beton),
+            batch_size=batch,
+            num_workers=worker_count(workers),
+            os_cache=True,
+            order=OrderOption.SEQUENTIAL,
+            indices=self.rows,  # pyright: ignore[reportArgumentType]
+            drop_last=False,
+            pipelines={
+                "image": [SimpleRGBImageDecoder(), self.operation, ToTensor()],
+                "label": [IntDecoder(), ToTensor()],
+                "id": [IntDecoder(), ToTensor()],
+            },
+        )
+
+    @property
+    def images(self) -> int:
+        """How many images an epoch has."""
+        return len(self.rows)
+
+    def __len__(self) -> int:
+        """How many batches an epoch has."""
+        return -(-self.images // self.batch)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The places in the beton in the order of an epoch."""
+        if not self.shuffle:
+            return self.rows
+        return np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+
+    def epoch(self, epoch: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch; leaving the loop early stops the loading."""
+        order = self.order(epoch)
+        self.operation.epoch = epoch
+        start = 0
+        with closing(GuardedEpoch(self.loader, order)) as batches:  # pyright: ignore[reportArgumentType]
+            for images, labels, ids in batches:
+                rows = order[start : start + len(images)]
+                start += len(images)
+                crops = None if self.operation.crops == "ten" else torch.from_numpy(self.operation.numbers(rows))
+                # The loader writes into the same memory again: what leaves here is a copy
+                yield Batch(images.clone(), labels.squeeze(1).clone(), ids.squeeze(1).clone(), crops)
+        assert start == len(order), "FFCV left images out"
+
+    def close(self) -> None:
+        """Forgets the loader and its memory."""
+        del self.loader
+
+    def __enter__(self) -> "Batches":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

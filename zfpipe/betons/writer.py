@@ -1,0 +1,187 @@
+"""Images of one split into a beton: decoded in parallel, written in one fixed order by one hand."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from zfpipe import stage
+from zfpipe.betons.decode import UnreadableImageError, square
+from zfpipe.betons.guarded_ffcv import (
+    ALLOC_TABLE_TYPE,
+    CURRENT_VERSION,
+    MIN_PAGE_SIZE,
+    FieldDescType,
+    HeaderType,
+    IntField,
+    MemoryAllocator,
+    RGBImageField,
+    get_metadata_type,
+    handle_sample,
+)
+from zfpipe.betons.sidecar import FIELDS, Sidecar, check, checksum, write_sidecar
+from zfpipe.betons.workers import worker_count
+from zfpipe.errors import UserError
+from zfpipe.params import Betons
+
+AHEAD = 64
+"""Images decoded ahead of the writer, for each worker: bounds the memory."""
+PAGE_SIZE = 4 * MIN_PAGE_SIZE
+TYPE_IDS = {"image": 2, "label": 1, "id": 1}
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An image that could not be read."""
+
+    id: int
+    path: str
+    reason: str
+
+
+def write_beton(
+    rows: pd.DataFrame,
+    read: Callable[[str, int | None, int | None], bytes],
+    settings: Betons,
+    beton: Path,
+    workers: int | None = None,
+) -> Sidecar:
+    """Writes the images of one split, with label and id, and their sidecar and list of rejected images beside them.
+
+    `rows` are the split's rows of the index; `read` gives the bytes of an image by path, offset and size. The order is
+    a permutation by `settings.seed`, so that any part of the beton is a random sample. An image that can't be
+    read is listed and left out. Raises UserError when too many are, or all of a class.
+    """
+    rows = rows.sort_values("id").iloc[np.random.default_rng(settings.seed).permutation(len(rows))]
+    names = {int(label): str(name) for label, name in zip(rows["label"], rows["class"], strict=True)}
+    classes = [names[label] for label in range(len(names))]
+    rejected: list[Rejected] = []
+    counts = np.zeros(len(classes), np.int64)
+
+    def samples() -> Iterator[tuple[np.ndarray, int, int]]:
+        decoded = decode_in_order(rows, read, settings.resize, worker_count(workers))
+        bar = tqdm(decoded, total=len(rows), desc=beton.stem, leave=False, disable=None)
+        described = zip(rows["id"].tolist(), rows["label"].tolist(), rows["path"].tolist(), bar, strict=True)
+        for image, label, path, pixels in described:
+            if isinstance(pixels, UnreadableImageError):
+                rejected.append(Rejected(image, path, str(pixels)))
+                continue
+            assert pixels.shape == (settings.resize, settings.resize, 3)
+            assert pixels.dtype == np.uint8
+            counts[label] += 1
+            yield pixels, label, image
+
+    with stage.whole(beton) as temporary:
+        count = write_ffcv(temporary, samples(), len(rows), settings)
+        rejected_path = beton.with_suffix(".rejected.csv")
+        with stage.whole(rejected_path) as listing:
+            columns = ["id", "path", "reason"]
+            pd.DataFrame([vars(entry) for entry in rejected], columns=columns).sort_values("id").to_csv(
+                listing, index=False
+            )
+        refuse_losses(beton.stem, classes, counts, rejected, settings.max_rejected)
+        sidecar = Sidecar(
+            sha256=checksum(temporary),
+            bytes=temporary.stat().st_size,
+            count=count,
+            rejected=len(rejected),
+            classes=classes,
+            resize=settings.resize,
+            write_mode=settings.write_mode,
+            versions={name: version(name) for name in ("ffcv", "numpy", "pillow")},
+        )
+        beton.unlink(missing_ok=True)  # never an old beton beside a new sidecar, whenever this is interrupted
+        write_sidecar(sidecar, beton)
+    check(beton)
+    return sidecar
+
+
+def refuse_losses(
+    split: str, classes: list[str], counts: np.ndarray, rejected: list[Rejected], max_rejected: float
+) -> None:
+    """Stops when too many images could not be read, or all of a class."""
+    total = int(counts.sum()) + len(rejected)
+    first = f"the first: {rejected[0].path}: {rejected[0].reason}" if rejected else ""
+    if len(rejected) > max_rejected * total:
+        raise UserError(
+            f"{split}: {len(rejected)} of {total} images can't be read ({first}); betons.max_rejected = {max_rejected:g} "
+            f"allows {int(max_rejected * total)}; mend or remove them (data/betons/{split}.rejected.csv), or allow more"
+        )
+    empty = [name for name, count in zip(classes, counts, strict=True) if count == 0]
+    if empty:
+        raise UserError(f"{split}: no image of class {empty[0]} can be read ({first}); each class needs at least one")
+
+
+def decode_in_order(
+    rows: pd.DataFrame, read: Callable[[str, int | None, int | None], bytes], resize: int, workers: int
+) -> Iterator[np.ndarray | UnreadableImageError]:
+    """Decodes images in several threads (the decoder releases Python's lock) but yields them in the order of `rows`."""
+
+    def decode(path: str, offset: int | None, size: int | None) -> np.ndarray | UnreadableImageError:
+        try:
+            return square(read(path, offset, size), resize)
+        except UnreadableImageError as error:
+            return error
+        except OSError as error:
+            return UnreadableImageError(error.strerror or type(error).__name__)
+
+    waiting: deque[Future[np.ndarray | UnreadableImageError]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for path, offset, size in zip(
+            rows["path"], whole_or_none(rows["offset"]), whole_or_none(rows["size"]), strict=True
+        ):
+            waiting.append(pool.submit(decode, path, offset, size))
+            if len(waiting) > AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def whole_or_none(column: pd.Series) -> list[int | None]:
+    """A column of places in an archive, which plain files have none of."""
+    return [None if missing else int(value) for value, missing in zip(column, column.isna(), strict=True)]
+
+
+def write_ffcv(path: Path, samples: Iterator[tuple[np.ndarray, int, int]], most: int, settings: Betons) -> int:
+    """Writes samples in FFCV's format and returns how many there were, at most `most`.
+
+    FFCV's own writer hands samples to processes: with two, bytes differ from run to run; with an exception in one,
+    it waits for ever; killed, it leaves shared memory behind. This one fills the same structures in this process.
+    """
+    fields = {
+        "image": RGBImageField(write_mode=settings.write_mode, jpeg_quality=settings.jpeg_quality),
+        "label": IntField(),
+        "id": IntField(),
+    }
+    metadata = np.zeros(most, get_metadata_type(list(fields.values())))
+    descriptors = np.zeros(len(fields), FieldDescType)
+    for descriptor, (name, field) in zip(descriptors, fields.items(), strict=True):
+        descriptor["type_id"] = TYPE_IDS[name]
+        descriptor["name"][: len(name)] = np.frombuffer(name.encode("ascii"), np.uint8)
+        descriptor["arguments"][:] = field.to_binary()[0]
+    header = np.zeros(1, HeaderType)[0]
+    header["version"], header["num_fields"], header["page_size"] = CURRENT_VERSION, len(FIELDS), PAGE_SIZE
+    start = header.nbytes + descriptors.nbytes
+    path.write_bytes(header.tobytes() + descriptors.tobytes())
+    allocator = MemoryAllocator(path, start + metadata.nbytes, PAGE_SIZE)
+    count = 0
+    with allocator:
+        for sample in samples:
+            handle_sample(sample, count, metadata.dtype.names, metadata, allocator, fields)
+            count += 1
+    with path.open("r+b") as file:
+        header["num_samples"] = count
+        header["alloc_table_ptr"] = file.seek(0, 2)
+        file.write(np.array(allocator.allocations, ALLOC_TABLE_TYPE).tobytes())
+        file.seek(0)
+        file.write(header.tobytes() + descriptors.tobytes() + metadata.tobytes())
+    return count
