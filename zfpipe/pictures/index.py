@@ -1,0 +1,106 @@
+"""The index: one row for every image, wherever it comes from."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from zfpipe import stage
+
+
+def described(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
+    """A column with its unit and meaning in the schema."""
+    return pa.field(name, kind, metadata={"unit": unit, "meaning": meaning})
+
+
+SIDES = ("x0", "y0", "x1", "y1")
+PART = pa.struct([("part", pa.string()), *((side, pa.float32()) for side in SIDES)])
+BOX = "first pixel inside (x0, y0) and first one beyond (x1, y1); null: not known"
+SCHEMA = pa.schema(
+    [
+        described("id", pa.int64(), "1", "number of the image over both splits, training first"),
+        described("split", pa.string(), "", "train or val"),
+        described("label", pa.int32(), "1", "class, from 0, in the order of the class names"),
+        described("class", pa.string(), "", "name of the class"),
+        described("path", pa.string(), "", "file or archive, relative to data/pictures or to pictures.root"),
+        described("offset", pa.int64(), "byte", "first byte in the archive; null: a file of its own"),
+        described("size", pa.int64(), "byte", "length in the archive; null: a file of its own"),
+        described("width", pa.int32(), "pixel", "width; null: the header can't be read"),
+        described("height", pa.int32(), "pixel", "height; null: the header can't be read"),
+        *(described(f"box_{side}", pa.float32(), "pixel", f"object box, {BOX}") for side in SIDES),
+        described("mask", pa.binary(), "", "object mask: a 1-bit PNG of the image's size; null: not known"),
+        described("parts", pa.list_(PART), "pixel", f"boxes of parts of the object, {BOX}"),
+    ]
+)
+HEAVY = ("mask", "parts")
+"""Columns that are read only when asked for."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels: first pixel inside and first one beyond, along x and y."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image of the index; see `SCHEMA` for units and meanings."""
+
+    split: str
+    label: int
+    class_name: str
+    path: str
+    width: int | None
+    height: int | None
+    offset: int | None = None
+    size: int | None = None
+    box: Box | None = None
+    mask: bytes | None = None
+    parts: dict[str, Box] = field(default_factory=dict)
+
+
+def index_table(entries: Iterable[Entry]) -> pa.Table:
+    """The index of some images; ids count them in their order."""
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    for number, entry in enumerate(entries):
+        box = astuple(entry.box) if entry.box else (None,) * 4
+        row = {
+            **vars(entry),
+            **{f"box_{side}": value for side, value in zip(SIDES, box, strict=True)},
+            "id": number,
+            "class": entry.class_name,
+            "parts": [{"part": part, **vars(place)} for part, place in entry.parts.items()] or None,
+        }
+        for name, column in columns.items():
+            column.append(row[name])
+    return pa.table(columns, SCHEMA)
+
+
+def write_index(table: pa.Table, path: Path) -> None:
+    """Writes the index; the same table gives the same bytes."""
+    with stage.whole(path) as temporary:
+        pq.write_table(table.cast(SCHEMA), temporary, compression="zstd")
+
+
+def read_index(path: Path, also: Collection[str] = ()) -> pd.DataFrame:
+    """Reads the index, `mask` and `parts` only where `also` names them; whole numbers that may be missing are Int64."""
+    columns = [name for name in SCHEMA.names if name not in HEAVY or name in also]
+    table = pq.read_table(path, columns=columns)
+    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}.get)
+
+
+def image_bytes(base: Path, path: str, offset: int | None, size: int | None) -> bytes:
+    """The bytes of an image: a whole file below `base`, or a piece of an archive there."""
+    if offset is None or size is None:
+        return (base / path).read_bytes()
+    with (base / path).open("rb") as archive:
+        archive.seek(offset)
+        return archive.read(size)
