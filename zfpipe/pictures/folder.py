@@ -1,5 +1,6 @@
 """Your own images: `train/` and `val/`, each with a folder per class (torchvision's ImageFolder layout)."""
 
+import os
 from pathlib import Path
 
 from PIL import Image
@@ -23,8 +24,8 @@ def entries(root: Path) -> list[Entry]:
         alone = sorted(set(classes[one]) - set(classes[other]))
         if alone:
             raise UserError(
-                f"pictures.root = {root}: class {alone[0]} is in {one}/ but not in {other}/ ({len(alone)} such classes); "
-                "both must hold the same classes"
+                f"pictures.root = {root}: class {alone[0]} is in {one}/ but not in {other}/ "
+                f"({len(alone)} such classes); both must hold the same classes"
             )
     return [
         entry
@@ -49,9 +50,10 @@ def class_entries(root: Path, split: str, label: int, name: str) -> list[Entry]:
     """The images of one class, sorted by path; hidden files are passed over."""
     folder = root / split / name
     paths = sorted(
-        path.relative_to(root)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+        (Path(parent) / file).relative_to(root)
+        for parent, _, files in os.walk(folder, followlinks=True)  # data sets are often links to other disks
+        for file in files
+        if file.lower().endswith(EXTENSIONS) and not file.startswith(".")
     )
     if not paths:
         raise UserError(f"pictures.root = {root}: {split}/{name} holds no images ({', '.join(EXTENSIONS)})")

@@ -38,6 +38,8 @@ SCHEMA = pa.schema(
 )
 HEAVY = ("mask", "parts")
 """Columns that are read only when asked for."""
+NULLABLE = ("offset", "size", "width", "height")
+"""Whole numbers that may be missing, which plain pandas would turn into fractions."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,10 @@ def write_index(table: pa.Table, path: Path) -> None:
 
 
 def read_index(path: Path, also: Collection[str] = ()) -> pd.DataFrame:
-    """Reads the index, `mask` and `parts` only where `also` names them; whole numbers that may be missing are Int64."""
+    """Reads the index, `mask` and `parts` only where `also` names them; `NULLABLE` columns are Int64."""
     columns = [name for name in SCHEMA.names if name not in HEAVY or name in also]
-    table = pq.read_table(path, columns=columns)
-    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}.get)
+    frame = pq.read_table(path, columns=columns).to_pandas()
+    return frame.astype(dict.fromkeys(NULLABLE, pd.Int64Dtype()))
 
 
 def image_bytes(base: Path, path: str, offset: int | None, size: int | None) -> bytes:
