@@ -59,7 +59,8 @@ __all__ = [
 def set_num_threads(compiler: type[Compiler], count: int) -> None:
     """FFCV's own version also sets torch's thread count, which would slow training down."""
     compiler.num_threads = count
-    numba.set_num_threads(count)
+    most: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore[reportPrivateImportUsage, reportAttributeAccessIssue]
+    numba.set_num_threads(min(count, most))  # more raises
 
 
 Compiler.set_num_threads = classmethod(set_num_threads)  # pyright: ignore[reportAttributeAccessIssue]

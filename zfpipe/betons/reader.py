@@ -1,6 +1,7 @@
 """Batches of crops out of a beton, through FFCV with its traps guarded."""
 
 import queue
+import weakref
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -116,6 +117,8 @@ class GuardedEpoch(EpochIterator):
             self.output_queue.put(None)
 
     def __next__(self) -> tuple[Tensor, ...]:
+        if self.closed:  # FFCV would wait for ever
+            raise RuntimeError("this epoch was stopped: another was started, or its batches were closed")
         try:
             return super().__next__()
         except StopIteration:
@@ -140,7 +143,8 @@ class Batches:
 
     The order (`shuffle`) and the crops ("one of ten") of an epoch are functions of the seed, the epoch and an image's
     place in the beton alone: the same for any number of workers and, crops, for any batch size. `rows` restricts
-    to some places in the beton. Raises UserError for a beton that is damaged or whose images are too small.
+    to some places in the beton, each once. One epoch runs at a time: starting another stops it. Raises UserError for a
+    beton that is damaged or whose images are too small.
     """
 
     def __init__(
@@ -160,12 +164,16 @@ class Batches:
             raise UserError(f"{beton} holds {sidecar.resize}x{sidecar.resize} images; crops.size = {crop} is larger")
         self.beton = beton
         self.classes = sidecar.classes
-        self.rows = np.arange(sidecar.count) if rows is None else rows
+        self.rows = np.arange(sidecar.count) if rows is None else np.asarray(rows, np.int64)
+        # FFCV reads whatever lies at a place outside the beton
+        if len(np.unique(self.rows)) != len(self.rows) or not np.isin(self.rows, np.arange(sidecar.count)).all():
+            raise ValueError(f"rows must be different places in a beton of {sidecar.count} images")
         self.batch = batch
         self.shuffle = shuffle
         self.seed = seed
         self.operation = CropOperation(crop, crops, seed)
-        self.loader = Loader(
+        self.running: weakref.ref[GuardedEpoch] | None = None
+        self.loader: Loader | None = Loader(
             str(beton),
             batch_size=batch,
             num_workers=worker_count(workers),
@@ -196,22 +204,40 @@ class Batches:
         return np.random.default_rng([self.seed, epoch]).permutation(self.rows)
 
     def epoch(self, epoch: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch; leaving the loop early stops the loading."""
+        """The batches of an epoch; leaving the loop early stops the loading.
+
+        Raises RuntimeError when the loading thread fails, or gives other images than the epoch's, each once.
+        """
+        if self.loader is None:
+            raise RuntimeError(f"the batches of {self.beton} are closed")
+        self.stop()
         order = self.order(epoch)
         self.operation.epoch = epoch
+        known_ids = self.loader.reader.metadata["f2"]
         start = 0
         with closing(GuardedEpoch(self.loader, order)) as batches:  # pyright: ignore[reportArgumentType]
+            self.running = weakref.ref(batches)  # an epoch's buffers go with it
             for images, labels, ids in batches:
                 rows = order[start : start + len(images)]
                 start += len(images)
+                if not np.array_equal(ids.squeeze(1).numpy(), known_ids[rows]):
+                    raise RuntimeError(f"FFCV gave other images of {self.beton} than were asked for")
                 crops = None if self.operation.crops == "ten" else torch.from_numpy(self.operation.numbers(rows))
                 # The loader writes into the same memory again: what leaves here is a copy
                 yield Batch(images.clone(), labels.squeeze(1).clone(), ids.squeeze(1).clone(), crops)
-        assert start == len(order), "FFCV left images out"
+        if start != len(order):
+            raise RuntimeError(f"FFCV gave {start} of {len(order)} images of {self.beton}")
+
+    def stop(self) -> None:
+        """Stops the epoch that runs, if one does, and waits for its thread to end."""
+        batches = self.running() if self.running is not None else None
+        if batches is not None:
+            batches.close()
 
     def close(self) -> None:
-        """Forgets the loader and its memory."""
-        del self.loader
+        """Stops what runs and forgets the loader and its memory."""
+        self.stop()
+        self.loader = None
 
     def __enter__(self) -> "Batches":
         return self

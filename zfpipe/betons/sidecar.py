@@ -18,7 +18,10 @@ from zfpipe.betons.guarded_ffcv import (
 )
 from zfpipe.errors import UserError
 
-FIELDS = ("image", "label", "id")
+FIELDS = {"image": 2, "label": 1, "id": 1}
+"""Name and FFCV's number of the type of each field."""
+MODES = {"jpg": 0, "raw": 1}
+"""FFCV's numbers for how an image is stored."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,9 @@ def verify(beton: Path) -> Sidecar:
 def check(beton: Path) -> Sidecar:
     """Checks what FFCV reads unchecked: header, fields, metadata, allocation table and size.
 
-    FFCV reads a truncated file as zeros or crashes. Raises UserError with one line.
+    FFCV reads a truncated file as zeros or crashes, and copies whatever an entry points to. What passes can be
+    loaded without reading or writing outside its place; damage inside a picture is for `verify` to find. Raises
+    UserError with one line.
     """
     sidecar = read_sidecar(beton)
     if not beton.exists():
@@ -95,21 +100,44 @@ def check(beton: Path) -> Sidecar:
         raise damaged(beton, "its header is not that of a beton of zfpipe")
     descriptors = np.fromfile(beton, FieldDescType, len(FIELDS), offset=HeaderType.itemsize)
     start = HeaderType.itemsize + descriptors.nbytes
-    names = tuple(bytes(name).rstrip(b"\0").decode("ascii", "replace") for name in descriptors["name"])
-    if names != FIELDS:
+    names = [bytes(name).rstrip(b"\0").decode("ascii", "replace") for name in descriptors["name"]]
+    if dict(zip(names, descriptors["type_id"].tolist(), strict=True)) != FIELDS or names != list(FIELDS):
         raise damaged(beton, "its fields are not image, label and id")
     metadata_type = get_metadata_type(get_handlers(descriptors))
     table = int(header["alloc_table_ptr"])
-    if not start + count * metadata_type.itemsize <= table < size or (size - table) % ALLOC_TABLE_TYPE.itemsize:
-        raise damaged(beton, "its allocation table lies outside the file")
-    allocations = np.fromfile(beton, ALLOC_TABLE_TYPE, offset=table)
+    end = start + count * metadata_type.itemsize
+    if table < end or size - table != count * ALLOC_TABLE_TYPE.itemsize:
+        raise damaged(beton, "its allocation table is not where its header says")
     metadata = np.fromfile(beton, metadata_type, count, offset=start)
-    pointers = metadata["f0"]["data_ptr"]
-    if (allocations["ptr"] + allocations["size"] > table).any() or not np.isin(pointers, allocations["ptr"]).all():
-        raise damaged(beton, "its allocation table points outside the file")
-    if (metadata["f0"]["width"] != sidecar.resize).any() or (metadata["f0"]["height"] != sidecar.resize).any():
-        raise damaged(beton, f"its images are not {sidecar.resize}x{sidecar.resize}")
+    check_samples(beton, sidecar, metadata)
+    check_places(beton, sidecar, metadata["f0"]["data_ptr"], np.fromfile(beton, ALLOC_TABLE_TYPE, offset=table), end)
     return sidecar
+
+
+def check_samples(beton: Path, sidecar: Sidecar, metadata: np.ndarray) -> None:
+    """Checks size, way of storing, label and id of every image."""
+    image, label, number = metadata["f0"], metadata["f1"], metadata["f2"]
+    if (image["width"] != sidecar.resize).any() or (image["height"] != sidecar.resize).any():
+        raise damaged(beton, f"its images are not {sidecar.resize}x{sidecar.resize}")
+    if (image["mode"] != MODES[sidecar.write_mode]).any():
+        raise damaged(beton, f"its images are not all stored as {sidecar.write_mode}")
+    if label.min() < 0 or label.max() >= len(sidecar.classes):
+        raise damaged(beton, f"it has labels outside the {len(sidecar.classes)} classes")
+    if len(np.unique(number)) != len(number):
+        raise damaged(beton, "it has the same image twice")
+
+
+def check_places(beton: Path, sidecar: Sidecar, pointers: np.ndarray, allocations: np.ndarray, start: int) -> None:
+    """Checks that every image's bytes lie between `start` and the allocation table, one after another."""
+    places, sizes = allocations["ptr"], allocations["size"]
+    if (allocations["sample_id"] != np.arange(sidecar.count)).any() or (places != pointers).any():
+        raise damaged(beton, "its allocation table is not that of its images")
+    room = np.append(places[1:], np.uint64(sidecar.bytes - allocations.nbytes))
+    # Compared without a sum, which could overflow
+    if places[0] < start or (places >= room).any() or (sizes > room - places).any() or (sizes == 0).any():
+        raise damaged(beton, "its images do not lie one after another in the file")
+    if sidecar.write_mode == "raw" and (sizes != 3 * sidecar.resize**2).any():
+        raise damaged(beton, f"its images are not {sidecar.resize}x{sidecar.resize} pixels long")
 
 
 def damaged(path: Path, reason: str) -> UserError:
