@@ -1,0 +1,184 @@
+"""One embedded picture: a pure function of the seed, the split and a number."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from zfpipe.pictures.generated import nature, things, vehicles
+from zfpipe.pictures.generated.canvas import Frame, Layer, box, ellipse, smooth
+from zfpipe.pictures.generated.faces import BREEDS, draw_face
+from zfpipe.pictures.generated.grounds import ground
+from zfpipe.pictures.generated.palette import paint, varied
+from zfpipe.pictures.generated.textures import Textures, textures
+from zfpipe.pictures.index import Box
+
+SPLITS = {"train": 0, "val": 1}
+THINGS: dict[str, Callable[[Layer, np.random.Generator], None]] = {
+    "beach ball": things.beach_ball,
+    "bicycle": vehicles.bicycle,
+    "bus": vehicles.bus,
+    "butterfly": nature.butterfly,
+    "car": vehicles.car,
+    "clock": things.clock,
+    "daisy": nature.daisy,
+    "fish": nature.fish,
+    "football": things.football,
+    "house": things.house,
+    "keyboard": things.keyboard,
+    "lorry": vehicles.lorry,
+    "mushroom": nature.mushroom,
+    "shop sign": things.shop_sign,
+    "stop sign": things.stop_sign,
+    "tulip": nature.tulip,
+    "umbrella": things.umbrella,
+}
+DOGS = ("bulldog", "dalmatian", "husky", "spaniel")
+LEANING = {name: 0.5 for name in ("beach ball", "football", "butterfly", "clock", "keyboard")}
+"""How far some classes may turn, in radians; the others stand upright within a fifth of a radian."""
+CLASSES = sorted([*THINGS, *BREEDS])
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture: RGB uint8 `(y, x, 3)`, coverage of the visible object 0 to 1 `(y, x)`, boxes of face parts in pixels."""
+
+    pixels: np.ndarray
+    mask: np.ndarray
+    parts: dict[str, Box]
+
+    @property
+    def box(self) -> Box:
+        """The rectangle around the visible object."""
+        rows, columns = (np.flatnonzero((self.mask >= 0.5).any(axis)) for axis in (1, 0))
+        return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+
+
+def class_of(number: int) -> int:
+    """The label of a picture: the classes take turns."""
+    return number % len(CLASSES)
+
+
+def draw(seed: int, split: str, number: int) -> Picture:
+    """Draws picture `number` of a split; nothing else influences it."""
+    rng = np.random.default_rng([seed, SPLITS[split], number])
+    tiles = textures(seed)
+    name = CLASSES[class_of(number)]
+    short = int(rng.integers(150, 189))
+    long = int(short * rng.uniform(1.0, 1.33))
+    height, width = (short, long) if rng.random() < 0.4 else (long, short)
+    light = float(rng.uniform(0, 2 * np.pi))
+    image = ground(height, width, tiles, rng)
+    clutter(image, light, tiles, rng)
+    frame = placed(name, height, width, rng)
+    layer = Layer(height, width, frame, light, tiles, rng)
+    outlines: dict[str, np.ndarray] = {}
+    if name in BREEDS:
+        outlines = draw_face(layer, name, rng)
+    else:
+        THINGS[name](layer, rng)
+    shadow(image, layer.alpha, frame.scale, light, rng)
+    over(image, layer)
+    if name in DOGS and rng.random() < 0.3:
+        over(image, toy(frame, height, width, light, tiles, rng))
+    mask = layer.alpha
+    if rng.random() < 0.3:
+        front = occluder(frame, height, width, light, tiles, rng)
+        over(image, front)
+        mask = mask * (1 - front.alpha)
+    return Picture(
+        developed(image, rng), mask, {part: part_box(frame, points, mask) for part, points in outlines.items()}
+    )
+
+
+def placed(name: str, height: int, width: int, rng: np.random.Generator) -> Frame:
+    """Where the object stands: 45 to 85 % of the shorter side, mostly inside the centre square."""
+    short = min(height, width)
+    scale = short * rng.uniform(0.27, 0.41)
+    room = 0.5 * short - 0.86 * scale
+    x = width / 2 + rng.uniform(-1, 1) * max(room, 0.04 * short)
+    y = height / 2 + rng.uniform(-1, 1) * max(room, 0.04 * short)
+    turn = rng.normal(0, 0.35) * LEANING[name] * 2 if name in LEANING else rng.uniform(-0.2, 0.2)
+    squeeze = rng.uniform(0.84, 1.1) * (-1 if name in ("car", "lorry", "bus", "fish") and rng.random() < 0.5 else 1)
+    return Frame(float(x), float(y), float(scale), float(turn), float(squeeze))
+
+
+def clutter(image: np.ndarray, light: float, tiles: Textures, rng: np.random.Generator) -> None:
+    """Stones, leaves and boards that mean nothing."""
+    height, width = image.shape[:2]
+    for _ in range(int(rng.integers(0, 5))):
+        frame = Frame(
+            *(rng.uniform(0, 1, 2) * (width, height)).tolist(), float(rng.uniform(8, 24)), float(rng.uniform(0, 6))
+        )
+        layer = Layer(height, width, frame, light, tiles, rng)
+        shape = [
+            box(-1, -0.5, 1, 0.5),
+            ellipse(0, 0, 1, 0.7),
+            smooth([(-1, 0), (0, -0.4), (1, 0), (0, 0.4)]),
+            box(-1.6, -0.12, 1.6, 0.12),
+        ]
+        layer.fill(shape[int(rng.integers(len(shape)))], paint(rng), "mottled", 0.15, 0.25)
+        over(image, layer)
+
+
+def toy(frame: Frame, height: int, width: int, light: float, tiles: Textures, rng: np.random.Generator) -> Layer:
+    """A ball beside a dog."""
+    side = 1 if rng.random() < 0.5 else -1
+    (place,) = frame.pixels(np.array([(side * rng.uniform(0.7, 0.95), rng.uniform(0.8, 1.05))]))
+    layer = Layer(height, width, Frame(*place.tolist(), frame.scale * 0.3), light, tiles, rng)
+    (things.football if rng.random() < 0.5 else things.beach_ball)(layer, rng)
+    return layer
+
+
+def occluder(frame: Frame, height: int, width: int, light: float, tiles: Textures, rng: np.random.Generator) -> Layer:
+    """Blades, a pole or a leaf in front of a small part of the object."""
+    layer = Layer(height, width, frame, light, tiles, rng)
+    kind = int(rng.integers(3))
+    if kind == 0:
+        green = varied((96, 132, 60), rng)
+        for x in rng.uniform(-1, 1, 6):
+            tip = (x + rng.uniform(-0.3, 0.3), rng.uniform(0.3, 0.7))
+            layer.fill(np.array([(x - 0.04, 1.6), tip, (x + 0.04, 1.6)]), varied(green, rng))
+    elif kind == 1:
+        x = float(rng.choice([-1, 1]) * rng.uniform(0.55, 0.85))
+        layer.fill(box(x - 0.05, -3, x + 0.05, 3), paint(rng), "fine", 0.1, 0.4)
+    else:
+        x, y = rng.choice([-1, 1]) * rng.uniform(0.6, 0.9), rng.uniform(0.3, 0.9)
+        leaf = smooth([(x - 0.3, y), (x, y - 0.2), (x + 0.34, y), (x, y + 0.2)])
+        layer.fill(leaf, paint(rng), "fur", 0.15, 0.2)
+    return layer
+
+
+def shadow(image: np.ndarray, alpha: np.ndarray, scale: float, light: float, rng: np.random.Generator) -> None:
+    """The object's soft shadow on the ground, away from the light."""
+    reach = scale * rng.uniform(0.06, 0.16)
+    moved = cv2.warpAffine(
+        alpha,
+        np.array([(1, 0, reach * np.cos(light)), (0, 1, reach * np.sin(light))], np.float32),
+        alpha.shape[::-1],
+    )
+    size = int(scale * 0.12) * 2 + 1
+    soft = cv2.blur(cv2.blur(moved, (size, size)), (size, size))
+    image *= 1 - np.float32(rng.uniform(0.25, 0.5)) * soft[:, :, None]
+
+
+def over(image: np.ndarray, layer: Layer) -> None:
+    """Lays a layer over an image, in place."""
+    image += (layer.colour - image) * layer.alpha[:, :, None]
+
+
+def developed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What a camera makes of it: exposure, a little blur, sensor noise."""
+    image = image * np.float32(rng.uniform(0.8, 1.15)) + np.float32(rng.uniform(-12, 12))
+    image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.35, 0.8)))
+    grain = rng.standard_normal(image.shape[:2], np.float32)[:, :, None] * np.float32(rng.uniform(1.0, 5.0))
+    return np.clip(image + grain, 0, 255).astype(np.uint8)
+
+
+def part_box(frame: Frame, outline: np.ndarray, mask: np.ndarray) -> Box:
+    """The rectangle around a part, in whole pixels, inside the picture."""
+    pixels = frame.pixels(outline)
+    x0, y0 = np.clip(np.floor(pixels.min(0)), 0, None).tolist()
+    x1, y1 = np.minimum(np.ceil(pixels.max(0)), mask.shape[::-1]).tolist()
+    return Box(x0, y0, x1, y1)
