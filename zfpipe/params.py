@@ -129,6 +129,7 @@ class Model(Filter):
     fc: Annotated[tuple[int, ...], numbers(1, 65536, 2)]
     drop: Annotated[tuple[int, ...], BeforeValidator(layers)]
     width: Annotated[float, number(0.01, 4)]
+    input_scale: Annotated[float, number(1e-6, 1000)]
     dropout: Annotated[float, number(0, 0.99)]
     norm: Norm
     renorm_radius: Annotated[float, number(1e-6, 1000)] | None

@@ -23,7 +23,7 @@ def small_network(kind: str, crop: int = 121, scheme: str = "he", seed: int = 0)
     """A narrow network with random biases, so that a bias in the wrong place shows."""
     edit = dict(KINDS[kind])
     base = getattr(SETTINGS, str(edit.pop("base", "model")))
-    network = weights.build(params.merged(base, {"width": 0.03, **edit}), crop, classes=5)
+    network = weights.build(params.merged(base, {"width": 0.03, "input_scale": 1.0, **edit}), crop, classes=5)
     initialise(network, "he" if scheme == "he" else "gaussian", 0.01, seed)
     generator = torch.Generator().manual_seed(seed + 1)
     for conv in network.convs.values():

@@ -183,6 +183,16 @@ def test_a_batch_equals_one_by_one(network: ConvNet) -> None:
         torch.testing.assert_close(together[row], single[0], rtol=1e-4, atol=1e-5 * together[row].abs().max().item())
 
 
+def test_the_input_scale_is_part_of_the_way_up_and_of_its_transpose() -> None:
+    network, images = small_network("zfnet"), random_images(2)
+    units = strongest(network, images, 3)
+    pixels, activations = project(network, images, units, SUM)
+    network.input_scale = 0.5
+    scaled, same = project(network, images * 2, units, SUM)
+    torch.testing.assert_close(same, activations)
+    torch.testing.assert_close(scaled, pixels * 0.5)
+
+
 def test_a_dead_unit_projects_to_nothing() -> None:
     network, images = small_network("zfnet"), random_images(1)
     network.conv(3).get_parameter("bias").data.fill_(-1e6)

@@ -55,7 +55,7 @@ def descend(
             below = traces[position - 1]
             signal = unnormalised(network, below, signal, settings.norm)
             signal = unpooled(signal, below, settings.unpooling)
-    return signal
+    return signal * network.input_scale
 
 
 def filtered_down(

@@ -32,15 +32,16 @@ class LayerTrace:
 class ConvNet(nn.Module):
     """Five convolution layers, two fully connected ones and a softmax, or what `drop` left of them.
 
-    The input is `(batch, 3, crop, crop)`: RGB minus the per-pixel mean, about -128..128. The output is
-    `(batch, classes)` logits.
+    The input is `(batch, 3, crop, crop)`: RGB minus the per-pixel mean, about -128..128, which the network
+    multiplies by `input_scale` first. The output is `(batch, classes)` logits.
     """
 
-    def __init__(self, architecture: Architecture, norm: Norm, dropout: float):
+    def __init__(self, architecture: Architecture, norm: Norm, dropout: float, input_scale: float = 1.0):
         super().__init__()
         self.architecture = architecture
         self.norm = norm
         self.dropout = dropout
+        self.input_scale = input_scale
         self.convs = nn.ModuleDict(
             {
                 str(conv.layer): nn.Conv2d(conv.maps_in, conv.maps, conv.filter_size, conv.stride, conv.padding)
@@ -66,7 +67,7 @@ class ConvNet(nn.Module):
 
     def trace(self, images: Float[Tensor, "batch 3 y x"], last: int = 5) -> Iterator[LayerTrace]:
         """The convolution layers in order, up to layer `last`, one at a time, with switches."""
-        signal = images
+        signal = images * self.input_scale
         for conv in self.architecture.convs:
             if conv.layer > last:
                 return
@@ -83,7 +84,7 @@ class ConvNet(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch 3 y x"]) -> Float[Tensor, "batch class"]:
         """Logits of a batch."""
-        signal = images
+        signal = images * self.input_scale
         for conv in self.architecture.convs:
             signal = functional.relu(self.conv(conv.layer)(signal))
             if conv.pooled:

@@ -15,7 +15,7 @@ from zfpipe.params import Model
 
 def build(model: Model, crop: int, classes: int) -> ConvNet:
     """A network with weights yet to be drawn or loaded."""
-    return ConvNet(architecture(model, crop, classes), model.norm, model.dropout)
+    return ConvNet(architecture(model, crop, classes), model.norm, model.dropout, model.input_scale)
 
 
 def save(network: ConvNet, path: Path) -> None:
