@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, no_type_check
 
 import numpy as np
 import torch
@@ -46,16 +46,24 @@ class Batch:
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
-def copy_crops(images, tops, lefts, flips, crops):  # pragma: no cover - compiled
-    """Copies one window `crops[i]` out of each image, flipped left to right where asked."""
+@no_type_check  # a checker around it could not be compiled
+def copy_crops(images, sources, tops, lefts, flips, crops):  # pragma: no cover - compiled
+    """Copies a window of image `sources[i]` to `crops[i]`, flipped left to right where asked."""
     size = crops.shape[1]
-    for row in numba.prange(len(crops)):
-        top, left = tops[row], lefts[row]
+    for crop in numba.prange(len(crops)):
+        top, left = tops[crop], lefts[crop]
         for y in range(size):
-            for x in range(size):
-                column = left + (size - 1 - x if flips[row] else x)
-                for channel in range(3):
-                    crops[row, y, x, channel] = images[row, top + y, column, channel]
+            # Bytes of one line, not pixels: two to five times faster
+            source = images[sources[crop], top + y].reshape(-1)[3 * left : 3 * (left + size)]
+            target = crops[crop, y].reshape(-1)
+            if flips[crop]:
+                for x in range(0, 3 * size, 3):
+                    mirrored = 3 * size - 3 - x
+                    target[x] = source[mirrored]
+                    target[x + 1] = source[mirrored + 1]
+                    target[x + 2] = source[mirrored + 2]
+            else:
+                target[:] = source
 
 
 class CropOperation(Operation):
@@ -72,7 +80,9 @@ class CropOperation(Operation):
         self.epoch = 0
 
     def numbers(self, rows: np.ndarray) -> np.ndarray:
-        """Which crop each row shows in this epoch."""
+        """Which crop each row shows in this epoch; all ten of the first row, then of the second, ... for "ten"."""
+        if self.crops == "ten":
+            return np.tile(np.arange(TEN), len(rows))
         if self.crops == "centre":
             return np.full(len(rows), CENTRE, np.int64)
         return crop_number(self.seed, self.epoch, rows)
@@ -81,16 +91,11 @@ class CropOperation(Operation):
         """What FFCV calls for each batch."""
 
         def cut(images: np.ndarray, destination: np.ndarray, rows: np.ndarray) -> np.ndarray:
-            places = offsets(images.shape[1], self.crop)
-            if self.crops == "ten":
-                for number in range(TEN):
-                    tops, lefts = (np.full(len(images), place) for place in places[number % 5])
-                    flips = np.full(len(images), number >= 5)
-                    copy_crops(images, tops, lefts, flips, destination[:, number])
-                return destination
             numbers = self.numbers(rows)
-            tops, lefts = places[numbers % 5].T
-            copy_crops(images, tops, lefts, numbers >= 5, destination)
+            sources = np.repeat(np.arange(len(rows)), len(numbers) // len(rows))
+            tops, lefts = np.ascontiguousarray(offsets(images.shape[1], self.crop)[numbers % 5].T)
+            crops = destination.reshape(-1, self.crop, self.crop, 3)
+            copy_crops(images, sources, tops, lefts, numbers >= 5, crops)
             return destination
 
         cut.with_indices = True  # pyright: ignore[reportFunctionMemberAccess]
