@@ -1,0 +1,23 @@
+"""figure N: one figure of the paper, drawn from what an earlier stage measured.
+
+Reads projections/ (figure 2) or filters/ (figure 6); writes reports/figures/figN.png. Costs a few seconds.
+"""
+
+import importlib
+
+from zfpipe import params, paths, stage
+from zfpipe.report import style
+
+NUMBERS = ("2", "6")
+
+
+def main() -> None:
+    settings = params.load()
+    number = stage.argument("a figure", NUMBERS)
+    module = importlib.import_module(f"zfpipe.report.figures.fig{number}")
+    figure = module.draw(module.FOLDER, style.Drawing(settings.figures.percentile, settings.crops.size))
+    style.save(figure, paths.figure(number))
+
+
+if __name__ == "__main__":
+    stage.run(main)
