@@ -29,7 +29,6 @@ SCHEMA = pa.schema(
 )
 
 
-@torch.inference_mode()
 def measure(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> Iterator[pa.Table]:
     """The maximum of every map on every image, a table per layer, sorted by map and image.
 
@@ -41,11 +40,12 @@ def measure(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> Iter
     widths: dict[int, int] = {}
     for batch in tqdm(batches.epoch(), total=len(batches), desc="activations", leave=False, disable=None):
         ids.append(batch.ids.numpy())
-        for trace in network.trace(inputs(batch)):
-            value, place = trace.rectified.flatten(2).max(2)
-            values.setdefault(trace.layer, []).append(value.cpu().numpy())
-            places.setdefault(trace.layer, []).append(place.to(torch.int32).cpu().numpy())
-            widths[trace.layer] = trace.rectified.shape[-1]
+        with torch.inference_mode():
+            for trace in network.trace(inputs(batch)):
+                value, place = trace.rectified.flatten(2).max(2)
+                values.setdefault(trace.layer, []).append(value.cpu().numpy())
+                places.setdefault(trace.layer, []).append(place.to(torch.int32).cpu().numpy())
+                widths[trace.layer] = trace.rectified.shape[-1]
     order = np.argsort(np.concatenate(ids))
     images = np.concatenate(ids)[order]
     for layer in sorted(values):

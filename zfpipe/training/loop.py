@@ -62,7 +62,7 @@ class Trainer:
             self.restore(state)
             stage.log(f"resumed after epoch {len(self.history)} of {self.settings.epochs}")
         for epoch in range(len(self.history) + 1, self.settings.epochs + 1):
-            row: dict[str, float] = {"epoch": epoch, "learning_rate": self.schedule.learning_rate}
+            row: dict[str, float] = {"epoch": float(epoch), "learning_rate": self.schedule.learning_rate}
             row["train_loss"], row["train_error"] = self.train_epoch(train, epoch)
             row["val_loss"], row["val_error"] = self.measure(val)
             self.schedule.update(row["val_error"])

@@ -1,0 +1,43 @@
+"""A small beton for the tests that train and probe."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from zfpipe import params
+from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.writer import write_beton
+from zfpipe.pictures.generated.picture import CLASSES, class_of, draw
+
+SIZE, CROP = 72, 64
+SETTINGS = params.load(Path(__file__).parent.parent / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def beton(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred embedded pictures, 72 pixels square, of all classes."""
+    import cv2
+
+    folder = tmp_path_factory.mktemp("beton")
+    rows = []
+    for number in range(100):
+        picture = draw(0, "train", number)
+        path = folder / f"{number}.png"
+        cv2.imwrite(str(path), picture.pixels[:, :, ::-1])
+        label = class_of(number)
+        rows.append(
+            {"id": number, "label": label, "class": CLASSES[label], "path": path.name, "offset": None, "size": None}
+        )
+    settings = SETTINGS.betons.model_copy(update={"resize": SIZE})
+    target = folder / "train.beton"
+    write_beton(pd.DataFrame(rows), lambda path, *_: (folder / path).read_bytes(), settings, target, workers=1)
+    return target
+
+
+@pytest.fixture
+def inputs() -> MeanSubtraction:
+    """A flat mean, on the CPU."""
+    return MeanSubtraction(torch.from_numpy(np.full((10, CROP, CROP, 3), 118.0, np.float32)), torch.device("cpu"))

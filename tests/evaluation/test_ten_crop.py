@@ -1,0 +1,43 @@
+"""Ten-crop errors: top-k against sorting by hand, and the mean of the crops' softmax."""
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from zfpipe.evaluation.ten_crop import Predictions, write
+
+
+def predictions(count: int = 40, classes: int = 7) -> Predictions:
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(classes), count)
+    return Predictions(np.arange(count), rng.integers(0, classes, count), probabilities)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 7])
+def test_top_error_equals_sorting_by_hand(k: int) -> None:
+    found = predictions()
+    wrong = 0
+    for label, row in zip(found.labels, found.probabilities, strict=True):
+        best = sorted(range(len(row)), key=lambda index: -row[index])[:k]
+        wrong += label not in best
+    assert found.top_error(k) == pytest.approx(wrong / len(found.labels))
+    assert (found.top_error(7) == 0) and (found.top_error(1) > 0)
+
+
+def test_a_tie_counts_as_an_error() -> None:
+    even = Predictions(np.arange(2), np.array([0, 1]), np.full((2, 4), 0.25))
+    assert even.top_error(1) == 1
+    assert even.top_error(4) == 0
+
+
+def test_the_file_has_every_probability(tmp_path) -> None:
+    found = predictions()
+    write(found, tmp_path / "run.parquet")
+    table = pq.read_table(tmp_path / "run.parquet")
+    assert table.column_names == ["id", "label", "probabilities"]
+    back = np.array(table["probabilities"].to_pylist(), np.float64)
+    np.testing.assert_allclose(back, found.probabilities, atol=5e-4)
+    assert table["id"].to_pylist() == found.ids.tolist()
+    first = (tmp_path / "run.parquet").read_bytes()
+    write(found, tmp_path / "run.parquet")
+    assert (tmp_path / "run.parquet").read_bytes() == first

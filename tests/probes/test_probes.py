@@ -1,0 +1,130 @@
+"""Activations, projections and filter statistics against plain loops over the network."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from tests.conftest import CROP, SETTINGS
+from zfpipe import params
+from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batches
+from zfpipe.convnet import weights
+from zfpipe.convnet.deconvnet import Units, project
+from zfpipe.convnet.network import ConvNet, initialise
+from zfpipe.convnet.receptive_field import receptive_field
+from zfpipe.probes import activations, filters, projections
+
+
+@pytest.fixture(scope="module")
+def network() -> ConvNet:
+    network = weights.build(params.merged(SETTINGS.model, {"width": 0.05}), CROP, 25)
+    initialise(network, "he", 0.01, 0)
+    network.conv(2).get_parameter("bias").data[1] = -1e6  # a dead map
+    return network.eval()
+
+
+@pytest.fixture
+def table(network: ConvNet, beton: Path, inputs: MeanSubtraction, tmp_path: Path) -> Path:
+    path = tmp_path / "activations.parquet"
+    with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
+        activations.write(activations.measure(network, batches, inputs), batches.images, path)
+    return path
+
+
+def images(beton: Path, inputs: MeanSubtraction) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    with Batches(beton, batch=100, crop=CROP, crops="centre") as batches:
+        (batch,) = batches.epoch()
+    order = batch.ids.argsort()
+    return inputs(batch)[order], batch.images[order], batch.ids[order]
+
+
+def test_every_maximum_is_in_the_table(network: ConvNet, beton: Path, inputs: MeanSubtraction, table: Path) -> None:
+    rows = pq.read_table(table).to_pandas()
+    pixels, _, ids = images(beton, inputs)
+    maps = {conv.layer: conv.maps for conv in network.architecture.convs}
+    assert len(rows) == 100 * sum(maps.values())
+    assert activations.layers(table) == maps
+    assert rows[["layer", "map", "id"]].equals(rows[["layer", "map", "id"]].sort_values(["layer", "map", "id"]))
+    with torch.no_grad():
+        for trace in network.trace(pixels):
+            part = rows[rows["layer"] == trace.layer].set_index(["map", "id"])
+            for number in (0, 1, maps[trace.layer] - 1):
+                for row in (0, 57, 99):
+                    one = trace.rectified[row, number]
+                    found = part.loc[(number, int(ids[row]))]
+                    assert found["activation"] == pytest.approx(one.max().item(), rel=1e-4, abs=1e-5)
+                    place = one[int(found["y"]), int(found["x"])].item()
+                    assert place == pytest.approx(one.max().item(), rel=1e-4, abs=1e-5)
+
+
+def test_the_strongest_are_sorted_one_per_image(table: Path) -> None:
+    rows = pq.read_table(table).to_pandas()
+    found = activations.strongest(table, 3, [0, 4], 9)
+    for number in (0, 4):
+        plain = rows[(rows["layer"] == 3) & (rows["map"] == number)]
+        expected = sorted(plain[["activation", "id"]].itertuples(index=False), key=lambda row: (-row[0], row[1]))[:9]
+        mine = found[found["map"] == number]
+        assert mine["id"].tolist() == [row[1] for row in expected]
+        assert mine["rank"].tolist() == list(range(9))
+        assert mine["id"].is_unique
+
+
+def test_projections_are_the_windows_of_whole_ones(
+    network: ConvNet, beton: Path, inputs: MeanSubtraction, table: Path
+) -> None:
+    chosen = projections.chosen(table, SETTINGS.projections.model_copy(update={"maps": 3, "strongest": 4}))
+    with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
+        crops = projections.gather(batches, set(chosen["id"].tolist()))
+    pixels, shown, ids = images(beton, inputs)
+    for layer in (1, 3, 5):
+        rows = chosen[chosen["layer"] == layer]
+        result = projections.project_layer(network, crops, rows, inputs, SETTINGS.deconvnet)
+        field = receptive_field(network.architecture, layer)
+        assert result.projections.shape == (3, 4, field.size, field.size, 3) == result.patches.shape
+        for number, row in enumerate(result.rows.to_dict("records")):
+            place = ids.tolist().index(row["id"])
+            unit = Units(layer, *(torch.tensor([int(row[name])]) for name in ("map", "y", "x")))
+            whole, activation = project(network, pixels[place : place + 1], unit, SETTINGS.deconvnet)
+            assert activation.item() == pytest.approx(row["activation"], rel=1e-3)
+            assert (row["x0"], row["x1"]) == field.span(row["x"])
+            (y0, y1), (x0, x1) = field.visible(row["y"]), field.visible(row["x"])
+            cut = np.s_[y0 - row["y0"] : y1 - row["y0"], x0 - row["x0"] : x1 - row["x0"]]
+            projected, patch = result.projections[number // 4, number % 4], result.patches[number // 4, number % 4]
+            expected = whole[0, :, y0:y1, x0:x1].permute(1, 2, 0).numpy()
+            np.testing.assert_allclose(projected[cut], expected, rtol=1e-2, atol=1e-3 * np.abs(expected).max() + 1e-9)
+            np.testing.assert_array_equal(patch[cut], shown[place, y0:y1, x0:x1].numpy())
+            outside = whole[0].clone()
+            outside[:, y0:y1, x0:x1] = 0
+            assert not outside.any(), "a projection stays inside its receptive field"
+
+
+def test_the_drawn_maps_are_a_seeded_subset(table: Path) -> None:
+    def maps(seed: int) -> dict[int, list[int]]:
+        settings = SETTINGS.projections.model_copy(update={"maps": 3, "seed": seed})
+        chosen: pd.DataFrame = projections.chosen(table, settings)
+        return {int(layer): sorted(set(rows["map"])) for layer, rows in chosen.groupby("layer")}  # type: ignore[arg-type]
+
+    assert maps(0) == maps(0) != maps(1)
+    assert {len(drawn) for drawn in maps(0).values()} == {3}
+
+
+def test_filter_statistics(network: ConvNet, beton: Path, inputs: MeanSubtraction) -> None:
+    network.conv(1).get_parameter("weight").data[2] *= 10
+    network.conv(1).get_parameter("bias").data[0] = -1e6
+    with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
+        found = filters.statistics(network, batches, inputs)
+    rms = [float(np.sqrt(np.mean(one**2))) for one in filters.layer1_filters(network).astype(np.float64)]
+    assert found.rms_max == pytest.approx(max(rms))
+    assert found.rms_median == pytest.approx(sorted(rms)[len(rms) // 2], rel=0.2)
+    assert found.dominance == pytest.approx(found.rms_max / found.rms_median)
+    assert found.dominance > 5
+    pixels, _, _ = images(beton, inputs)
+    with torch.no_grad():
+        (trace,) = network.trace(pixels, 1)
+    dead = [not trace.rectified[:, number].any() for number in range(trace.rectified.shape[1])]
+    assert found.dead == pytest.approx(sum(dead) / len(dead))
+    assert dead[0]
