@@ -38,8 +38,9 @@ def read(path: Path) -> np.ndarray:
     """Loads a mean: float32 `(y, x, 3)`. Raises UserError when the file is damaged."""
     try:
         return np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); make it again: dvc repro -f mean") from None
+    except (ValueError, EOFError) as error:
+        said = " ".join(str(error).split())
+        raise UserError(f"{path} is damaged ({said}); make it again: dvc repro -f mean") from None
 
 
 def mean_crops(mean: np.ndarray, crop: int) -> np.ndarray:

@@ -1,11 +1,13 @@
 """Images of one split into a beton: decoded in parallel, written in one fixed order by one hand."""
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,7 +35,6 @@ from zfpipe.params import Betons
 AHEAD = 64
 """Images decoded ahead of the writer, for each worker: bounds the memory."""
 PAGE_SIZE = 4 * MIN_PAGE_SIZE
-TYPE_IDS = {"image": 2, "label": 1, "id": 1}
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,7 @@ def write_beton(
     read is listed and left out. Raises UserError when too many are, or all of a class.
     """
     rows = rows.sort_values("id").iloc[np.random.default_rng(settings.seed).permutation(len(rows))]
-    names = {int(label): str(name) for label, name in zip(rows["label"], rows["class"], strict=True)}
-    classes = [names[label] for label in range(len(names))]
+    classes = class_names(rows, beton.stem)
     rejected: list[Rejected] = []
     counts = np.zeros(len(classes), np.int64)
 
@@ -78,7 +78,9 @@ def write_beton(
             yield pixels, label, image
 
     with stage.whole(beton) as temporary:
-        count = write_ffcv(temporary, samples(), len(rows), settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the decoder's, of images that are odd but whole
+            count = write_ffcv(temporary, samples(), len(rows), settings)
         rejected_path = beton.with_suffix(".rejected.csv")
         with stage.whole(rejected_path) as listing:
             columns = ["id", "path", "reason"]
@@ -102,6 +104,17 @@ def write_beton(
     return sidecar
 
 
+def class_names(rows: pd.DataFrame, split: str) -> list[str]:
+    """Names of the classes in the order of their labels, 0, 1, ... Raises UserError when one has no image."""
+    names = {int(label): str(name) for label, name in zip(rows["label"], rows["class"], strict=True)}
+    if not names:
+        raise UserError(f"{split}: the index has no images; each class needs at least one in this split")
+    for label in range(max(names)):
+        if label not in names:
+            raise UserError(f"{split}: the index has no image with label {label}; each class needs at least one")
+    return [names[label] for label in sorted(names)]
+
+
 def refuse_losses(
     split: str, classes: list[str], counts: np.ndarray, rejected: list[Rejected], max_rejected: float
 ) -> None:
@@ -110,8 +123,9 @@ def refuse_losses(
     first = f"the first: {rejected[0].path}: {rejected[0].reason}" if rejected else ""
     if len(rejected) > max_rejected * total:
         raise UserError(
-            f"{split}: {len(rejected)} of {total} images can't be read ({first}); betons.max_rejected = {max_rejected:g} "
-            f"allows {int(max_rejected * total)}; mend or remove them (data/betons/{split}.rejected.csv), or allow more"
+            f"{split}: {len(rejected)} of {total} images can't be read ({first}); "
+            f"betons.max_rejected = {max_rejected:g} allows {int(max_rejected * total)}; "
+            f"mend or remove them (data/betons/{split}.rejected.csv), or allow more"
         )
     empty = [name for name, count in zip(classes, counts, strict=True) if count == 0]
     if empty:
@@ -146,7 +160,7 @@ def decode_in_order(
         pool.shutdown(cancel_futures=True)
 
 
-def whole_or_none(column: pd.Series) -> list[int | None]:
+def whole_or_none(column: Any) -> list[int | None]:
     """A column of places in an archive, which plain files have none of."""
     return [None if missing else int(value) for value, missing in zip(column, column.isna(), strict=True)]
 
@@ -165,7 +179,7 @@ def write_ffcv(path: Path, samples: Iterator[tuple[np.ndarray, int, int]], most:
     metadata = np.zeros(most, get_metadata_type(list(fields.values())))
     descriptors = np.zeros(len(fields), FieldDescType)
     for descriptor, (name, field) in zip(descriptors, fields.items(), strict=True):
-        descriptor["type_id"] = TYPE_IDS[name]
+        descriptor["type_id"] = FIELDS[name]
         descriptor["name"][: len(name)] = np.frombuffer(name.encode("ascii"), np.uint8)
         descriptor["arguments"][:] = field.to_binary()[0]
     header = np.zeros(1, HeaderType)[0]
