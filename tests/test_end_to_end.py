@@ -1,0 +1,180 @@
+"""The whole pipeline in miniature (profile `smoke`), in clones as a new user has them."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.imports import ROOT
+
+BIN = Path(sys.executable).parent
+
+
+class Clone:
+    """A copy of the project's files in a repository of their own."""
+
+    def __init__(self, folder: Path, workers: int):
+        listed = subprocess.check_output(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
+        )
+        for name in listed.splitlines():
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        self.folder = folder
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "ZFPIPE_"))},
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "ZFPIPE_WORKERS": str(workers),
+        }
+        self.run("git", "init", "-q")
+        self.run("python", "-m", "zfpipe", "profile", "smoke")
+        self.commit()
+
+    def run(self, *command: str, status: int = 0) -> str:
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout
+        return done.stdout
+
+    def commit(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", "state")
+
+    def lock(self) -> str:
+        return (self.folder / "dvc.lock").read_text()
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which everything has run, with one worker."""
+    clone = Clone(tmp_path_factory.mktemp("clone"), workers=1)
+    clone.run("dvc", "repro")
+    clone.commit()
+    return clone
+
+
+def stages_run(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def test_every_artefact_is_there(clone: Clone) -> None:
+    reports = clone.folder / "reports"
+    page = (reports / "index.html").read_text()
+    links = re.findall(r'(?:href|src)="([^"#]+)"', page)
+    assert {"figures/fig2.png", "figures/fig6.png"} <= set(links)
+    missing = [link for link in links if not (reports / link).exists()]
+    assert not missing
+    assert str(clone.folder) not in page
+    rows = pd.read_csv(clone.folder / "models/zfnet/history.csv")
+    assert rows["epoch"].tolist() == [1, 2]
+    for number in (2, 3):
+        assert (reports / f"tables/table{number}.csv").stat().st_size > 300
+
+
+def test_a_second_repro_does_nothing(clone: Clone) -> None:
+    before = clone.lock()
+    assert not stages_run(clone.run("dvc", "repro"))
+    assert clone.lock() == before
+
+
+def test_another_clone_with_two_workers_is_the_same_to_the_byte(
+    clone: Clone, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """And killed on the way: training goes on after its last epoch."""
+    other = Clone(tmp_path_factory.mktemp("other"), workers=2)
+    other.run("dvc", "repro", "mean")
+    training = subprocess.Popen(
+        ["python", "-m", "stages.train", "zfnet"],
+        cwd=other.folder,
+        env=other.environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert training.stdout is not None
+    for line in training.stdout:
+        if line.startswith("epoch 1/"):
+            break
+    time.sleep(0.05)
+    os.killpg(training.pid, signal.SIGKILL)
+    training.wait()
+    training.stdout.close()
+    assert list((other.folder / ".zfpipe/resume").glob("*/state.pt")), "the state of the first epoch is kept"
+    output = other.run("dvc", "repro")
+    assert "resumed after epoch 1 of 2" in output
+    assert other.lock() == clone.lock()
+    assert not list((other.folder / ".zfpipe/resume").glob("*")), "a finished run leaves no state behind"
+
+
+def test_an_experiment_retrains_what_is_built_on_model_and_nothing_else(clone: Clone) -> None:
+    output = clone.run("dvc", "exp", "run", "-S", "model.renorm_radius=0.05", "-S", "model.filter_size=5")
+    ran = stages_run(output)
+    assert {"train@zfnet", "train@zfnet-unclipped", "evaluate@zfnet", "projections", "figure@2", "figure@6"} <= ran
+    assert not {"pictures", "mean", "train@alexnet", "train@alexnet-no3467", "evaluate@alexnet"} & ran
+    assert "model.filter_size" in clone.run("dvc", "params", "diff")
+    assert "val_top1" in clone.run("dvc", "metrics", "diff", "--all")
+    assert "val_top1" in clone.run("dvc", "exp", "show", "--no-pager")
+    clone.run("git", "checkout", "-q", ".")
+    clone.run("dvc", "checkout", "-q")
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "pictures",
+        "betons train",
+        "mean",
+        "train zfnet",
+        "evaluate zfnet",
+        "activations",
+        "projections",
+        "filters",
+        "figure 2",
+        "table 2",
+        "report",
+    ],
+)
+def test_every_stage_refuses_a_bad_parameter_in_one_line(stage: str, tmp_path: Path) -> None:
+    text = (ROOT / "params.yaml").read_text()
+    assert "  stride: 2\n" in text
+    (tmp_path / "params.yaml").write_text(text.replace("  stride: 2\n", "  stride: 0\n", 1))
+    command = [sys.executable, "-m", *f"stages.{stage}".split()]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == "zfpipe: params.yaml: model.stride = 0; must be a whole number from 1 to 4"
+
+
+def test_an_output_is_whole_or_not_there(tmp_path: Path) -> None:
+    from zfpipe import stage
+
+    target = tmp_path / "out"
+    target.write_text("old")
+    with pytest.raises(KeyboardInterrupt), stage.whole(target) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert target.read_text() == "old"
