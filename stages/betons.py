@@ -17,8 +17,7 @@ def main() -> None:
     settings = params.load()
     split = stage.argument("a split", ("train", "val"))
     base = paths.PICTURES if settings.pictures.source == "generated" else Path(settings.pictures.root)
-    index = read_index(paths.INDEX)
-    rows = index[index["split"] == split]
+    rows = read_index(paths.INDEX).query("split == @split")
     sidecar = write_beton(rows, partial(image_bytes, base), settings.betons, paths.beton(split))
     stage.log(f"{split}: {sidecar.count} images of {len(sidecar.classes)} classes, {sidecar.rejected} rejected")
 
