@@ -218,6 +218,23 @@ def test_leaving_an_epoch_leaves_no_thread_and_no_buffers(shuffled: Batches, lea
     assert leftovers() == []
 
 
+def test_leaving_early_does_not_load_the_rest(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[int] = []
+
+    def counted(self: GuardedEpoch, number: int, *arguments: Any) -> Any:
+        loaded.append(number)
+        return run_pipeline(self, number, *arguments)
+
+    run_pipeline = GuardedEpoch.run_pipeline
+    monkeypatch.setattr(GuardedEpoch, "run_pipeline", counted)
+    with open_batches(known, batch=1) as batches:
+        for _ in batches.epoch():
+            time.sleep(0.3)  # the queue is full
+            break
+        ahead = batches.loader.batches_ahead if batches.loader else 0
+        assert len(loaded) <= 1 + ahead + 2
+
+
 def test_starting_another_epoch_stops_the_first(shuffled: Batches) -> None:
     expected = together(shuffled, 1)
     first = shuffled.epoch(0)

@@ -132,8 +132,9 @@ class GuardedEpoch(EpochIterator):
             raise
 
     def close(self) -> None:
-        """Stops the thread, wherever it is, and waits for its end."""
+        """Stops the thread, wherever it is, and waits for its end: at most for the batch it is making."""
         self.terminate_event.set()
+        self.iter_ixes = iter(())  # FFCV looks at the event only while the queue is full, which it no longer is
         while self.is_alive():
             try:
                 self.output_queue.get(timeout=0.05)
