@@ -87,7 +87,9 @@ def test_other_or_damaged_weights_are_refused(tmp_path) -> None:
         weights.load(params.merged(SETTINGS.model, {"width": 0.04}), 121, 5, path, torch.device("cpu"))
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UserError, match="does not hold this network's weights"):
-        weights.load(params.merged(SETTINGS.model, {"width": 0.03, "input_scale": 1.0}), 121, 5, path, torch.device("cpu"))
+        weights.load(
+            params.merged(SETTINGS.model, {"width": 0.03, "input_scale": 1.0}), 121, 5, path, torch.device("cpu")
+        )
 
 
 def plain(network: ConvNet) -> tuple[list[oracle.PlainLayer], tuple[int, float, float, float]]:

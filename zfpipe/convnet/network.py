@@ -109,7 +109,8 @@ def normalised(
     maps: Float[Tensor, "batch map y x"], band: Float[Tensor, "map map 1 1"], norm: Norm
 ) -> Float[Tensor, "batch map y x"]:
     """`nn.LocalResponseNorm` (Krizhevsky et al. 2012, 3.3), as a banded 1x1 convolution, which is faster."""
-    base = norm.k + norm.alpha / norm.size * functional.conv2d(maps * maps, band.to(maps.dtype))
+    weight = band.to(maps.dtype) * (norm.alpha / norm.size)
+    base = functional.conv2d(maps * maps, weight, weight.new_full((len(band),), norm.k))
     if norm.beta == 0.75:  # two square roots are far cheaper than a power
         root = base.rsqrt()
         return maps * (root * root.sqrt())
