@@ -1,4 +1,4 @@
-"""The paper's own numbers, Tables 1 to 7, as printed: its inconsistencies stay (Tables 4 to 7), nothing is corrected."""
+"""The paper's own numbers, Tables 1 to 7, as printed: inconsistencies stay (Tables 4 to 7), nothing is corrected."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Fig. 2: what excites feature maps, layer by layer: strongest activations projected to pixels, beside their patches."""
+"""Fig. 2: what excites feature maps: the strongest activations projected to pixels, beside their image patches."""
 
 import math
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from zfpipe.report.agreement import shortened, tally
 from zfpipe.report.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
 
 FOLDER = paths.PROJECTIONS
-HEADER, LAYER_TITLE, LABEL = 90, 86, 34
+HEADER, LAYER_TITLE, LABEL = 60, 86, 34
 """Heights in pixels: the figure's first lines, a layer's title, the number above a map."""
-BETWEEN, INSIDE = 24, 8
+BETWEEN, INSIDE = 26, 12
 """Pixels between two maps, and between a map's projections and its patches."""
 
 
@@ -68,8 +68,13 @@ def draw(folder: Path, drawing: Drawing) -> Figure:
     blocks = read(folder)
     figure = style.blank(HEADER + sum(block.height for block in blocks) + MARGIN)
     strongest = blocks[0].projections.shape[1]
-    style.write(figure, MARGIN, 36, f"Each pair of squares is one feature map: its {strongest} strongest activations")
-    style.write(figure, MARGIN, 68, "projected to pixels (left; grey is zero) and the image patches behind them (right)")
+    style.write(
+        figure,
+        MARGIN,
+        40,
+        f"Each pair of squares is one feature map: its {strongest} strongest activations, projected to pixels "
+        "(left; grey is zero), and the image patches behind them (right)",
+    )
     top = HEADER
     for block in blocks:
         draw_layer(figure, block, top, drawing)
@@ -85,10 +90,12 @@ def read(folder: Path) -> list[Block]:
     rows = pd.read_parquet(table)
     blocks = []
     for layer in sorted(rows["layer"].unique().tolist()):
-        part = rows[rows["layer"] == layer].sort_values(["map", "rank"])
+        part = rows.query("layer == @layer").sort_values(by=["map", "rank"])
         projections, patches = (np.load(folder / f"layer{layer}{kind}.npy") for kind in ("", "_patches"))
         if projections.shape != patches.shape or projections.shape[0] * projections.shape[1] != len(part):
-            raise UserError(f"{folder}: layer {layer}'s arrays and table do not match; make them: dvc repro -f projections")
+            raise UserError(
+                f"{folder}: layer {layer}'s arrays and table do not match; make them: dvc repro -f projections"
+            )
         blocks.append(Block(layer, part, projections, patches, 8 if layer == 1 else 4))
     return blocks
 
@@ -99,7 +106,7 @@ def draw_layer(figure: Figure, block: Block, top: int, drawing: Drawing) -> None
     style.write(figure, MARGIN, top + 52, f"Layer {block.layer}", TITLE, weight="bold")
     style.write(figure, MARGIN + 190, top + 52, f"each tile is {field} × {field} pixels of an image", color=MUTED)
     for place, number in enumerate(block.maps):
-        rows = block.rows[block.rows["map"] == number]
+        rows = block.rows.query("map == @number")
         x = MARGIN + place % block.columns * (block.pair + BETWEEN)
         y = top + LAYER_TITLE + place // block.columns * (LABEL + block.square + BETWEEN)
         style.write(figure, x, y + LABEL - 10, f"map {number}", BODY)
@@ -140,4 +147,6 @@ def fires(rows: pd.DataFrame) -> np.ndarray:
 def agreement(rows: pd.DataFrame) -> str:
     """The class that most of a map's images belong to, such as `husky 7 of 9`."""
     name, count, total = tally(rows)
+    if count == 1 < total:
+        return f"{total} classes"
     return f"{shortened(name, 22)} {count} of {total}"

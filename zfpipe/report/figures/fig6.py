@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from zfpipe import paths
 from zfpipe.errors import UserError
 from zfpipe.report import style, tiles
-from zfpipe.report.style import BODY, MARGIN, MUTED, WIDTH, Drawing
+from zfpipe.report.style import BODY, MARGIN, MUTED, Drawing
 
 FOLDER = paths.FILTERS
 PANELS = (
@@ -49,7 +49,8 @@ def draw(folder: Path, drawing: Drawing) -> Figure:
         style.place(figure, x, TOP, shown.pixels)
         for line, words in enumerate(shown.lines):
             style.write(figure, x, TOP + tallest + 16 + (line + 1) * LINE - 8, words, BODY)
-    rule = "One scale in each panel: grey is zero, its largest weight is full contrast. RMS is over one filter's weights."
+    rule = "One scale in each panel: grey is zero, the panel's largest weight is full contrast. "
+    rule += "A dead filter fires on no validation image."
     style.write(figure, MARGIN, footer, rule, BODY, color=MUTED)
     return figure
 
@@ -85,5 +86,5 @@ def lines(numbers: dict[str, Any], count: int) -> list[str]:
         f"{count} filters of {side} × {side}, stride {numbers['stride']}",
         f"{clipping}; largest {numbers['rms_max']:.3g}",
         f"largest RMS {numbers['dominance']:.1f} times the median",
-        f"{numbers['dead']:.0%} of the filters never fire",
+        f"{numbers['dead']:.0%} of the filters are dead" if numbers["dead"] else "no dead filters",
     ]

@@ -1,0 +1,12 @@
+"""Table 2: errors of single networks and of several together."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from zfpipe.report.published import TABLE2
+from zfpipe.report.tables import errors
+
+
+def build(folder: Path, runs: Collection[str]) -> errors.ErrorTable:
+    """Table 2 from the metrics in `folder`."""
+    return errors.build(TABLE2, folder, runs)

@@ -1,0 +1,12 @@
+"""Table 3: what removing and resizing layers does to the errors."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from zfpipe.report.published import TABLE3
+from zfpipe.report.tables import errors
+
+
+def build(folder: Path, runs: Collection[str]) -> errors.ErrorTable:
+    """Table 3 from the metrics in `folder`."""
+    return errors.build(TABLE3, folder, runs)
