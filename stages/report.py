@@ -1,0 +1,30 @@
+"""report: one page with every figure and table, the published numbers beside ours, and how each was made.
+
+Reads reports/figures/, reports/tables/, metrics/, models/RUN/history.csv, the betons' descriptions and lists of
+rejected images, projections/projections.parquet and filters/; writes reports/index.html. Costs a second.
+"""
+
+from zfpipe import params, paths, stage
+from zfpipe.report import page
+from zfpipe.report.provenance import Settings
+
+
+def main() -> None:
+    settings = params.load()
+    sections = {
+        "pictures": settings.pictures,
+        "betons": settings.betons,
+        "crops": settings.crops,
+        "training": settings.training,
+        "evaluation": settings.evaluation,
+        "deconvnet": settings.deconvnet,
+        "projections": settings.projections,
+        "figures": settings.figures,
+    }
+    networks = {run: settings.network(run) for run in settings.runs}
+    with stage.whole(paths.PAGE) as temporary:
+        temporary.write_text(page.render(Settings(sections, settings.runs, networks)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    stage.run(main)

@@ -1,0 +1,130 @@
+"""The sixteen figures and tables of the paper: what each shows, and, where it is built, how."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A figure or table.
+
+    `caption` says in our words what it shows, `found` what the paper says about it. Where it is built, `made_by` names
+    the stages, last first, `printed` says what numbers the paper prints with it, `parameters` names the sections and fields of params.yaml that shape it, and `data` its files
+    and what they are.
+    """
+
+    kind: str
+    number: int
+    section: str
+    title: str
+    caption: str = ""
+    found: str = ""
+    made_by: tuple[str, ...] = ()
+    printed: str = ""
+    parameters: tuple[str, ...] = ()
+    data: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def built(self) -> bool:
+        """Whether this version makes it."""
+        return bool(self.made_by)
+
+    @property
+    def anchor(self) -> str:
+        """Its place on the page."""
+        return f"{self.kind.lower()}-{self.number}"
+
+    @property
+    def name(self) -> str:
+        """`Figure 2`."""
+        return f"{self.kind} {self.number}"
+
+
+NETWORKS = ("runs", "training", "crops.size", "betons.resize")
+
+FIG2 = Artefact(
+    "Figure",
+    2,
+    "4",
+    "What excites each feature map",
+    "A random subset of the maps of every convolution layer. For each map, the validation images with its strongest "
+    "activations, one activation per image, projected down to pixels by the deconvnet; beside them the patches "
+    "that the units see. Each projection is scaled alone: zero is mid-grey, and the {percentile:g}th percentile of "
+    "its absolute values is full contrast. Pale areas lie beyond the image's border; hatched squares never fire.",
+    "The projections of a map form a tight group while its patches vary more; higher layers are more "
+    "invariant and more specific to a class, and they exaggerate what sets a class apart, such as eyes and noses.",
+    ("figure@2", "projections", "activations", "train@zfnet"),
+    "The paper prints no numbers with this figure.",
+    ("projections", "deconvnet", "figures.percentile", "crops.size"),
+    {"projections/projections.parquet": "activations, images and boxes (Parquet)"},
+)
+
+FIG6 = Artefact(
+    "Figure",
+    6,
+    "4.1",
+    "Layer-1 filters, and what clipping, size and stride do to them",
+    "All layer-1 filters of three networks, lettered as in the paper: (a) ours trained without clipping the filters' "
+    "RMS, (b) the replication of AlexNet, (c) ours. One scale in each panel, so that a dominating filter shows as one: "
+    "grey is zero and the panel's largest weight full contrast. The paper's (d) and (e), layer 2, are not here yet.",
+    "Without clipping a few filters dominate; smaller filters and stride give more distinctive features and "
+    "fewer dead ones.",
+    ("figure@6", "filters", "train@zfnet, train@zfnet-unclipped, train@alexnet"),
+    "Published: filters of 7 × 7 at stride 2 (ours) against 11 × 11 at stride 4 (AlexNet), RMS clipped at 0.1; the paper "
+    "prints no numbers for domination and dead filters.",
+    NETWORKS,
+    {"filters/filters.npz": "the filters (NumPy)", "filters/filters.json": "their statistics (JSON)"},
+)
+
+TABLE2 = Artefact(
+    "Table",
+    2,
+    "5.1",
+    "Errors of single networks and of several together",
+    "Each row of the paper, and beside it our run of the same network.",
+    "The network of Fig. 3 beats the replication of AlexNet by 2.1 points top-1; several networks together beat one.",
+    ("table@2", "evaluate@RUN", "train@RUN"),
+    "All published numbers stand in the table.",
+    (*NETWORKS, "evaluation"),
+    {
+        "reports/tables/table2.csv": "CSV",
+        "reports/tables/table2.md": "Markdown",
+        "reports/tables/table2.tex": "LaTeX",
+    },
+)
+
+TABLE3 = Artefact(
+    "Table",
+    3,
+    "5.1",
+    "What removing and resizing layers costs",
+    "Layers taken out of AlexNet's architecture and ours, or made smaller and larger, each trained from scratch.",
+    "Removing two layers costs little, removing four a lot: depth matters. The size of the fully connected "
+    "layers matters little; wider middle layers help, and wider everything overfits.",
+    ("table@3", "evaluate@RUN", "train@RUN"),
+    "All published numbers stand in the table.",
+    (*NETWORKS, "evaluation"),
+    {
+        "reports/tables/table3.csv": "CSV",
+        "reports/tables/table3.md": "Markdown",
+        "reports/tables/table3.tex": "LaTeX",
+    },
+)
+
+ARTEFACTS = (
+    Artefact("Figure", 1, "2.1", "A deconvnet layer attached to a convnet layer"),
+    FIG2,
+    Artefact("Figure", 3, "3", "The architecture of the network"),
+    Artefact("Figure", 4, "4", "How features evolve through training"),
+    Artefact("Figure", 5, "4", "Invariance to translation, scale and rotation"),
+    FIG6,
+    Artefact("Figure", 7, "4.2", "What hiding parts of an image changes"),
+    Artefact("Figure", 8, "4.3", "The images of the correspondence experiment"),
+    Artefact("Figure", 9, "5.2", "Caltech-256 accuracy against training images per class"),
+    Artefact("Table", 1, "4.3", "Correspondence of object parts"),
+    TABLE2,
+    TABLE3,
+    Artefact("Table", 4, "5.2", "Transfer to Caltech-101"),
+    Artefact("Table", 5, "5.2", "Transfer to Caltech-256"),
+    Artefact("Table", 6, "5.2", "Transfer to PASCAL VOC 2012"),
+    Artefact("Table", 7, "5.3", "How well each layer's features classify"),
+)

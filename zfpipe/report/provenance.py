@@ -1,0 +1,97 @@
+"""Which pictures a report is about, in words, and the parameters that made it, without anyone's paths."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from ruamel.yaml import YAML
+
+from zfpipe.params import Pictures
+from zfpipe.report.measured import Split
+
+IMAGENET_CLASSES, IMAGENET_TRAIN, IMAGENET_VAL = 1000, 1_200_000, 50_000
+"""At least so many images, of exactly so many classes, may be ImageNet 2012 (section 5.1)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the page needs from params.yaml: `sections` by name, and the whole `networks` of all runs."""
+
+    sections: Mapping[str, BaseModel]
+    runs: Mapping[str, BaseModel]
+    networks: Mapping[str, BaseModel]
+
+    def tree(self) -> dict[str, Any]:
+        """Everything as plain values; a folder is known by its name alone."""
+        found = {name: plain(section) for name, section in self.sections.items()}
+        found["pictures"]["root"] = folder_name(found["pictures"]["root"])
+        found["runs"] = {name: plain(run) for name, run in self.runs.items()}
+        return found
+
+    def chosen(self, names: tuple[str, ...]) -> list[tuple[str, str]]:
+        """Parameters with their values: `names` are sections or `section.field`."""
+        tree = self.tree()
+        found: list[tuple[str, str]] = []
+        for name in names:
+            section, _, only = name.partition(".")
+            if section == "runs":
+                found.append(("runs", ", ".join(tree["runs"])))
+                continue
+            fields = {only: tree[section][only]} if only else tree[section]
+            found += [(f"{section}.{field}", written(value)) for field, value in fields.items()]
+        return found
+
+    def yaml(self) -> str:
+        """The parameters as YAML, the network of each run spelled out."""
+        tree = self.tree()
+        tree["runs"] = {name: {**run, "network": plain(self.networks[name])} for name, run in tree["runs"].items()}
+        writer = YAML()
+        writer.default_flow_style = None
+        writer.width = 100
+        writer.representer.add_representer(
+            type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+        )
+        text = io.StringIO()
+        writer.dump(tree, text)
+        return text.getvalue()
+
+
+def plain(section: BaseModel) -> dict[str, Any]:
+    """A section as plain values, lists for tuples."""
+    return section.model_dump(mode="json")
+
+
+def written(value: Any) -> str:
+    """A value as params.yaml writes it."""
+    return "null" if value is None else str(value)
+
+
+def folder_name(root: str) -> str:
+    """The name of a folder: where it stands on somebody's machine is nobody's business."""
+    return Path(root).resolve().name
+
+
+def banner(pictures: Pictures, crop: int, train: Split, val: Split) -> tuple[str, str]:
+    """Which pictures this ran on, and what that means for the published numbers beside ours."""
+    counts = (
+        f"{train.count:,} training and {val.count:,} validation images of {len(train.classes):,} classes, "
+        f"resized to {train.resize}\u00a0×\u00a0{train.resize} pixels and seen in crops of {crop}\u00a0×\u00a0{crop}"
+    )
+    may_be = len(train.classes) == IMAGENET_CLASSES and train.count >= IMAGENET_TRAIN and val.count == IMAGENET_VAL
+    if pictures.source == "generated":
+        first = f"This ran on pictures that zfpipe draws itself, not on ImageNet: {counts}."
+    elif may_be:
+        first = (
+            f"This ran on the folder “{folder_name(pictures.root)}”: {counts}. The counts are those of ImageNet 2012."
+        )
+        return first, "Only the counts were checked. The published numbers are the paper's, on ImageNet 2012."
+    else:
+        first = f"This ran on the folder “{folder_name(pictures.root)}”, which is not ImageNet 2012: {counts}."
+    return first, (
+        "The published numbers are for ImageNet 2012, with 1.3 million training images of 1,000 classes. A difference "
+        "between published and ours is therefore mostly one between two sets of pictures; the rows of a column "
+        "can be compared with each other."
+    )
