@@ -17,6 +17,8 @@ from zfpipe.errors import UserError
 
 METADATA = HeaderType.itemsize + 3 * FieldDescType.itemsize
 """Where the images' metadata begin."""
+SAMPLE = 32
+"""Bytes of metadata of one image."""
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ def test_no_flipped_bit_that_steers_a_copy_passes(beton: Path) -> None:
     places = [
         *range(HeaderType.itemsize),
         *(kind + byte for kind in kinds for byte in range(20)),
-        *range(METADATA, METADATA + 40 * COUNT, 3),
+        *range(METADATA, METADATA + SAMPLE * COUNT, 3),
         *range(table, len(data), 2),
     ]
     random = np.random.default_rng(0)
@@ -162,6 +164,31 @@ def test_allocations_that_would_be_copied_over_other_memory_are_refused(
     start = int(np.fromfile(beton, HeaderType, 1)[0]["alloc_table_ptr"])
     write_at(beton, start + 24 * 5 + 8 * column, value.to_bytes(8, "little"))
     assert said in refusal(beton)
+
+
+def move(beton: Path, sample: int, place: int) -> None:
+    """Says in metadata and allocation table alike that an image lies elsewhere."""
+    table = int(np.fromfile(beton, HeaderType, 1)[0]["alloc_table_ptr"])
+    write_at(beton, METADATA + SAMPLE * sample + 5, place.to_bytes(8, "little"))
+    write_at(beton, table + 24 * sample + 8, place.to_bytes(8, "little"))
+
+
+def test_images_out_of_order_are_refused(beton: Path) -> None:
+    """FFCV finds the length of an image by a binary search over the places."""
+    table = np.fromfile(beton, "<u8", offset=int(np.fromfile(beton, HeaderType, 1)[0]["alloc_table_ptr"])).reshape(
+        -1, 3
+    )
+    fifth, sixth = table[5:7, 1].tolist()
+    move(beton, 5, fifth)
+    check(beton)
+    move(beton, 5, sixth)
+    move(beton, 6, fifth)
+    assert "do not lie one after another" in refusal(beton)
+
+
+def test_an_image_in_the_header_is_refused(beton: Path) -> None:
+    move(beton, 0, 8)
+    assert "do not lie one after another" in refusal(beton)
 
 
 def test_jpeg_betons_are_checked_too(tmp_path: Path) -> None:

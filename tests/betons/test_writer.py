@@ -101,8 +101,21 @@ def test_memory_does_not_grow_with_the_set(folder: Folder, monkeypatch: pytest.M
         time.sleep(0.002)
         assert len(read) <= taken + 3 * 2
     images.close()
-    time.sleep(0.1)
-    assert len(read) < COUNT  # what was waiting is given up
+
+
+def test_giving_up_does_not_decode_what_was_waiting(folder: Folder) -> None:
+    read: list[str] = []
+
+    def slow(path: str, offset: int | None, size: int | None) -> bytes:
+        read.append(path)
+        time.sleep(0.02)
+        return folder.read(path, offset, size)
+
+    images = writer.decode_in_order(folder.rows, slow, SIDE, workers=2)
+    assert isinstance(images, Generator)
+    next(images)
+    images.close()
+    assert len(read) < COUNT / 2
 
 
 # Order, content, sidecar
