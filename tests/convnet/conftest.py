@@ -23,8 +23,9 @@ def small_network(kind: str, crop: int = 121, scheme: str = "he", seed: int = 0)
     """A narrow network with random biases, so that a bias in the wrong place shows."""
     edit = dict(KINDS[kind])
     base = getattr(SETTINGS, str(edit.pop("base", "model")))
-    network = weights.build(params.merged(base, {"width": 0.03, "input_scale": 1.0, **edit}), crop, classes=5)
+    network = weights.build(params.merged(base, {"width": 0.03, "input_scale": 1 / 64, **edit}), crop, classes=5)
     initialise(network, "he" if scheme == "he" else "gaussian", 0.01, seed)
+    network.input_scale = 1.0  # after the weights were drawn for inputs near one: signals are large, differences show
     generator = torch.Generator().manual_seed(seed + 1)
     for conv in network.convs.values():
         torch.nn.init.normal_(conv.get_parameter("bias"), 0, 0.5, generator=generator)

@@ -62,6 +62,8 @@ def test_initial_weights() -> None:
         assert not module.get_parameter("bias").any()
     initialise(network, "he", 0.01, seed=3)
     assert network.conv(3).weight.std().item() == pytest.approx(math.sqrt(2 / (64 * 9)), rel=0.05)
+    first = math.sqrt(2 / 147) / (64 * network.input_scale)
+    assert network.conv(1).weight.std().item() == pytest.approx(first, rel=0.05)
     assert network.denses["8"].get_parameter("weight").std().item() == pytest.approx(0.01, rel=0.05)
     other = weights.build(SETTINGS.model, 128, 24)
     initialise(other, "he", 0.01, seed=4)

@@ -117,14 +117,23 @@ def normalised(
     return maps * base.pow(-norm.beta)
 
 
+PIXEL_SPREAD = 64
+"""Standard deviation, roughly, of pixels minus their mean."""
+
+
 def initialise(network: ConvNet, scheme: Literal["gaussian", "he"], std: float, seed: int) -> None:
-    """Draws the weights: N(0, std) everywhere (section 3), or N(0, 2 / fan-in) below the softmax. Biases are 0."""
+    """Draws the weights; biases are 0.
+
+    `gaussian`: N(0, std) everywhere (section 3). `he`: N(0, 2 / fan-in) below the softmax, layer 1's divided by the
+    spread of what `input_scale` makes of the pixels.
+    """
     generator = torch.Generator().manual_seed(seed)
     modules = [*network.convs.values(), *network.denses.values()]
     for module in modules:
         assert isinstance(module, nn.Conv2d | nn.Linear)
-        fan_in = module.weight[0].numel()
-        hidden = module is not modules[-1]
-        spread = math.sqrt(2 / fan_in) if scheme == "he" and hidden else std
+        spread = std
+        if scheme == "he" and module is not modules[-1]:
+            inputs = PIXEL_SPREAD * network.input_scale if module is modules[0] else 1.0
+            spread = math.sqrt(2 / module.weight[0].numel()) / inputs
         nn.init.normal_(module.weight, 0, spread, generator=generator)
         nn.init.zeros_(module.get_parameter("bias"))
