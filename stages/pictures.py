@@ -18,7 +18,7 @@ def main() -> None:
         entries = folder.entries(Path(pictures.root))
     else:
         counts = {"train": pictures.train, "val": pictures.val}
-        entries = archive.draw(pictures.seed, counts, paths.PICTURES)
+        entries = archive.draw_all(pictures.seed, counts, paths.PICTURES)
     write_index(index_table(entries), paths.INDEX)
     stage.log(f"{len(entries)} images of {len({entry.label for entry in entries})} classes")
 

@@ -8,8 +8,8 @@ class Artefact:
     """A figure or table.
 
     `caption` says in our words what it shows, `found` what the paper says about it. Where it is built, `made_by` names
-    the stages, last first, `printed` says what numbers the paper prints with it, `parameters` names the sections and fields of params.yaml that shape it, and `data` its files
-    and what they are.
+    the stages, last first, `printed` says which numbers the paper prints with it, `parameters` are the sections and
+    fields of params.yaml that shape it, and `data` its files and what they are.
     """
 
     kind: str
@@ -69,8 +69,8 @@ FIG6 = Artefact(
     "Without clipping a few filters dominate; smaller filters and stride give more distinctive features and "
     "fewer dead ones.",
     ("figure@6", "filters", "train@zfnet, train@zfnet-unclipped, train@alexnet"),
-    "Published: filters of 7 × 7 at stride 2 (ours) against 11 × 11 at stride 4 (AlexNet), RMS clipped at 0.1; the paper "
-    "prints no numbers for domination and dead filters.",
+    "Published: filters of 7 × 7 at stride 2 (ours) against 11 × 11 at stride 4 (AlexNet), RMS clipped at 0.1; "
+    "the paper prints no numbers for domination and dead filters.",
     NETWORKS,
     {"filters/filters.npz": "the filters (NumPy)", "filters/filters.json": "their statistics (JSON)"},
 )

@@ -3,7 +3,7 @@
 import pandas as pd
 from markupsafe import Markup
 
-WIDTH, HEIGHT = 320, 200
+WIDTH, HEIGHT = 270, 180
 LEFT, RIGHT, TOP, BOTTOM = 40, 52, 12, 30
 LINES = (("train_error", "train", "training"), ("val_error", "val", "validation"))
 """Column, style and name of each line."""

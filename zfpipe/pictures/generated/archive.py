@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from zfpipe import stage
 from zfpipe.errors import UserError
-from zfpipe.pictures.generated.picture import CLASSES, class_of
-from zfpipe.pictures.generated.picture import draw as draw_picture
+from zfpipe.pictures.generated.picture import CLASSES, class_of, draw
 from zfpipe.pictures.index import Box, Entry
 
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
@@ -25,7 +24,7 @@ Drawn = tuple[bytes, tuple[int, int], Box, bytes, dict[str, Box]]
 """A picture as JPEG, its width and height, the object's box and mask (PNG), boxes of parts."""
 
 
-def draw(seed: int, counts: dict[str, int], folder: Path) -> list[Entry]:
+def draw_all(seed: int, counts: dict[str, int], folder: Path) -> list[Entry]:
     """Draws the pictures of every split into `folder` and returns their entries in the index.
 
     ZFPIPE_WORKERS processes (default: all cores) share the work. Raises UserError when one of them dies.
@@ -55,7 +54,7 @@ def draw_some(job: tuple[int, str, range]) -> list[Drawn]:
     seed, split, numbers = job
     drawn: list[Drawn] = []
     for number in numbers:
-        picture = draw_picture(seed, split, number)
+        picture = draw(seed, split, number)
         mask = cv2.imencode(
             ".png", np.where(picture.mask >= 0.5, 255, 0).astype(np.uint8), [cv2.IMWRITE_PNG_BILEVEL, 1]
         )
