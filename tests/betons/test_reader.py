@@ -1,26 +1,19 @@
 """Batches out of a beton: the same for any number of workers, complete, and neither hanging nor leaking."""
 
 import gc
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numba import threading_layer  # pyright: ignore[reportPrivateImportUsage]
 
 from tests.betons.conftest import CLASSES, COUNT, SIDE, Known, within
 from tests.betons.plain import plain_crop, plain_crop_number
-from tests.imports import ROOT
 from zfpipe.betons.crops import CENTRE, TEN
-from zfpipe.betons.reader import Batch, Batches, GuardedEpoch, copy_crops
-from zfpipe.betons.workers import worker_count
+from zfpipe.betons.reader import Batch, Batches, GuardedEpoch
 from zfpipe.errors import UserError
 
 CROP = 25  # an odd margin, so that the centre is rounded
@@ -264,58 +257,3 @@ def test_a_slow_consumer_gets_everything(shuffled: Batches) -> None:
         time.sleep(0.02)
         ids += batch.ids.tolist()
     assert len(set(ids)) == COUNT
-
-
-# Rows "num_workers > cores", "NUMBA_THREADING_LAYER=workqueue", "compile cost"
-
-
-def test_more_workers_than_cores_are_clamped(known: Known) -> None:
-    cores = len(os.sched_getaffinity(0))
-    assert worker_count(cores + 62) == cores
-    with open_batches(known, workers=cores + 62) as batches:
-        assert len(together(batches).ids) == COUNT
-
-
-def test_workers_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ZFPIPE_WORKERS", "1")
-    assert worker_count() == 1
-    for wrong in ("0", "-1", "two", ""):
-        monkeypatch.setenv("ZFPIPE_WORKERS", wrong)
-        with pytest.raises(UserError, match=f"ZFPIPE_WORKERS = {wrong}; must be a whole number from 1"):
-            worker_count()
-
-
-def test_the_thread_count_of_torch_is_left_alone(known: Known) -> None:
-    before = torch.get_num_threads()
-    try:
-        for count in (1, 3):
-            torch.set_num_threads(count)
-            with open_batches(known, workers=2) as batches:
-                together(batches)
-                assert torch.get_num_threads() == count
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_importing_leaves_the_thread_count_of_torch_alone() -> None:
-    code = "import torch; torch.set_num_threads(3); import zfpipe.betons.reader; print(torch.get_num_threads())"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.stdout == "3\n", done.stderr
-
-
-def test_two_loaders_run_at_once(known: Known, shuffled: Batches) -> None:
-    with open_batches(known, batch=4, workers=1) as other:
-        expected = together(other).images, together(shuffled).images
-        assert threading_layer() == "omp"  # before two at once: another one would end the process
-        pairs = within(60, lambda: list(zip(other.epoch(), shuffled.epoch(), strict=True)))
-    for got, whole in zip(zip(*pairs, strict=True), expected, strict=True):
-        assert torch.equal(torch.cat([batch.images for batch in got]), whole)
-
-
-def test_compiled_code_is_kept_outside_the_package(shuffled: Batches) -> None:
-    together(shuffled)
-    assert copy_crops.stats.cache_path
-    kept = Path(copy_crops.stats.cache_path)
-    assert kept.is_relative_to(os.environ["NUMBA_CACHE_DIR"])
-    assert not kept.is_relative_to(ROOT / "zfpipe")
-    assert list(kept.glob("*copy_crops*.nbi"))
