@@ -49,7 +49,8 @@ FIG2 = Artefact(
     "A random subset of the maps of every convolution layer. For each map, the validation images with its strongest "
     "activations, one activation per image, projected down to pixels by the deconvnet; beside them the patches "
     "that the units see. Each projection is scaled alone: zero is mid-grey, and the {percentile:g}th percentile of "
-    "its absolute values is full contrast. Pale areas lie beyond the image's border; hatched squares never fire.",
+    "its absolute values is full contrast. Pale areas lie beyond the image's border; hatched tiles are dead and "
+    "never fire.",
     "The projections of a map form a tight group while its patches vary more; higher layers are more "
     "invariant and more specific to a class, and they exaggerate what sets a class apart, such as eyes and noses.",
     ("figure@2", "projections", "activations", "train@zfnet"),

@@ -69,13 +69,12 @@ def card(artefact: Artefact, settings: Settings, metrics: dict[str, Metrics]) ->
     """Everything the page shows of one artefact."""
     number = str(artefact.number)
     is_figure = artefact.kind == "Figure"
+    source = artefact.made_by[1 if is_figure else 0]  # a figure's data come from the stage before it
     return {
         "artefact": artefact,
         "caption": artefact.caption.format(percentile=settings.tree()["figures"]["percentile"]),
         "parameters": settings.chosen(artefact.parameters),
-        "files": [
-            (link(measured.present(Path(path), artefact.made_by[0])), what) for path, what in artefact.data.items()
-        ],
+        "files": [(link(measured.present(Path(path), source)), what) for path, what in artefact.data.items()],
         "picture": picture(number, artefact.made_by[0]) if is_figure else None,
         "table": None if is_figure else error_table(artefact.number, metrics),
         "details": details(artefact.number) if is_figure else None,

@@ -50,7 +50,7 @@ class Settings:
         tree["runs"] = {name: {**run, "network": plain(self.networks[name])} for name, run in tree["runs"].items()}
         writer = YAML()
         writer.default_flow_style = None
-        writer.width = 100
+        writer.width = 1000
         writer.representer.add_representer(
             type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
         )

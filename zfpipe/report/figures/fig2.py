@@ -17,7 +17,7 @@ from zfpipe.report.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
 FOLDER = paths.PROJECTIONS
 HEADER, LAYER_TITLE, LABEL = 60, 86, 34
 """Heights in pixels: the figure's first lines, a layer's title, the number above a map."""
-BETWEEN, INSIDE = 26, 12
+BETWEEN, INSIDE = 18, 8
 """Pixels between two maps, and between a map's projections and its patches."""
 
 
@@ -48,9 +48,11 @@ class Block:
 
     @property
     def tile(self) -> int:
-        """Side of a tile, as large as `columns` maps on a line allow."""
+        """Side of a tile, as large as `columns` maps on a line allow; much magnified, pixels are all of one size."""
         room = (WIDTH - 2 * MARGIN - (self.columns - 1) * BETWEEN) // self.columns
-        return ((room - INSIDE) // 2 + tiles.GAP) // self.side - tiles.GAP
+        size = ((room - INSIDE) // 2 + tiles.GAP) // self.side - tiles.GAP
+        field = self.projections.shape[2]
+        return size // field * field if size >= 3 * field else size
 
     @property
     def square(self) -> int:
@@ -110,7 +112,7 @@ def draw_layer(figure: Figure, block: Block, top: int, drawing: Drawing) -> None
         x = MARGIN + place % block.columns * (block.pair + BETWEEN)
         y = top + LAYER_TITLE + place // block.columns * (LABEL + block.square + BETWEEN)
         style.write(figure, x, y + LABEL - 10, f"map {number}", BODY)
-        remark = "never fires" if not fires(rows).any() else agreement(rows) if block.columns < 8 else ""
+        remark = "dead" if not fires(rows).any() else agreement(rows) if block.columns < 8 else ""
         style.write(figure, x + block.pair, y + LABEL - 10, remark, BODY, color=MUTED, ha="right")
         for offset, pixels in squares(block, place, rows, drawing):
             style.place(figure, x + offset, y + LABEL, pixels)

@@ -1,0 +1,129 @@
+"""A project folder with made-up measurements, and the report's stages run in it."""
+
+import importlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.imports import ROOT
+from zfpipe import params
+
+CLASSES = ["daisy", "fox & hound", "stop sign"]
+FIELDS = {1: (7, 2, -1), 2: (27, 8, -1), 5: (139, 16, -49)}
+"""Side, step and start of the receptive fields of the layers that are there."""
+MAPS, STRONGEST = [0, 3, 17, 20, 21], 9
+DEAD = {(1, 17), (5, 3)}
+STAGES = ("figure 2", "figure 6", "table 2", "table 3", "report")
+
+
+def write_projections(folder: Path, crop: int) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    rows = []
+    for layer, (side, step, start) in FIELDS.items():
+        projections = np.zeros((len(MAPS), STRONGEST, side, side, 3), np.float32)
+        patches = np.zeros(projections.shape, np.uint8)
+        for place, number in enumerate(MAPS):
+            for rank in range(STRONGEST):
+                dead = (layer, number) in DEAD
+                y, x = (0, 0) if dead else rng.integers(0, (crop - side // 2) // step, 2).tolist()
+                x0, y0 = start + step * x, start + step * y
+                inside = (slice(max(-y0, 0), crop - y0), slice(max(-x0, 0), crop - x0))
+                shape = patches[place, rank][inside].shape
+                patches[place, rank][inside] = rng.integers(0, 256, shape)
+                if not dead:
+                    projections[place, rank][inside] = rng.normal(0, 10.0**rank, shape)
+                label = 0 if rank < 5 else int(rng.integers(3))
+                rows.append(
+                    {"layer": layer, "map": number, "rank": rank, "id": rank, "label": label, "class": CLASSES[label],
+                     "activation": 0.0 if dead else 10.0 - rank, "y": y, "x": x,
+                     "x0": x0, "x1": x0 + side, "y0": y0, "y1": y0 + side}
+                )  # fmt: skip
+        np.save(folder / f"layer{layer}.npy", projections)
+        np.save(folder / f"layer{layer}_patches.npy", patches)
+    pd.DataFrame(rows).sample(frac=1, random_state=0).to_parquet(folder / "projections.parquet", index=False)
+
+
+def write_filters(folder: Path, runs: tuple[str, ...] = ("zfnet", "zfnet-unclipped", "alexnet")) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(1)
+    filters = {run: rng.normal(0, 0.02, (24, 3, 7, 7)).astype(np.float32) for run in runs}
+    filters[runs[-1]][5] *= 20
+    np.savez(folder / "filters.npz", allow_pickle=False, **filters)
+    numbers = {
+        run: {"rms_max": 0.4123, "rms_median": 0.02, "dominance": 20.6, "dead": 0.125 * (run == runs[0]),
+              "filter_size": 7, "stride": 2, "renorm_radius": None if run == "zfnet-unclipped" else 0.1}
+        for run in runs
+    }  # fmt: skip
+    (folder / "filters.json").write_text(json.dumps(numbers))
+
+
+def write_metrics(folder: Path, errors: dict[str, tuple[float, float, float]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for run, (train, top1, top5) in errors.items():
+        metrics = {"run": run, "train_top1": train, "train_images": 500, "val_top1": top1, "val_top5": top5,
+                   "val_images": 1000, "classes": 3, "parameters": 1234567}  # fmt: skip
+        (folder / f"{run}.json").write_text(json.dumps(metrics))
+
+
+def write_training(root: Path, runs: list[str]) -> None:
+    for place, run in enumerate(runs):
+        folder = root / "models" / run
+        folder.mkdir(parents=True)
+        epochs = np.arange(1, 5)
+        error = 0.9 / epochs + 0.01 * place
+        columns = {"train_loss": error, "train_error": error, "val_loss": error, "val_error": error / 2}
+        table = pd.DataFrame({"epoch": epochs, "learning_rate": 0.01, **columns})
+        table.to_csv(folder / "history.csv", index=False)
+
+
+def write_betons(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for split, count, lost in (("train", 5321, "1,a.jpg,broken\n2,b.jpg,broken\n"), ("val", 1000, "")):
+        described = {"sha256": "00", "count": count, "classes": CLASSES, "resize": 146, "write_mode": "raw"}
+        (folder / f"{split}.json").write_text(json.dumps(described))
+        (folder / f"{split}.rejected.csv").write_text(f"id,path,reason\n{lost}")
+
+
+def run_stage(words: str) -> None:
+    """Runs a stage's `main` in the current folder, as `python -m stages.X Y` does."""
+    name, *arguments = words.split()
+    previous, sys.argv = sys.argv, [f"stages/{name}.py", *arguments]
+    try:
+        importlib.import_module(f"stages.{name}").main()
+    finally:
+        sys.argv = previous
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after its report stages ran."""
+    root = tmp_path_factory.mktemp("project")
+    shutil.copy(ROOT / "params.yaml", root)
+    settings = params.load(root / "params.yaml")
+    runs = list(settings.runs)
+    write_projections(root / "projections", settings.crops.size)
+    write_filters(root / "filters")
+    write_metrics(root / "metrics", {run: (0.1, 0.2 + place / 100, 0.05) for place, run in enumerate(runs)})
+    write_training(root, runs)
+    write_betons(root / "data/betons")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        for words in STAGES:
+            run_stage(words)
+    return root
+
+
+@pytest.fixture
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of that project to spoil, as the current folder."""
+    root = tmp_path / "copy"
+    shutil.copytree(made, root)
+    monkeypatch.chdir(root)
+    yield root

@@ -1,0 +1,41 @@
+"""Whether a figure's words can be read: inside the figure, clear of each other and of the pictures."""
+
+from itertools import combinations
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import FigureImage
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+
+def words(figure: Figure) -> dict[Text, Bbox]:
+    """Every visible text and the pixels it covers."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible() and text.get_text()]
+    return {text: text.get_window_extent(renderer) for text in texts}
+
+
+def faults(figure: Figure) -> list[str]:
+    """What is wrong with the figure's words; nothing when all can be read."""
+    boxes = words(figure)
+    width, height = figure.get_size_inches() * figure.dpi
+    found = [
+        f"{text.get_text()!r} is cut off"
+        for text, box in boxes.items()
+        if box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height
+    ]
+    found += [
+        f"{one.get_text()!r} and {other.get_text()!r} overlap"
+        for (one, box), (other, beside) in combinations(boxes.items(), 2)
+        if Bbox.intersection(box, beside) is not None
+    ]
+    for image in figure.findobj(FigureImage):
+        assert isinstance(image, FigureImage)
+        rows, columns = np.shape(image.get_array())[:2]
+        area = Bbox.from_bounds(image.ox, image.oy, columns, rows)
+        found += [
+            f"{text.get_text()!r} lies on a picture" for text, box in boxes.items() if Bbox.intersection(box, area)
+        ]
+    return found

@@ -1,0 +1,153 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.report import conftest
+from tests.report.layout import faults, words
+from zfpipe import params
+from zfpipe.errors import UserError
+from zfpipe.report import style
+from zfpipe.report.figures import fig2, fig6
+
+DRAWING = style.Drawing(99.5, 128)
+
+
+def pixels(figure: object, path: Path) -> np.ndarray:
+    style.save(figure, path)  # type: ignore[arg-type]
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+@pytest.mark.parametrize("number", ["2", "6"])
+def test_a_figure_has_its_size_and_is_not_blank(project: Path, number: str) -> None:
+    with Image.open(f"reports/figures/fig{number}.png") as image:
+        assert image.width == style.WIDTH and 300 < image.height < 8000
+        shades = np.asarray(image.convert("L"))
+    assert (shades < 250).mean() > 0.2 and len(np.unique(shades)) > 100
+
+
+@pytest.mark.parametrize("number", ["2", "6"])
+def test_a_figure_is_the_same_bytes_each_time(project: Path, number: str) -> None:
+    path = Path(f"reports/figures/fig{number}.png")
+    before = path.read_bytes()
+    conftest.run_stage(f"figure {number}")
+    assert path.read_bytes() == before
+
+
+def test_every_word_can_be_read(project: Path) -> None:
+    assert faults(fig2.draw(fig2.FOLDER, DRAWING)) == []
+    assert faults(fig6.draw(fig6.FOLDER, DRAWING)) == []
+
+
+def test_long_class_names_leave_the_words_readable(project: Path) -> None:
+    rows = pd.read_parquet("projections/projections.parquet")
+    rows["class"] = "Wire-haired pointing griffon of the northern plains WWWW"
+    rows["map"] += 4000
+    rows.to_parquet("projections/projections.parquet")
+    assert faults(fig2.draw(fig2.FOLDER, DRAWING)) == []
+
+
+def test_fig2_names_its_layers_and_maps(project: Path) -> None:
+    found = [text.get_text() for text in words(fig2.draw(fig2.FOLDER, DRAWING))]
+    assert [f"Layer {layer}" for layer in conftest.FIELDS] == [text for text in found if text.startswith("Layer")]
+    for number in conftest.MAPS:
+        assert found.count(f"map {number}") == len(conftest.FIELDS)
+
+
+def test_fig2_marks_dead_maps_and_only_them(project: Path) -> None:
+    found = [text.get_text() for text in words(fig2.draw(fig2.FOLDER, DRAWING))]
+    assert found.count("dead") == len(conftest.DEAD)
+    for block in fig2.read(fig2.FOLDER):
+        for place, number in enumerate(block.maps):
+            rows = block.rows.query("map == @number")
+            squares = [square for _, square in fig2.squares(block, place, rows, DRAWING)]
+            only_hatching = all(set(np.unique(square)) <= {style.HATCH, style.PAPER, 255} for square in squares)
+            assert only_hatching == ((block.layer, number) in conftest.DEAD)
+
+
+def test_fig2_shows_each_map_beside_its_own_patches(project: Path) -> None:
+    block = fig2.read(fig2.FOLDER)[0]
+    rows = pd.read_parquet("projections/projections.parquet").query("layer == 1 and map == 3").set_index("rank")
+    (_, left), (_, right) = fig2.squares(block, 1, block.rows.query("map == 3"), DRAWING)
+    step, scale = block.tile + 2, block.tile // 7
+    assert scale == 5
+    for rank in range(9):
+        y, x = rank // 3 * step, rank % 3 * step
+        box = rows.loc[rank, ["x0", "y0", "x1", "y1"]].to_numpy()
+        seen = fig2.visible(box, 128)
+        shown = style.contrast(np.load("projections/layer1.npy")[1, rank], seen, 99.5)
+        patch = np.load("projections/layer1_patches.npy")[1, rank]
+        for square, expected in ((left, shown), (right, patch)):
+            tile = square[y : y + 35, x : x + 35]
+            assert (tile[2::5, 2::5][seen] == expected[seen]).all()
+            assert (tile[2::5, 2::5][~seen] == style.PAPER).all()
+
+
+def test_visible_pixels_are_those_inside_the_crop() -> None:
+    box = np.array([-3, 120, 5, 132])
+    seen = fig2.visible(box, 128)
+    assert seen.shape == (12, 8)
+    for y in range(12):
+        for x in range(8):
+            assert seen[y, x] == (0 <= x - 3 < 128 and 0 <= y + 120 < 128)
+
+
+def test_fig2_takes_another_number_of_activations(project: Path) -> None:
+    rows = pd.read_parquet("projections/projections.parquet").query("rank < 5")
+    rows.to_parquet("projections/projections.parquet")
+    for layer in conftest.FIELDS:
+        for kind in ("", "_patches"):
+            path = Path(f"projections/layer{layer}{kind}.npy")
+            np.save(path, np.load(path)[:, :5])
+    assert faults(fig2.draw(fig2.FOLDER, DRAWING)) == []
+
+
+def test_fig2_says_what_is_missing(project: Path) -> None:
+    np.save("projections/layer2.npy", np.load("projections/layer2.npy")[1:])
+    with pytest.raises(UserError, match=r"layer 2's arrays and table do not match.*dvc repro -f projections"):
+        fig2.draw(fig2.FOLDER, DRAWING)
+    with pytest.raises(UserError, match=r"projections.parquet not found; make it: dvc repro projections"):
+        fig2.draw(Path("elsewhere"), DRAWING)
+
+
+def test_fig6_scales_each_panel_by_its_largest_weight() -> None:
+    numbers = {"filter_size": 7, "stride": 2, "renorm_radius": None, "rms_max": 1.0, "dominance": 9.0, "dead": 0.0}
+    filters = np.zeros((4, 3, 7, 7), np.float32)
+    filters[1, 2, 6, 0] = -8
+    filters[2, 0, 0, 6] = 2
+    panel = fig6.panel("title", filters, numbers)
+    side = (panel.pixels.shape[1] - 2 * 2) // 3
+    assert side % 7 == 0
+    dominating, weak = panel.pixels[:side, side + 2 : 2 * side + 2], panel.pixels[:side, 2 * side + 4 :]
+    assert dominating[-1, 0].tolist() == [128, 128, 1]
+    assert weak[0, -1].tolist() == [160, 128, 128]
+
+
+def test_fig6_shows_the_numbers_of_every_network(project: Path) -> None:
+    found = "\n".join(text.get_text() for text in words(fig6.draw(fig6.FOLDER, DRAWING)))
+    assert found.count("24 filters of 7 × 7, stride 2") == 3
+    assert found.count("largest RMS 20.6 times the median") == 3
+    assert found.count("12% of the filters are dead") == 1 and found.count("no dead filters") == 2
+    assert found.count("not clipped") == 1 and found.count("clipped at 0.1") == 2
+
+
+def test_fig6_says_which_network_was_not_run(project: Path) -> None:
+    conftest.write_filters(Path("filters"), ("zfnet", "alexnet"))
+    figure = fig6.draw(fig6.FOLDER, DRAWING)
+    assert [text.get_text() for text in words(figure)].count("not run") == 1
+    assert faults(figure) == []
+
+
+def test_the_stage_takes_only_figures_that_exist(project: Path) -> None:
+    with pytest.raises(UserError, match="figure takes a figure, got 3; must be one of 2, 6"):
+        conftest.run_stage("figure 3")
+
+
+def test_the_stage_hands_down_the_parameters(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawings = []
+    monkeypatch.setattr(fig6, "draw", lambda folder, drawing: drawings.append(drawing) or style.blank(10))
+    conftest.run_stage("figure 6")
+    settings = params.load()
+    assert drawings == [style.Drawing(settings.figures.percentile, settings.crops.size)]

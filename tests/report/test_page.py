@@ -1,0 +1,229 @@
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.imports import ROOT
+from tests.report import conftest
+from zfpipe import params
+from zfpipe.errors import UserError
+from zfpipe.report import provenance
+from zfpipe.report.artefacts import ARTEFACTS
+from zfpipe.report.measured import Split
+
+VOID = {"meta", "img", "br", "link", "line", "circle", "polyline"}
+
+
+class Page(HTMLParser):
+    """The page's elements; says where they don't nest."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-1:]}"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text.append(data)
+
+    def all(self, *tags: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.elements if tag in tags]
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+@pytest.fixture(scope="session")
+def html(made: Path) -> str:
+    return (made / "reports/index.html").read_text()
+
+
+@pytest.fixture(scope="session")
+def page(html: str) -> Page:
+    return Page(html)
+
+
+def test_every_link_leads_somewhere(made: Path, page: Page) -> None:
+    addresses = [entry["href"] for entry in page.all("a")] + [entry["src"] for entry in page.all("img")]
+    assert len(addresses) > 30
+    ids = [entry["id"] for _, entry in page.elements if "id" in entry]
+    assert len(ids) == len(set(ids))
+    for address in addresses:
+        assert address
+        if address.startswith("#"):
+            assert address[1:] in ids
+        else:
+            assert (made / "reports" / address).resolve().is_relative_to(made.resolve())
+            assert (made / "reports" / address).is_file(), address
+
+
+def test_nothing_comes_from_the_network(html: str, page: Page) -> None:
+    assert not page.all("script", "link", "iframe", "object", "embed")
+    assert not re.search(r"(https?:)?//[a-z]|@import|url\(", html)
+
+
+def test_nothing_tells_where_it_was_made(made: Path, html: str) -> None:
+    for secret in (str(made), str(ROOT), str(Path.home()), "/tmp", "/home", "/root"):
+        assert secret not in html
+    assert not re.search(r"\b\d\d:\d\d\b|\b20[2-9]\d-\d\d\b", html)
+
+
+def test_pictures_have_words_and_sizes(page: Page) -> None:
+    pictures = page.all("img")
+    assert [entry["src"] for entry in pictures] == ["figures/fig2.png", "figures/fig6.png"]
+    for entry in pictures:
+        assert len(entry["alt"] or "") > 60 and entry["width"] == "2000" and int(entry["height"] or 0) > 300
+    assert "5 maps of layer 1, 5 maps of layer 2, 5 maps of layer 5" in (pictures[0]["alt"] or "")
+    assert "2 of the 15 maps never fire" in (pictures[0]["alt"] or "")
+    assert "20.6 times the median" in (pictures[1]["alt"] or "")
+    drawings = page.all("svg")
+    assert len(drawings) == len(params.load(ROOT / "params.yaml").runs)
+    assert all(entry["role"] == "img" and entry["aria-label"] for entry in drawings)
+    assert drawings[0]["aria-label"] == (
+        "zfnet: validation error 45.0% after epoch 1 and 11.2% after epoch 4; "
+        "training error 90.0% after epoch 1 and 22.5% after epoch 4"
+    )
+
+
+def test_tables_scroll_in_boxes_that_a_keyboard_reaches(html: str, page: Page) -> None:
+    boxes = [entry for entry in page.all("div") if entry.get("class") == "scroll"]
+    assert len(boxes) == len(page.all("table"))
+    assert all(entry.get("tabindex") == "0" and entry.get("aria-label") for entry in boxes)
+    assert all(entry.get("scope") for entry in page.all("th"))
+    assert len(page.all("h1")) == len(page.all("main")) == 1
+
+
+def test_all_sixteen_are_there_in_the_papers_order(page: Page) -> None:
+    assert [(entry.kind, entry.number) for entry in ARTEFACTS] == [
+        *(("Figure", number) for number in range(1, 10)),
+        *(("Table", number) for number in range(1, 8)),
+    ]
+    ids = [entry["id"] for _, entry in page.elements if "id" in entry]
+    assert {entry.anchor for entry in ARTEFACTS} <= set(ids)
+    built = [entry.anchor for entry in ARTEFACTS if entry.built]
+    assert built == ["figure-2", "figure-6", "table-2", "table-3"]
+    assert [name for name in ids if name in built] == built
+    assert page.words.count("not available yet") == 12
+
+
+def test_published_stands_beside_ours(page: Page) -> None:
+    assert "1 convnet as per Fig. 3 38.4 20.0 −18.4 16.5 5.0 −11.5" in page.words
+    assert "(Gunji et al., 2012) – – – – – – 26.2 –" in page.words
+    assert "Cow 63.2 77.8 74.4" in page.words
+
+
+def test_counts_are_those_of_the_files(page: Page) -> None:
+    assert "5,321 training and 1,000 validation images of 3 classes" in page.words
+    assert "train 5,321 2 JSON" in page.words and "val 1,000 0 JSON" in page.words
+    assert "fox & hound" in page.words  # escaped in the file, or parsing would have failed
+    assert "1,234,567" in page.words
+
+
+def test_the_page_is_the_same_each_time(project: Path, html: str) -> None:
+    conftest.run_stage("report")
+    assert Path("reports/index.html").read_text() == html
+
+
+def test_numbers_follow_the_files(project: Path) -> None:
+    run = "zfnet"
+    conftest.write_metrics(Path("metrics"), {run: (0.1, 0.123, 0.05)})
+    conftest.run_stage("table 2")
+    conftest.run_stage("report")
+    words = Page(Path("reports/index.html").read_text()).words
+    assert "1 convnet as per Fig. 3 38.4 12.3 −26.1" in words and "12.3% measured here" in words
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("metrics/zfnet.json", "evaluate@zfnet"),
+        ("models/zfnet/history.csv", "train@zfnet"),
+        ("data/betons/val.json", "betons@val"),
+        ("data/betons/train.rejected.csv", "betons@train"),
+        ("projections/projections.parquet", "projections"),
+        ("filters/filters.json", "filters"),
+        ("reports/figures/fig6.png", "figure@6"),
+        ("reports/tables/table3.csv", "table@3"),
+    ],
+)
+def test_a_missing_file_is_a_mistake_in_one_line(project: Path, path: str, target: str) -> None:
+    Path(path).unlink()
+    with pytest.raises(UserError, match=f"{path} not found; make it: dvc repro {target}$"):
+        conftest.run_stage("report")
+
+
+def banner(source: str, root: str, train: int, val: int, classes: int) -> str:
+    pictures = params.Pictures.model_validate({"source": source, "root": root, "seed": 0, "train": 1, "val": 1})
+    names = [str(number) for number in range(classes)]
+    return " ".join(provenance.banner(pictures, 224, Split(train, names, 256, 0), Split(val, names, 256, 0)))
+
+
+def test_the_banner_says_what_the_pictures_are() -> None:
+    assert "pictures that zfpipe draws itself, not on ImageNet" in banner("generated", "a/b", 6000, 1000, 25)
+    own = banner("folder", "/home/somebody/secret/birds", 6000, 1000, 25)
+    assert "“birds”, which is not ImageNet 2012" in own and "secret" not in own
+    assert "is not ImageNet 2012" in banner("folder", "/data/imagenet", 5000, 1000, 1000)
+    whole = banner("folder", "/data/imagenet", 1_281_167, 50_000, 1000)
+    assert "1,281,167 training and 50,000 validation images of 1,000 classes" in whole
+    assert "counts are those of ImageNet 2012" in whole and "not ImageNet" not in whole
+
+
+def test_parameters_hide_where_folders_stand(project: Path) -> None:
+    text = Path("params.yaml").read_text()
+    text = re.sub(r"source: generated .*", "source: folder", text)
+    text = re.sub(r"root: zfpipe/pictures/generated .*", "root: /home/somebody/secret/birds", text)
+    Path("params.yaml").write_text(text)
+    conftest.run_stage("report")
+    html = Path("reports/index.html").read_text()
+    assert "birds" in html and "somebody" not in html and "secret" not in html
+
+
+def test_parameters_are_complete(page: Page) -> None:
+    settings = params.load(ROOT / "params.yaml")
+    for name in type(settings).model_fields:
+        section = getattr(settings, name)
+        if name in ("model", "alexnet", "runs"):  # the networks of the runs, spelled out
+            continue
+        for field, value in section.model_dump().items():
+            assert f"{field}: " in page.words, f"{name}.{field} = {value}"
+    for run in settings.runs:
+        assert f"{run}: " in page.words
+
+
+def test_one_epoch_and_maps_that_all_died_make_a_page(project: Path) -> None:
+    for run in params.load().runs:
+        path = Path(f"models/{run}/history.csv")
+        path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))
+    rows = pd.read_parquet("projections/projections.parquet").assign(activation=0.0)
+    rows.to_parquet("projections/projections.parquet")
+    conftest.run_stage("report")
+    words = Page(Path("reports/index.html").read_text()).words
+    assert words.count("never fires on the validation images") == 15
+
+
+def test_the_report_needs_no_torch() -> None:
+    code = "import sys, stages.figure, stages.table, stages.report, zfpipe.report.figures.fig2 as _; "
+    code += "print('torch' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "False"

@@ -1,0 +1,131 @@
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.report import conftest
+from zfpipe.errors import UserError
+from zfpipe.report.published import TABLE2, TABLE3
+from zfpipe.report.tables import errors, formats, table2, table3
+
+ERRORS = {"zfnet": (0.12345, 0.2004, 0.0996), "alexnet": (0.5, 0.405, 0.2), "alexnet-no34": (0.45, 0.6, 0.3)}
+RUNS = list(ERRORS)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    conftest.write_metrics(tmp_path / "metrics", ERRORS)
+    return tmp_path / "metrics"
+
+
+def cells(table: errors.ErrorTable, run: str) -> dict[str, str]:
+    (found,) = [row for row in table.cells if row["run"] == run]
+    return found
+
+
+def test_each_run_stands_in_its_row(folder: Path) -> None:
+    two, three = table2.build(folder, RUNS), table3.build(folder, RUNS)
+    assert cells(two, "zfnet")["row"] == "1 convnet as per Fig. 3"
+    assert cells(two, "alexnet")["row"] == "Our replication of (Krizhevsky et al., 2012), 1 convnet"
+    assert cells(three, "zfnet")["row"] == "Our Model (as per Fig. 3)"
+    assert cells(three, "alexnet-no34")["row"] == "Removed layers 3,4"
+    assert [row["run"] for row in two.cells].count("alexnet-no34") == 0  # not a row of Table 2
+
+
+def test_difference_is_ours_minus_published_in_points(folder: Path) -> None:
+    three = table3.build(folder, RUNS)
+    ours = cells(three, "zfnet")
+    assert (ours["ours_train_top1"], ours["published_train_top1"], ours["difference_train_top1"]) == (
+        "12.3",
+        "33.1",
+        "-20.8",
+    )
+    assert (ours["ours_val_top1"], ours["published_val_top1"], ours["difference_val_top1"]) == ("20.0", "38.4", "-18.4")
+    assert (ours["ours_val_top5"], ours["published_val_top5"], ours["difference_val_top5"]) == ("10.0", "16.5", "-6.5")
+    assert cells(three, "alexnet-no34")["difference_val_top1"] == "+14.6"
+    assert cells(three, "alexnet")["difference_val_top1"] == "+0.0"
+
+
+def test_rows_without_a_run_say_so(folder: Path) -> None:
+    two, three = table2.build(folder, RUNS), table3.build(folder, RUNS)
+    for table in (two, three):
+        for row, published in zip(table.cells, table.published.rows, strict=True):
+            expected = "published by others" if published.others else "measured" if published.run in RUNS else "not run"
+            assert row["status"] == expected
+            assert bool(row["ours_val_top1"]) == bool(row["difference_val_top1"]) == (expected == "measured")
+    words = formats.markdown(two)
+    assert (
+        "| 5 convnets as per Fig. 3 – (a) | 36.7 | not run | – | 15.3 | not run | – | 15.3 | not available |" in words
+    )
+    assert "| (Gunji et al., 2012) | – | – | – | – | – | – | 26.2 | – |" in words
+
+
+def test_the_test_column_says_why_it_is_not_available(folder: Path) -> None:
+    two, three = table2.build(folder, RUNS), table3.build(folder, RUNS)
+    assert cells(two, "zfnet")["ours_test_top5"] == "not available"
+    assert any("labels of ImageNet's test set were never released" in note for note in two.notes)
+    assert not any("never released" in note for note in three.notes)
+
+
+def test_notes_tell_images_classes_and_uncertainty(folder: Path) -> None:
+    notes = " ".join(table3.build(folder, RUNS).notes)
+    assert "1,000 validation images of 3 classes" in notes and "500 of the training images" in notes
+    assert "up to 1.6 points" in notes  # 100 * sqrt(0.25 / 1000)
+
+
+def test_metrics_of_every_run_are_needed(folder: Path) -> None:
+    with pytest.raises(UserError, match=r"zfnet-wide.json not found; make it: dvc repro evaluate@zfnet-wide"):
+        table2.build(folder, [*RUNS, "zfnet-wide"])
+    (folder / "alexnet.json").write_text(json.dumps({"val_top1": 0.1}))
+    with pytest.raises(UserError, match=r"alexnet.json lacks classes, .*dvc repro -f evaluate@alexnet"):
+        table3.build(folder, RUNS)
+    (folder / "alexnet.json").write_text("{")
+    with pytest.raises(UserError, match=r"alexnet.json can't be read"):
+        table3.build(folder, RUNS)
+
+
+def test_metrics_of_runs_not_asked_for_are_not_read(folder: Path) -> None:
+    (folder / "alexnet-no34.json").write_text("{")
+    assert "not run" in formats.markdown(table3.build(folder, ["zfnet", "alexnet"]))
+
+
+def test_written_cells_are_read_back(folder: Path, tmp_path: Path) -> None:
+    for table in (table2.build(folder, RUNS), table3.build(folder, RUNS)):
+        formats.write(table, tmp_path / "t.csv")
+        assert formats.read(tmp_path / "t.csv") == table.cells
+        with (tmp_path / "t.csv").open(newline="") as file:
+            assert len({len(line) for line in csv.reader(file)}) == 1
+
+
+def test_markdown_rows_are_complete(folder: Path) -> None:
+    for table in (table2.build(folder, RUNS), table3.build(folder, RUNS)):
+        lines = [line for line in formats.markdown(table).splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in lines}) == 1
+        assert len(lines) == 2 + len(table.cells) + len({row.get("group") for row in table.cells} - {None})
+
+
+def test_latex_is_escaped_and_complete(folder: Path) -> None:
+    for table, columns in ((table2.build(folder, RUNS), 9), (table3.build(folder, RUNS), 10)):
+        lines = formats.latex(table).splitlines()
+        body = lines[lines.index(r"\midrule") + 1 : lines.index(r"\bottomrule")]
+        rows = [line for line in body if not line.startswith(r"\multicolumn")]
+        assert len(rows) == len(table.cells)
+        for line in rows:
+            assert line.endswith(r"\\") and line.replace(r"\&", "").count("&") == columns - 1
+        assert not set("∗–−×") & set("".join(lines))
+        assert sum(line.count("{") - line.count("}") for line in lines) == 0
+    assert r"6 convnets, (a) \& (b) combined" in formats.latex(table2.build(folder, RUNS))
+
+
+def test_the_stage_writes_three_files(project: Path) -> None:
+    for number, table in (("2", TABLE2), ("3", TABLE3)):
+        for suffix in ("csv", "md", "tex"):
+            path = Path(f"reports/tables/table{number}.{suffix}")
+            before = path.read_bytes()
+            path.unlink()
+            conftest.run_stage(f"table {number}")
+            assert path.read_bytes() == before
+        assert len(formats.read(Path(f"reports/tables/table{number}.csv"))) == len(table.rows)
+    with pytest.raises(UserError, match="must be one of 2, 3"):
+        conftest.run_stage("table 7")
