@@ -2,7 +2,6 @@
 
 from itertools import combinations
 
-import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import FigureImage
@@ -33,7 +32,9 @@ def faults(figure: Figure) -> list[str]:
     ]
     for image in figure.findobj(FigureImage):
         assert isinstance(image, FigureImage)
-        rows, columns = np.shape(image.get_array())[:2]
+        pixels = image.get_array()
+        assert pixels is not None
+        rows, columns = pixels.shape[:2]
         area = Bbox.from_bounds(image.ox, image.oy, columns, rows)
         found += [
             f"{text.get_text()!r} lies on a picture" for text, box in boxes.items() if Bbox.intersection(box, area)

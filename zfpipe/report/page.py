@@ -11,8 +11,8 @@ from PIL import Image
 from zfpipe import paths
 from zfpipe.report import agreement, curves, measured, provenance, published
 from zfpipe.report.artefacts import ARTEFACTS, Artefact
-from zfpipe.report.figures.fig6 import PANELS
 from zfpipe.report.measured import Metrics
+from zfpipe.report.panels import PANELS
 from zfpipe.report.provenance import Settings
 from zfpipe.report.tables import errors, formats
 

@@ -12,15 +12,10 @@ from matplotlib.figure import Figure
 from zfpipe import paths
 from zfpipe.errors import UserError
 from zfpipe.report import style, tiles
+from zfpipe.report.panels import PANELS
 from zfpipe.report.style import BODY, MARGIN, MUTED, Drawing
 
 FOLDER = paths.FILTERS
-PANELS = (
-    ("zfnet-unclipped", "(a) Ours, without clipping"),
-    ("alexnet", "(b) AlexNet, our replication"),
-    ("zfnet", "(c) Ours"),
-)
-"""Runs and titles, lettered as in the paper; its (d) and (e) are layer-2 projections."""
 PANEL, BETWEEN = 620, 50
 HEADING, TOP = 28, 72
 LINE = 34
