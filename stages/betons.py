@@ -7,10 +7,9 @@ and SPLIT.rejected.csv (images that could not be read). Costs seconds for the de
 from functools import partial
 from pathlib import Path
 
-from zfpipe.pictures.index import image_bytes, read_index
-
 from zfpipe import params, paths, stage
 from zfpipe.betons.writer import write_beton
+from zfpipe.pictures.index import image_bytes, read_index
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import os
 import tarfile
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -24,29 +25,49 @@ Drawn = tuple[bytes, tuple[int, int], Box, bytes, dict[str, Box]]
 """A picture as JPEG, its width and height, the object's box and mask (PNG), boxes of parts."""
 
 
-def draw_all(seed: int, counts: dict[str, int], folder: Path) -> list[Entry]:
+def draw_all(seed: int, counts: dict[str, int], folder: Path, workers: int | None = None) -> list[Entry]:
     """Draws the pictures of every split into `folder` and returns their entries in the index.
 
-    ZFPIPE_WORKERS processes (default: all cores) share the work. Raises UserError when one of them dies.
+    `workers` processes share the work, by default ZFPIPE_WORKERS or one for each core. Raises UserError when there are
+    fewer pictures than classes, or when one of the processes dies.
     """
-    workers = int(os.environ.get("ZFPIPE_WORKERS", os.cpu_count() or 1))
+    for split, count in counts.items():
+        if count < len(CLASSES):
+            raise UserError(f"pictures.{split} = {count}; must be at least {len(CLASSES)}, so that each class has one")
+    # Spawned, not forked: a fork would inherit the locks of threads that it doesn't have
+    pool = ProcessPoolExecutor(worker_count(workers), get_context("spawn"), cv2.setNumThreads, (1,))
+    try:
+        return [entry for split, count in counts.items() for entry in draw_split(pool, seed, split, count, folder)]
+    except BrokenProcessPool:
+        raise UserError(
+            "a process that draws pictures was killed (out of memory?); run again, with fewer: ZFPIPE_WORKERS=1"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def draw_split(pool: ProcessPoolExecutor, seed: int, split: str, count: int, folder: Path) -> list[Entry]:
+    """Draws one split into its tar, in the order of the numbers, whoever drew them."""
     entries: list[Entry] = []
-    with ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        for split, count in counts.items():
-            starts = range(0, count, CHUNK)
-            jobs = [(seed, split, range(start, min(start + CHUNK, count))) for start in starts]
-            bar = tqdm(total=count, desc=split, leave=False, disable=None)
-            with bar, stage.whole(folder / f"{split}.tar") as temporary, tarfile.open(temporary, "w") as archive:
-                try:
-                    for job, pictures in zip(jobs, pool.map(draw_some, jobs), strict=True):
-                        for number, picture in zip(job[2], pictures, strict=True):
-                            entries.append(append(archive, split, number, picture))
-                        bar.update(len(pictures))
-                except BrokenProcessPool:
-                    raise UserError(
-                        "a process that draws pictures was killed (out of memory?); run again, with fewer: ZFPIPE_WORKERS=1"
-                    ) from None
+    jobs = [(seed, split, range(start, min(start + CHUNK, count))) for start in range(0, count, CHUNK)]
+    bar = tqdm(total=count, desc=split, leave=False, disable=None)
+    with bar, stage.whole(folder / f"{split}.tar") as temporary, tarfile.open(temporary, "w") as archive:
+        for job, pictures in zip(jobs, pool.map(draw_some, jobs), strict=True):
+            for number, picture in zip(job[2], pictures, strict=True):
+                entries.append(append(archive, split, number, picture))
+            bar.update(len(pictures))
     return entries
+
+
+def worker_count(asked: int | None = None) -> int:
+    """`asked`, or the environment variable ZFPIPE_WORKERS, or all cores that this process may use."""
+    if asked is not None:
+        return asked
+    cores = len(os.sched_getaffinity(0))
+    text = os.environ.get("ZFPIPE_WORKERS", str(cores))
+    if not text.isdigit() or int(text) < 1:
+        raise UserError(f"ZFPIPE_WORKERS = {text}; must be a whole number from 1")
+    return min(int(text), cores)
 
 
 def draw_some(job: tuple[int, str, range]) -> list[Drawn]:

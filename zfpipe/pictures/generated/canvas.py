@@ -1,6 +1,7 @@
 """Drawing: antialiased shapes in a figure's own coordinates, with light and texture, on a layer that knows its mask."""
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
@@ -23,18 +24,27 @@ class Frame:
     turn: float = 0.0
     squeeze: float = 1.0
 
+    @cached_property
+    def matrix(self) -> np.ndarray:
+        """What turns, squeezes and scales points `(n, 2)` from the left: `points @ matrix`."""
+        cosine, sine = np.cos(self.turn) * self.scale, np.sin(self.turn) * self.scale
+        return np.array([(cosine * self.squeeze, sine * self.squeeze), (-sine, cosine)])
+
     def pixels(self, points: np.ndarray) -> np.ndarray:
         """Points `(n, 2)` as x, y in pixels."""
-        cosine, sine = np.cos(self.turn), np.sin(self.turn)
-        x, y = points[:, 0] * self.squeeze, points[:, 1]
-        turned = np.stack([cosine * x - sine * y, sine * x + cosine * y], 1)
-        return turned * self.scale + (self.x, self.y)
+        return points @ self.matrix + (self.x, self.y)
+
+
+@cache
+def circle(points: int) -> np.ndarray:
+    """Points on the unit circle: x and y, `(2, points)`."""
+    angles = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    return np.stack([np.cos(angles), np.sin(angles)])
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0, points: int = 28) -> np.ndarray:
     """The outline of an ellipse."""
-    angles = np.linspace(0, 2 * np.pi, points, endpoint=False)
-    a, b = rx * np.cos(angles), ry * np.sin(angles)
+    a, b = circle(points) * np.array([(rx,), (ry,)])
     cosine, sine = np.cos(turn), np.sin(turn)
     return np.stack([x + cosine * a - sine * b, y + sine * a + cosine * b], 1)
 
@@ -71,6 +81,7 @@ class Layer:
         self.rng = rng
         self.colour = np.zeros((height, width, 3), np.float32)
         self.alpha = np.zeros((height, width), np.float32)
+        self.touched = (height, 0, width, 0)  # top, bottom, left, right of what is painted: nothing yet
 
     def fill(
         self, outline: np.ndarray, colour: Colour, texture: str = "", amount: float = 0.15, shade: float = 0.0
@@ -121,7 +132,7 @@ class Layer:
         cv2.fillPoly(mask, [fixed(pixels, x0, y0)], 255, cv2.LINE_AA, SHIFT)
         cover = cv2.blur(mask, (2 * soft + 1, 2 * soft + 1)).astype(np.float32) * np.float32(strength / 255)
         under = self.colour[y0:y1, x0:x1]
-        under += (250 - under) * cover[:, :, None]
+        under += (250 - under) * three(cover)
 
     def window(self, pixels: np.ndarray, margin: int) -> tuple[tuple[int, int, int, int], np.ndarray] | None:
         """The part of the layer that a shape touches, and an empty mask of its size; None when it touches nothing."""
@@ -144,6 +155,8 @@ class Layer:
     ) -> None:
         """Puts a colour where the mask is."""
         y0, y1, x0, x1 = window
+        top, bottom, left, right = self.touched
+        self.touched = min(top, y0), max(bottom, y1), min(left, x0), max(right, x1)
         cover = mask.astype(np.float32) * np.float32(1 / 255)
         paint = np.asarray(colour, np.float32)
         if texture or shade:
@@ -154,10 +167,15 @@ class Layer:
                 bright -= across[None, :] + down[:, None]
             if texture:
                 bright += self.textures.piece(texture, mask.shape, self.rng) * np.float32(amount)
-            paint = bright[:, :, None] * paint
+            paint = three(bright) * paint
         under = self.colour[y0:y1, x0:x1]
-        under += (paint - under) * cover[:, :, None]
+        under += (paint - under) * three(cover)
         np.maximum(self.alpha[y0:y1, x0:x1], cover, out=self.alpha[y0:y1, x0:x1])
+
+
+def three(plane: np.ndarray) -> np.ndarray:
+    """A plane `(y, x)` for each colour `(y, x, 3)`: many times faster than numpy's broadcasting along the last axis."""
+    return cv2.merge((plane, plane, plane))
 
 
 def fixed(pixels: np.ndarray, x0: int, y0: int) -> np.ndarray:

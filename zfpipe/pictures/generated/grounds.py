@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from zfpipe.pictures.generated.canvas import Colour
+from zfpipe.pictures.generated.canvas import Colour, three
 from zfpipe.pictures.generated.palette import hsv, mixed, varied
 from zfpipe.pictures.generated.textures import Textures
 
@@ -42,4 +42,4 @@ def sheet(kind: str, height: int, width: int, textures: Textures, rng: np.random
         bright = mixed(bright, hsv(hue, rng.uniform(0.1, 0.5), rng.uniform(0.5, 0.95)), 0.8)
     low, high = (np.array(varied(colour, rng, 10), np.float32) for colour in (dark, bright))
     share = textures.piece(texture, (height, width), rng) * np.float32(0.25) + np.float32(rng.uniform(0.35, 0.65))
-    return low + np.clip(share, -0.2, 1.2)[:, :, None] * (high - low)
+    return low + three(np.clip(share, -0.2, 1.2)) * (high - low)

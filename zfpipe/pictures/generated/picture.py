@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from zfpipe.pictures.generated import nature, things, vehicles
-from zfpipe.pictures.generated.canvas import Frame, Layer, box, ellipse, smooth
+from zfpipe.pictures.generated.canvas import Frame, Layer, box, ellipse, smooth, three
 from zfpipe.pictures.generated.faces import BREEDS, draw_face
 from zfpipe.pictures.generated.grounds import ground
 from zfpipe.pictures.generated.palette import paint, varied
@@ -35,14 +35,20 @@ THINGS: dict[str, Callable[[Layer, np.random.Generator], None]] = {
     "umbrella": things.umbrella,
 }
 DOGS = ("bulldog", "dalmatian", "husky", "spaniel")
-LEANING = {name: 0.5 for name in ("beach ball", "football", "butterfly", "clock", "keyboard")}
-"""How far some classes may turn, in radians; the others stand upright within a fifth of a radian."""
+LEANING = ("beach ball", "football", "butterfly", "clock", "keyboard")
+"""Classes that may lie at an angle; the others stand upright within a fifth of a radian."""
+CLUTTER = (
+    box(-1, -0.5, 1, 0.5),
+    ellipse(0, 0, 1, 0.7),
+    smooth([(-1, 0), (0, -0.4), (1, 0), (0, 0.4)]),
+    box(-1.6, -0.12, 1.6, 0.12),
+)
 CLASSES = sorted([*THINGS, *BREEDS])
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: RGB uint8 `(y, x, 3)`, coverage of the visible object 0 to 1 `(y, x)`, boxes of face parts in pixels."""
+    """RGB uint8 `(y, x, 3)`, coverage of the visible object 0 to 1 `(y, x)`, boxes of face parts in pixels."""
 
     pixels: np.ndarray
     mask: np.ndarray
@@ -99,7 +105,7 @@ def placed(name: str, height: int, width: int, rng: np.random.Generator) -> Fram
     room = 0.5 * short - 0.86 * scale
     x = width / 2 + rng.uniform(-1, 1) * max(room, 0.04 * short)
     y = height / 2 + rng.uniform(-1, 1) * max(room, 0.04 * short)
-    turn = rng.normal(0, 0.35) * LEANING[name] * 2 if name in LEANING else rng.uniform(-0.2, 0.2)
+    turn = rng.normal(0, 0.35) if name in LEANING else rng.uniform(-0.2, 0.2)
     squeeze = rng.uniform(0.84, 1.1) * (-1 if name in ("car", "lorry", "bus", "fish") and rng.random() < 0.5 else 1)
     return Frame(float(x), float(y), float(scale), float(turn), float(squeeze))
 
@@ -108,25 +114,18 @@ def clutter(image: np.ndarray, light: float, tiles: Textures, rng: np.random.Gen
     """Stones, leaves and boards that mean nothing."""
     height, width = image.shape[:2]
     for _ in range(int(rng.integers(0, 5))):
-        frame = Frame(
-            *(rng.uniform(0, 1, 2) * (width, height)).tolist(), float(rng.uniform(8, 24)), float(rng.uniform(0, 6))
-        )
+        x, y = (rng.uniform(0, 1, 2) * (width, height)).tolist()
+        frame = Frame(x, y, float(rng.uniform(8, 24)), float(rng.uniform(0, 6)))
         layer = Layer(height, width, frame, light, tiles, rng)
-        shape = [
-            box(-1, -0.5, 1, 0.5),
-            ellipse(0, 0, 1, 0.7),
-            smooth([(-1, 0), (0, -0.4), (1, 0), (0, 0.4)]),
-            box(-1.6, -0.12, 1.6, 0.12),
-        ]
-        layer.fill(shape[int(rng.integers(len(shape)))], paint(rng), "mottled", 0.15, 0.25)
+        layer.fill(CLUTTER[int(rng.integers(len(CLUTTER)))], paint(rng), "mottled", 0.15, 0.25)
         over(image, layer)
 
 
 def toy(frame: Frame, height: int, width: int, light: float, tiles: Textures, rng: np.random.Generator) -> Layer:
     """A ball beside a dog."""
     side = 1 if rng.random() < 0.5 else -1
-    (place,) = frame.pixels(np.array([(side * rng.uniform(0.7, 0.95), rng.uniform(0.8, 1.05))]))
-    layer = Layer(height, width, Frame(*place.tolist(), frame.scale * 0.3), light, tiles, rng)
+    ((x, y),) = frame.pixels(np.array([(side * rng.uniform(0.7, 0.95), rng.uniform(0.8, 1.05))])).tolist()
+    layer = Layer(height, width, Frame(x, y, frame.scale * 0.3), light, tiles, rng)
     (things.football if rng.random() < 0.5 else things.beach_ball)(layer, rng)
     return layer
 
@@ -160,19 +159,21 @@ def shadow(image: np.ndarray, alpha: np.ndarray, scale: float, light: float, rng
     )
     size = int(scale * 0.12) * 2 + 1
     soft = cv2.blur(cv2.blur(moved, (size, size)), (size, size))
-    image *= 1 - np.float32(rng.uniform(0.25, 0.5)) * soft[:, :, None]
+    image *= 1 - np.float32(rng.uniform(0.25, 0.5)) * three(soft)
 
 
 def over(image: np.ndarray, layer: Layer) -> None:
     """Lays a layer over an image, in place."""
-    image += (layer.colour - image) * layer.alpha[:, :, None]
+    top, bottom, left, right = layer.touched
+    part = np.s_[top:bottom, left:right]
+    image[part] += (layer.colour[part] - image[part]) * three(layer.alpha[part])
 
 
 def developed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """What a camera makes of it: exposure, a little blur, sensor noise."""
     image = image * np.float32(rng.uniform(0.8, 1.15)) + np.float32(rng.uniform(-12, 12))
     image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.35, 0.8)))
-    grain = rng.standard_normal(image.shape[:2], np.float32)[:, :, None] * np.float32(rng.uniform(1.0, 5.0))
+    grain = three(rng.standard_normal(image.shape[:2], np.float32)) * np.float32(rng.uniform(1.0, 5.0))
     return np.clip(image + grain, 0, 255).astype(np.uint8)
 
 

@@ -1,5 +1,7 @@
 """Made things: clock, keyboard, house, signs, balls."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from zfpipe.pictures.generated.canvas import Colour, Layer, box, ellipse, smooth
@@ -80,13 +82,14 @@ def stop_sign(layer: Layer, rng: np.random.Generator) -> None:
 def beach_ball(layer: Layer, rng: np.random.Generator) -> None:
     """Six sectors that meet in a cap, shaded as a sphere."""
     one, other = paint(rng), mixed(paint(rng), WHITE, 0.5)
-    pole = rng.uniform(-0.25, 0.25, 2)
+    x, y = rng.uniform(-0.25, 0.25, 2).tolist()
+    pole = np.array([x, y])
     edges = np.arange(7) * np.pi / 3 + rng.uniform(0, 1)
     for sector in range(6):
         arc = np.linspace(edges[sector], edges[sector + 1], 9)
         rim = np.stack([np.cos(arc), np.sin(arc)], 1) * 0.92
         layer.fill(np.concatenate([pole[None], rim]), one if sector % 2 else other)
-    layer.fill(ellipse(*pole, 0.14, 0.14, points=18), mixed(one, WHITE, 0.6))
+    layer.fill(ellipse(x, y, 0.14, 0.14, points=18), mixed(one, WHITE, 0.6))
     gloss(layer)
 
 
@@ -102,7 +105,7 @@ def football(layer: Layer, rng: np.random.Generator) -> None:
         fan = [tip * 0.6]
         for side in (-1, 1):
             turned = angle + side * 0.36
-            fan.append(np.array([np.cos(turned), np.sin(turned)]) * (0.78 if side == -1 else 0.78))
+            fan.append(np.array([np.cos(turned), np.sin(turned)]) * 0.78)
             edge = angle + side * 0.62
             layer.stroke(np.array([fan[-1], np.array([np.cos(edge), np.sin(edge)]) * 0.7]), 0.025, patch)
         left, right = fan[1], fan[2]
@@ -126,7 +129,7 @@ def umbrella(layer: Layer, rng: np.random.Generator) -> None:
     hook = ellipse(0.12, 0.78, 0.12, 0.14, points=20)
     layer.stroke(hook[:11], 0.05, varied((90, 62, 40), rng))
     edges = np.linspace(-1.0, 1.0, 6)
-    for panel, (x0, x1) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for panel, (x0, x1) in enumerate(pairwise(edges.tolist())):
         rise = [-0.78 * np.sqrt(max(0.0, 1 - x * x)) for x in np.linspace(x0, x1, 6)]
         rim = np.stack([np.linspace(x0, x1, 6), np.array(rise)], 1)
         scallop = np.array([(x1, 0.0), ((x0 + x1) / 2, -0.12), (x0, 0.0)])
