@@ -1,55 +1,11 @@
 """The embedded pictures: the same for everyone, in balance, and true about where things are."""
 
-import hashlib
-import io
-import tarfile
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
 
-from zfpipe.pictures.generated import archive
 from zfpipe.pictures.generated.faces import BREEDS
 from zfpipe.pictures.generated.picture import CLASSES, class_of, draw
-from zfpipe.pictures.index import image_bytes, index_table, read_index, write_index
-
-COUNTS = {"train": 60, "val": 26}
-
-
-def drawn(folder: Path, workers: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Checksums of everything that a number of workers writes."""
-    monkeypatch.setenv("ZFPIPE_WORKERS", workers)
-    write_index(index_table(archive.draw_all(3, COUNTS, folder)), folder / "index.parquet")
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-
-
-def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, two = drawn(tmp_path / "1", "1", monkeypatch), drawn(tmp_path / "2", "2", monkeypatch)
-    assert one == two
-    assert set(one) == {"train.tar", "val.tar", "index.parquet"}
-
-
-def test_the_index_finds_each_picture_in_its_tar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn(tmp_path, "1", monkeypatch)
-    rows = read_index(tmp_path / "index.parquet")
-    assert len(rows) == 86
-    assert rows["id"].tolist() == list(range(86))
-    for split, count in COUNTS.items():
-        part = rows[rows["split"] == split]
-        assert len(part) == count
-        with tarfile.open(tmp_path / f"{split}.tar") as tar:
-            members = tar.getmembers()
-            for row, member in zip(part.to_dict("records"), members, strict=True):
-                file = tar.extractfile(member)
-                assert file is not None
-                data = image_bytes(tmp_path, row["path"], int(row["offset"]), int(row["size"]))
-                assert data == file.read()
-                assert member.name.startswith(row["class"] + "/")
-                assert (member.mtime, member.uid, member.uname) == (0, 0, "")
-                with Image.open(io.BytesIO(data)) as image:
-                    assert image.size == (row["width"], row["height"])
 
 
 def test_a_picture_is_a_function_of_seed_split_and_number() -> None:
@@ -95,7 +51,7 @@ def test_mask_box_and_parts_agree(number: int) -> None:
 def test_an_eye_is_where_its_box_says() -> None:
     """Every eye has a black rim, so its box is darker than the coat around it, in most pictures."""
     darker = []
-    for number in range(0, 250):
+    for number in range(250):
         if CLASSES[class_of(number)] != "owl":
             continue
         picture = draw(0, "val", number)
