@@ -11,7 +11,9 @@ SIDE = 512
 def noise(rng: np.random.Generator, across: float, down: float) -> np.ndarray:
     """Smooth noise, standard deviation 1, with features of so many pixels; wraps around."""
     white = rng.standard_normal((SIDE, SIDE)).astype(np.float32)
-    rough = cv2.GaussianBlur(np.tile(white, (3, 3)), (0, 0), across, sigmaY=down)[SIDE : 2 * SIDE, SIDE : 2 * SIDE]
+    margin = min(SIDE, 64 * int(np.ceil((4 * max(across, down) + 2) / 64)))  # OpenCV's kernel reaches 4 sigma
+    inside = slice(margin, margin + SIDE)
+    rough = cv2.GaussianBlur(np.pad(white, margin, mode="wrap"), (0, 0), across, sigmaY=down)[inside, inside]
     return (rough - rough.mean()) / rough.std()
 
 
