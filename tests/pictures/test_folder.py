@@ -22,6 +22,7 @@ def test_images_are_found_in_order_with_labels_and_sizes(tmp_path: Path) -> None
         tmp_path, "train/cat/2.png", "train/cat/1.JPEG", "train/ant/deep/3.jpg", "val/cat/4.png", "val/ant/5.bmp"
     )
     (root / "train/cat/.hidden.png").write_bytes(b"")
+    (root / "train/.cache").mkdir()
     (root / "train/cat/notes.txt").write_text("not an image")
     (root / "val/ant/6.png").write_bytes(b"broken")
     found = [(entry.split, entry.label, entry.class_name, entry.path, entry.width) for entry in folder.entries(root)]
@@ -40,6 +41,7 @@ def test_images_are_found_in_order_with_labels_and_sizes(tmp_path: Path) -> None
     [
         ((), "is not a folder; it must hold train/ and val/"),
         (("train/cat/1.png",), "has no folder val/"),
+        (("train/1.png", "val/cat/1.png"), "train/ holds no class folders"),
         (("train/cat/1.png", "val/dog/1.png"), "class cat is in train/ but not in val/"),
         (("train/cat/1.png", "val/cat/1.png", "val/dog/1.png"), "class dog is in val/ but not in train/"),
     ],
@@ -57,3 +59,10 @@ def test_an_empty_class_is_refused(tmp_path: Path) -> None:
         (root / split / "dog").mkdir()
     with pytest.raises(UserError, match="train/dog holds no images"):
         folder.entries(root)
+
+
+def test_folders_may_be_links(tmp_path: Path) -> None:
+    lay_out(tmp_path, "disk/cat/1.png", "disk/cat/deep/2.png", "root/train/cat/0.png", "root/val/cat/3.png")
+    (tmp_path / "root/train/cat/more").symlink_to(tmp_path / "disk/cat", target_is_directory=True)
+    found = [entry.path for entry in folder.entries(tmp_path / "root") if entry.split == "train"]
+    assert found == ["train/cat/0.png", "train/cat/more/1.png", "train/cat/more/deep/2.png"]

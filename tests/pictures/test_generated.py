@@ -1,11 +1,17 @@
 """The embedded pictures: the same for everyone, in balance, and true about where things are."""
 
-import cv2
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
-from zfpipe.pictures.generated.faces import BREEDS
-from zfpipe.pictures.generated.picture import CLASSES, class_of, draw
+from zfpipe.pictures.generated import picture as module
+from zfpipe.pictures.generated.canvas import Colour, Frame, Layer, ellipse
+from zfpipe.pictures.generated.faces import BREEDS, draw_face
+from zfpipe.pictures.generated.picture import CLASSES, Picture, class_of, draw
+from zfpipe.pictures.generated.textures import textures
+from zfpipe.pictures.index import Box
 
 
 def test_a_picture_is_a_function_of_seed_split_and_number() -> None:
@@ -13,8 +19,8 @@ def test_a_picture_is_a_function_of_seed_split_and_number() -> None:
     first = draw(0, "train", 7).pixels
     draw(0, "train", 8)
     assert np.array_equal(first, draw(0, "train", 7).pixels)
-    for other in (draw(1, "train", 7), draw(0, "val", 7)):
-        assert other.pixels.shape != first.shape or not np.array_equal(other.pixels, first)
+    for other in (draw(1, "train", 7), draw(0, "val", 7), draw(0, "train", 7 + len(CLASSES))):
+        assert other.pixels.shape != first.shape, "another size: not the textures alone depend on it"
 
 
 def test_classes_are_in_balance_and_sizes_vary() -> None:
@@ -37,7 +43,9 @@ def test_mask_box_and_parts_agree(number: int) -> None:
     assert 0.03 < inside.mean() < 0.8
     assert 0 <= box.x0 < box.x1 <= width
     assert 0 <= box.y0 < box.y1 <= height
-    assert inside[int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)].sum() == inside.sum()
+    tight = inside[int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)]
+    assert tight.sum() == inside.sum()
+    assert all(edge.any() for edge in (tight[0], tight[-1], tight[:, 0], tight[:, -1]))
     assert set(picture.parts) == ({"right eye", "left eye", "nose"} if name in BREEDS else set())
     for part in picture.parts.values():
         assert 0 <= part.x0 < part.x1 <= width
@@ -48,17 +56,121 @@ def test_mask_box_and_parts_agree(number: int) -> None:
         assert nose.y0 + nose.y1 > min(right.y0 + right.y1, left.y0 + left.y1)
 
 
-def test_an_eye_is_where_its_box_says() -> None:
-    """Every eye has a black rim, so its box is darker than the coat around it, in most pictures."""
-    darker = []
-    for number in range(250):
-        if CLASSES[class_of(number)] != "owl":
-            continue
+def repainted(monkeypatch: pytest.MonkeyPatch, number: int, chosen: Callable[[np.ndarray, Colour], bool]) -> np.ndarray:
+    """Where a picture changes `(y, x)` when the chosen fills get another colour: found without boxes and masks."""
+    before = draw(0, "val", number).pixels.astype(int)
+    fill = Layer.fill
+
+    def other(layer: Layer, outline: np.ndarray, colour: Colour, *rest: Any, **more: Any) -> None:
+        fill(layer, outline, (255.0, 0.0, 255.0) if chosen(outline, colour) else colour, *rest, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Layer, "fill", other)
+        after = draw(0, "val", number).pixels.astype(int)
+    return np.abs(after - before).max(2) > 60
+
+
+def extent(changed: np.ndarray) -> tuple[int, int, int, int]:
+    """The rectangle x0, y0, x1, y1 around what is true."""
+    rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def visible(picture: Picture, part: Box) -> bool:
+    """Nothing stands in front of a part."""
+    return bool((picture.mask[int(part.y0) : int(part.y1), int(part.x0) : int(part.x1)] > 0.9).all())
+
+
+FACES = [number for number in range(50) if CLASSES[class_of(number)] in BREEDS]
+
+
+def test_eyes_are_where_their_boxes_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    tested = 0
+    for number in FACES:
         picture = draw(0, "val", number)
-        grey = cv2.cvtColor(picture.pixels, cv2.COLOR_RGB2GRAY).astype(float)
-        for part in ("right eye", "left eye"):
-            box = picture.parts[part]
-            eye = grey[int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)]
-            darker.append(eye.min() < 70)
-    assert len(darker) == 20
-    assert np.mean(darker) > 0.9
+        pupils = repainted(monkeypatch, number, lambda _, colour: colour == (16, 14, 16))
+        outside = pupils.copy()
+        for name in ("right eye", "left eye"):
+            eye = picture.parts[name]
+            x0, y0, x1, y1 = (int(side) for side in (eye.x0, eye.y0, eye.x1, eye.y1))
+            outside[y0:y1, x0:x1] = False
+            if visible(picture, eye):
+                left, top, right, bottom = extent(pupils[y0:y1, x0:x1])
+                assert abs(left + right - (x1 - x0)) <= 0.3 * (x1 - x0)  # twice the distance of the centres
+                assert abs(top + bottom - (y1 - y0)) <= 0.3 * (y1 - y0)
+                assert bottom - top >= 0.35 * (y1 - y0)
+                tested += 1
+        assert not outside.any()
+    assert tested > len(FACES)
+
+
+def test_a_nose_fills_its_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    tested = 0
+    for number in FACES:
+        with monkeypatch.context() as patch:
+            outlines: list[np.ndarray] = []
+
+            def face(*given: Any, found: list[np.ndarray] = outlines) -> dict[str, np.ndarray]:
+                parts = draw_face(*given)
+                found.append(parts["nose"])
+                return parts
+
+            patch.setattr(module, "draw_face", face)
+            picture = draw(0, "val", number)
+        nose = picture.parts["nose"]
+        if visible(picture, nose):
+            changed = repainted(
+                monkeypatch, number, lambda outline, _, wanted=outlines[0]: np.array_equal(outline, wanted)
+            )
+            assert np.abs(np.array(extent(changed)) - (nose.x0, nose.y0, nose.x1, nose.y1)).max() <= 2
+            tested += 1
+    assert tested > len(FACES) / 2
+
+
+@pytest.mark.parametrize("number", range(25, 50))
+def test_the_mask_is_of_what_is_visible(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The object alone changes its colours: where the picture then changes is the mask."""
+    before = draw(0, "val", number)
+    lay, figures = module.over, 0
+
+    def inverted(image: np.ndarray, layer: Layer) -> None:
+        nonlocal figures
+        if layer.frame.scale > 30:  # clutter is smaller
+            figures += 1
+            if figures == 1:  # the toy and what stands in front come later
+                layer.colour = (layer.colour + 128) % 256
+        lay(image, layer)
+
+    monkeypatch.setattr(module, "over", inverted)
+    changed = np.abs(draw(0, "val", number).pixels.astype(int) - before.pixels).max(2) > 40
+    inside = before.mask >= 0.5
+    assert figures >= 1
+    assert (changed & inside).sum() > 0.93 * (changed | inside).sum()
+
+
+def test_things_in_front_are_not_in_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    fronts: list[np.ndarray] = []
+
+    def occluder(*given: Any) -> Layer:
+        layer = module_occluder(*given)
+        fronts.append(layer.alpha.copy())
+        return layer
+
+    module_occluder = module.occluder
+    monkeypatch.setattr(module, "occluder", occluder)
+    hidden = 0
+    for number in range(25):
+        fronts.clear()
+        mask = draw(0, "val", number).mask
+        for front in fronts:
+            assert (mask[front > 0.9] < 0.5).all()
+            hidden += 1
+    assert hidden > 2
+
+
+def test_a_thing_outside_the_picture_changes_nothing() -> None:
+    image = np.full((20, 30, 3), 7, np.float32)
+    layer = Layer(20, 30, Frame(100, 100, 5), 0.0, textures(0), np.random.default_rng(0))
+    layer.fill(ellipse(0, 0, 1, 1), (255, 255, 255))
+    module.over(image, layer)
+    assert (image == 7).all()

@@ -165,6 +165,8 @@ def shadow(image: np.ndarray, alpha: np.ndarray, scale: float, light: float, rng
 def over(image: np.ndarray, layer: Layer) -> None:
     """Lays a layer over an image, in place."""
     top, bottom, left, right = layer.touched
+    if top >= bottom or left >= right:
+        return  # a pole in front, say, may stand outside the picture
     part = np.s_[top:bottom, left:right]
     image[part] += (layer.colour[part] - image[part]) * three(layer.alpha[part])
 
