@@ -138,7 +138,7 @@ def test_the_mask_is_of_what_is_visible(number: int, monkeypatch: pytest.MonkeyP
         if layer.frame.scale > 30:  # clutter is smaller
             figures += 1
             if figures == 1:  # the toy and what stands in front come later
-                layer.colour = (layer.colour + 128) % 256
+                layer.colour += np.where(layer.colour < 128, 128, -128) * layer.alpha[..., None]
         lay(image, layer)
 
     monkeypatch.setattr(module, "over", inverted)

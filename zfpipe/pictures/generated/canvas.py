@@ -70,7 +70,7 @@ def mirrored(points: np.ndarray) -> np.ndarray:
 
 
 class Layer:
-    """Colours and coverage of one figure, `(y, x, 3)` and `(y, x)`, before it is laid over the ground."""
+    """Colours times coverage, and coverage, of a figure, `(y, x, 3)` and `(y, x)`, before it goes over the ground."""
 
     def __init__(
         self, height: int, width: int, frame: Frame, light: float, textures: Textures, rng: np.random.Generator
@@ -132,7 +132,7 @@ class Layer:
         cv2.fillPoly(mask, [fixed(pixels, x0, y0)], 255, cv2.LINE_AA, SHIFT)
         cover = cv2.blur(mask, (2 * soft + 1, 2 * soft + 1)).astype(np.float32) * np.float32(strength / 255)
         under = self.colour[y0:y1, x0:x1]
-        under += (250 - under) * three(cover)
+        under += (250 * three(self.alpha[y0:y1, x0:x1]) - under) * three(cover)
 
     def window(self, pixels: np.ndarray, margin: int) -> tuple[tuple[int, int, int, int], np.ndarray] | None:
         """The part of the layer that a shape touches, and an empty mask of its size; None when it touches nothing."""
@@ -170,7 +170,8 @@ class Layer:
             paint = three(bright) * paint
         under = self.colour[y0:y1, x0:x1]
         under += (paint - under) * three(cover)
-        np.maximum(self.alpha[y0:y1, x0:x1], cover, out=self.alpha[y0:y1, x0:x1])
+        covered = self.alpha[y0:y1, x0:x1]
+        covered += (1 - covered) * cover
 
 
 def three(plane: np.ndarray) -> np.ndarray:

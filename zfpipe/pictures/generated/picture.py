@@ -86,9 +86,11 @@ def draw(seed: int, split: str, number: int) -> Picture:
         THINGS[name](layer, rng)
     shadow(image, layer.alpha, frame.scale, light, rng)
     over(image, layer)
-    if name in DOGS and rng.random() < 0.3:
-        over(image, toy(frame, height, width, light, tiles, rng))
     mask = layer.alpha
+    if name in DOGS and rng.random() < 0.3:
+        ball = toy(frame, height, width, light, tiles, rng)
+        over(image, ball)
+        mask = mask * (1 - ball.alpha)
     if rng.random() < 0.3:
         front = occluder(frame, height, width, light, tiles, rng)
         over(image, front)
@@ -168,7 +170,7 @@ def over(image: np.ndarray, layer: Layer) -> None:
     if top >= bottom or left >= right:
         return  # a pole in front, say, may stand outside the picture
     part = np.s_[top:bottom, left:right]
-    image[part] += (layer.colour[part] - image[part]) * three(layer.alpha[part])
+    image[part] += layer.colour[part] - image[part] * three(layer.alpha[part])
 
 
 def developed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

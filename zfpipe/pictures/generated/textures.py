@@ -54,7 +54,7 @@ class Textures:
             "smooth": octaves(rng, 24, 2),
             "fine": octaves(rng, 2, 2),
             "mottled": octaves(rng, 8, 3),
-            "fur": octaves(rng, 1.2, 2, stretch=1).T * 0.4 + octaves(rng, 1.0, 1, stretch=6).T,
+            "fur": octaves(rng, 1.2, 2).T * 0.5 + octaves(rng, 1.0, 1, stretch=3).T * 0.6,
             "grass": octaves(rng, 1.6, 2, stretch=5).T,
             "water": octaves(rng, 3, 3, stretch=5),
             "cloud": octaves(rng, 40, 5),

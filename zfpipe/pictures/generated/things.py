@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from zfpipe.pictures.generated.canvas import Colour, Layer, box, ellipse, smooth
+from zfpipe.pictures.generated.canvas import Colour, Layer, box, ellipse
 from zfpipe.pictures.generated.palette import DARK, WHITE, brightness, mixed, paint, varied
 from zfpipe.pictures.generated.vehicles import GLASS, lettering
 
@@ -32,7 +32,7 @@ def keyboard(layer: Layer, rng: np.random.Generator) -> None:
     """Four rows of keys on a slab."""
     slab = mixed(paint(rng), (90, 90, 94), 0.5)
     key = mixed(slab, WHITE, 0.6) if brightness(slab) < 120 else mixed(slab, DARK, 0.65)
-    layer.fill(smooth([(-1.1, -0.5), (1.1, -0.5), (1.12, 0.5), (-1.12, 0.5)], 2), slab, "fine", 0.04, 0.15)
+    layer.fill(np.array([(-1.1, -0.5), (1.1, -0.5), (1.14, 0.52), (-1.14, 0.52)]), slab, "fine", 0.04, 0.15)
     for row, y in enumerate((-0.32, -0.1, 0.12)):
         for x in np.arange(-1.0, 0.9, 0.2) + 0.05 * row:
             layer.fill(box(x, y - 0.085, x + 0.16, y + 0.085), key, shade=0.25)
