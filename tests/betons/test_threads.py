@@ -13,8 +13,8 @@ from tests.betons.conftest import COUNT, Known, within
 from tests.betons.test_reader import open_batches, together
 from tests.imports import ROOT
 from zfpipe.betons.reader import copy_crops
-from zfpipe.betons.workers import worker_count
 from zfpipe.errors import UserError
+from zfpipe.workers import loader_threads, worker_count
 
 # Rows "num_workers > cores", "NUMBA_THREADING_LAYER=workqueue", "compile cost"
 
@@ -33,6 +33,17 @@ def test_workers_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv("ZFPIPE_WORKERS", wrong)
         with pytest.raises(UserError, match=f"ZFPIPE_WORKERS = {wrong}; must be a whole number from 1"):
             worker_count()
+
+
+def test_a_network_on_the_cpu_keeps_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ZFPIPE_WORKERS", raising=False)
+    monkeypatch.delenv("ZFPIPE_DEVICE", raising=False)
+    assert loader_threads() == 1
+    monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
+    assert loader_threads() == worker_count()
+    monkeypatch.setenv("ZFPIPE_DEVICE", "cpu")
+    monkeypatch.setenv("ZFPIPE_WORKERS", "2")
+    assert loader_threads() == worker_count(2)
 
 
 def test_the_thread_count_of_torch_is_left_alone(known: Known) -> None:

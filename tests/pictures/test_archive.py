@@ -78,13 +78,6 @@ def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("text", ["0", "two", "-1", ""])
-def test_a_wrong_number_of_workers_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ZFPIPE_WORKERS", text)
-    with pytest.raises(UserError, match=f"ZFPIPE_WORKERS = {text}; must be a whole number from 1"):
-        archive.worker_count()
-
-
 def kill_yourself(job: object) -> None:
     """What the out-of-memory killer does to a worker."""
     os.kill(os.getpid(), signal.SIGKILL)

@@ -28,8 +28,8 @@ from zfpipe.betons.guarded_ffcv import (
     numba,
 )
 from zfpipe.betons.sidecar import check
-from zfpipe.betons.workers import worker_count
 from zfpipe.errors import UserError
+from zfpipe.workers import loader_threads
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class Batches:
         self.loader: Loader | None = Loader(
             str(beton),
             batch_size=batch,
-            num_workers=worker_count(workers),
+            num_workers=loader_threads(workers),
             os_cache=True,
             order=OrderOption.SEQUENTIAL,
             indices=self.rows,  # pyright: ignore[reportArgumentType]

@@ -28,9 +28,9 @@ from zfpipe.betons.guarded_ffcv import (
     handle_sample,
 )
 from zfpipe.betons.sidecar import FIELDS, Sidecar, check, checksum, write_sidecar
-from zfpipe.betons.workers import worker_count
 from zfpipe.errors import UserError
 from zfpipe.params import Betons
+from zfpipe.workers import worker_count
 
 AHEAD = 64
 """Images decoded ahead of the writer, for each worker: bounds the memory."""

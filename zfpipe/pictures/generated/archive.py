@@ -1,7 +1,6 @@
 """The embedded pictures on disk: one uncompressed tar a split, drawn by several processes, the same for any number."""
 
 import io
-import os
 import tarfile
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +15,7 @@ from zfpipe import stage
 from zfpipe.errors import UserError
 from zfpipe.pictures.generated.picture import CLASSES, class_of, draw
 from zfpipe.pictures.index import Box, Entry
+from zfpipe.workers import worker_count
 
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 CHUNK = 25
@@ -57,17 +57,6 @@ def draw_split(pool: ProcessPoolExecutor, seed: int, split: str, count: int, fol
                 entries.append(append(archive, split, number, picture))
             bar.update(len(pictures))
     return entries
-
-
-def worker_count(asked: int | None = None) -> int:
-    """`asked`, or the environment variable ZFPIPE_WORKERS, or all cores that this process may use."""
-    if asked is not None:
-        return asked
-    cores = len(os.sched_getaffinity(0))
-    text = os.environ.get("ZFPIPE_WORKERS", str(cores))
-    if not text.isdigit() or int(text) < 1:
-        raise UserError(f"ZFPIPE_WORKERS = {text}; must be a whole number from 1")
-    return min(int(text), cores)
 
 
 def draw_some(job: tuple[int, str, range]) -> list[Drawn]:
