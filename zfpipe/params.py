@@ -74,11 +74,16 @@ class Section(BaseModel):
 class Pictures(Section):
     """Where images come from (section 5.1)."""
 
-    source: Literal["generated", "folder"]
+    source: Literal[
+        "generated", "folder", "imagenet", "tiny-imagenet", "imagenette", "caltech101", "caltech256", "voc2012"
+    ]
     root: Text
     seed: Seed
     train: Annotated[int, whole(1, 10_000_000)]
     val: Annotated[int, whole(1, 10_000_000)]
+    val_share: Annotated[float, number(0.01, 0.9)]
+    clutter: bool
+    parts: Text | None
 
 
 class Betons(Section):

@@ -17,7 +17,7 @@ from zfpipe.betons import mean
 from zfpipe.betons.reader import Batches
 from zfpipe.betons.sidecar import read_sidecar
 from zfpipe.pictures import folder
-from zfpipe.pictures.index import index_table, read_index, write_index
+from zfpipe.pictures.index import read_index, write_index
 
 BROKEN = Path("pictures/train/bee/3.png")
 
@@ -40,7 +40,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 pixels = random.integers(0, 256, (128, 150, 3), np.uint8)
                 Image.fromarray(pixels).save(path / f"{number}.png")
     BROKEN.write_bytes(b"")
-    write_index(index_table(folder.entries(Path("pictures"))), paths.INDEX)
+    write_index(folder.entries(Path("pictures")), paths.INDEX)
     return tmp_path
 
 

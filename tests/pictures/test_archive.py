@@ -14,13 +14,13 @@ from PIL import Image
 from zfpipe.errors import UserError
 from zfpipe.pictures.generated import archive
 from zfpipe.pictures.generated.picture import CLASSES, draw
-from zfpipe.pictures.index import image_bytes, index_table, read_index, write_index
+from zfpipe.pictures.index import image_bytes, read_index, write_index
 
 COUNTS = {"train": 2 * len(CLASSES), "val": len(CLASSES)}
 
 
 def drawn(folder: Path, workers: int) -> Path:
-    write_index(index_table(archive.draw_all(0, COUNTS, folder, workers)), folder / "index.parquet")
+    write_index(archive.draw_all(0, COUNTS, folder, workers), folder / "index.parquet")
     return folder
 
 

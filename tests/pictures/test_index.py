@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from zfpipe.pictures.index import SCHEMA, Box, Entry, image_bytes, index_table, read_index, write_index
+from zfpipe.pictures.index import SCHEMA, Box, Entry, image_bytes, read_index, write_index
 
 ENTRIES = [
     Entry("train", 0, "owl", "train.tar", 20, 10, 512, 9, Box(1, 2, 3.5, 4), b"png", {"nose": Box(1, 1, 2, 2)}),
@@ -16,7 +16,7 @@ ENTRIES = [
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    write_index(index_table(ENTRIES), tmp_path / "index.parquet")
+    write_index(ENTRIES, tmp_path / "index.parquet")
     return tmp_path / "index.parquet"
 
 
@@ -52,7 +52,7 @@ def test_every_column_says_what_it_means(path: Path) -> None:
 
 
 def test_the_same_entries_give_the_same_bytes(path: Path, tmp_path: Path) -> None:
-    write_index(index_table(ENTRIES), tmp_path / "again.parquet")
+    write_index(ENTRIES, tmp_path / "again.parquet")
     assert (tmp_path / "again.parquet").read_bytes() == path.read_bytes()
 
 

@@ -1,7 +1,8 @@
 """The index: one row for every image, wherever it comes from."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import astuple, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,11 @@ SCHEMA = pa.schema(
     [
         described("id", pa.int64(), "1", "number of the image over both splits, training first"),
         described("split", pa.string(), "", "train or val"),
-        described("label", pa.int32(), "1", "class, from 0, in the order of the class names"),
+        described("label", pa.int32(), "1", "class, from 0; of several, the largest object's"),
         described("class", pa.string(), "", "name of the class"),
+        described(
+            "labels", pa.list_(pa.int32()), "1", "every class in the image; null: the set knows one class an image"
+        ),
         described("path", pa.string(), "", "file or archive, relative to data/pictures or to pictures.root"),
         described("offset", pa.int64(), "byte", "first byte in the archive; null: a file of its own"),
         described("size", pa.int64(), "byte", "length in the archive; null: a file of its own"),
@@ -36,8 +40,10 @@ SCHEMA = pa.schema(
         described("parts", pa.list_(PART), "pixel", f"boxes of parts of the object, {BOX}"),
     ]
 )
-HEAVY = ("mask", "parts")
+HEAVY = ("labels", "mask", "parts")
 """Columns that are read only when asked for."""
+ROWS = 50_000
+"""Rows written at a time."""
 NULLABLE = ("offset", "size", "width", "height")
 """Whole numbers that may be missing, which plain pandas would turn into fractions."""
 
@@ -67,12 +73,33 @@ class Entry:
     box: Box | None = None
     mask: bytes | None = None
     parts: dict[str, Box] = field(default_factory=dict)
+    labels: tuple[int, ...] | None = None
 
 
-def index_table(entries: Iterable[Entry]) -> pa.Table:
-    """The index of some images; ids count them in their order."""
+def write_index(entries: Iterable[Entry], path: Path) -> int:
+    """Writes the index in a stream and returns how many images it has; ids count them in their order.
+
+    The same entries give the same bytes; memory does not grow with their number.
+    """
+    count = 0
+    with stage.whole(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        for rows in batched(entries, ROWS):
+            writer.write_table(index_table(rows, count))
+            count += len(rows)
+    return count
+
+
+def batched(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+    """Lists of `size` entries, the last one shorter."""
+    rest = iter(entries)
+    while rows := list(islice(rest, size)):
+        yield rows
+
+
+def index_table(entries: Iterable[Entry], first: int) -> pa.Table:
+    """Some rows of the index, with ids from `first`."""
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
-    for number, entry in enumerate(entries):
+    for number, entry in enumerate(entries, first):
         box = astuple(entry.box) if entry.box else (None,) * 4
         row = {
             **vars(entry),
@@ -86,14 +113,8 @@ def index_table(entries: Iterable[Entry]) -> pa.Table:
     return pa.table(columns, SCHEMA)
 
 
-def write_index(table: pa.Table, path: Path) -> None:
-    """Writes the index; the same table gives the same bytes."""
-    with stage.whole(path) as temporary:
-        pq.write_table(table.cast(SCHEMA), temporary, compression="zstd")
-
-
 def read_index(path: Path, also: Collection[str] = ()) -> pd.DataFrame:
-    """Reads the index, `mask` and `parts` only where `also` names them; `NULLABLE` columns are Int64."""
+    """Reads the index, `labels`, `mask` and `parts` only where `also` names them; `NULLABLE` columns are Int64."""
     columns = [name for name in SCHEMA.names if name not in HEAVY or name in also]
     frame = pq.read_table(path, columns=columns).to_pandas()
     return frame.astype(dict.fromkeys(NULLABLE, pd.Int64Dtype()))
