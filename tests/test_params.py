@@ -32,7 +32,7 @@ def test_defaults_are_valid() -> None:
         ("  filter_size: 7 ", "  filtersize: 7 ", "model.filtersize is not a parameter; did you mean filter_size?"),
         ("  momentum: 0.9\n", "", "params.yaml: training.momentum is missing"),
         ("  momentum: 0.9\n", "  momentum: .nan\n", "training.momentum = nan; must be a number from 0 to 0.9999"),
-        ("source: generated ", "source: web ", "pictures.source = web; must be 'generated' or 'folder'"),
+        ("source: generated ", "source: web ", "pictures.source = web; must be 'generated', 'folder', "),
         ("base: alexnet, seed: 0}", "base: vgg, seed: 0}", "runs.alexnet.base = vgg; must be 'model' or 'alexnet'"),
         ("drop: [3, 4, 6, 7]}", "drop: [5]}", "runs.alexnet-no3467.edit.drop = [5]; must be a list of layers"),
         ("edit: {drop:", "edit: {dropped:", "runs.alexnet-no3467.edit.dropped is not a parameter; did you mean drop?"),

@@ -40,7 +40,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 pixels = random.integers(0, 256, (128, 150, 3), np.uint8)
                 Image.fromarray(pixels).save(path / f"{number}.png")
     BROKEN.write_bytes(b"")
-    write_index(folder.entries(Path("pictures")), paths.INDEX)
+    write_index(folder.split_folders(Path("pictures")), paths.INDEX)
     return tmp_path
 
 

@@ -7,7 +7,10 @@ import pytest
 from PIL import Image
 
 from zfpipe.errors import UserError
+from zfpipe.params import Pictures
 from zfpipe.pictures import folder
+
+SETTINGS = Pictures(source="folder", root="-", seed=0, train=1, val=1, val_share=0.5, clutter=False, parts=None)
 
 
 def lay_out(root: Path, *paths: str) -> Path:
@@ -25,7 +28,10 @@ def test_images_are_found_in_order_with_labels_and_sizes(tmp_path: Path) -> None
     (root / "train/.cache").mkdir()
     (root / "train/cat/notes.txt").write_text("not an image")
     (root / "val/ant/6.png").write_bytes(b"broken")
-    found = [(entry.split, entry.label, entry.class_name, entry.path, entry.width) for entry in folder.entries(root)]
+    found = [
+        (entry.split, entry.label, entry.class_name, entry.path, entry.width)
+        for entry in list(folder.entries(root, SETTINGS))
+    ]
     assert found == [
         ("train", 0, "ant", "train/ant/deep/3.jpg", 12),
         ("train", 1, "cat", "train/cat/1.JPEG", 11),
@@ -41,7 +47,7 @@ def test_images_are_found_in_order_with_labels_and_sizes(tmp_path: Path) -> None
     [
         ((), "is not a folder; it must hold train/ and val/"),
         (("train/cat/1.png",), "has no folder val/"),
-        (("train/1.png", "val/cat/1.png"), "train/ holds no class folders"),
+        (("train/1.png", "val/cat/1.png"), "images/train holds no class folders"),
         (("train/cat/1.png", "val/dog/1.png"), "class cat is in train/ but not in val/"),
         (("train/cat/1.png", "val/cat/1.png", "val/dog/1.png"), "class dog is in val/ but not in train/"),
     ],
@@ -49,7 +55,7 @@ def test_images_are_found_in_order_with_labels_and_sizes(tmp_path: Path) -> None
 def test_another_layout_is_refused_in_one_line(paths: tuple[str, ...], line: str, tmp_path: Path) -> None:
     root = lay_out(tmp_path / "images", *paths)
     with pytest.raises(UserError, match=re.escape(line)) as error:
-        folder.entries(root)
+        list(folder.entries(root, SETTINGS))
     assert "\n" not in str(error.value)
 
 
@@ -58,11 +64,11 @@ def test_an_empty_class_is_refused(tmp_path: Path) -> None:
     for split in ("train", "val"):
         (root / split / "dog").mkdir()
     with pytest.raises(UserError, match="train/dog holds no images"):
-        folder.entries(root)
+        list(folder.entries(root, SETTINGS))
 
 
 def test_folders_may_be_links(tmp_path: Path) -> None:
     lay_out(tmp_path, "disk/cat/1.png", "disk/cat/deep/2.png", "root/train/cat/0.png", "root/val/cat/3.png")
     (tmp_path / "root/train/cat/more").symlink_to(tmp_path / "disk/cat", target_is_directory=True)
-    found = [entry.path for entry in folder.entries(tmp_path / "root") if entry.split == "train"]
+    found = [entry.path for entry in folder.entries(tmp_path / "root", SETTINGS) if entry.split == "train"]
     assert found == ["train/cat/0.png", "train/cat/more/1.png", "train/cat/more/deep/2.png"]

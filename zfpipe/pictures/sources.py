@@ -15,7 +15,9 @@ class Source(Protocol):
     Raises UserError, in one line, when the layout below `root` is not as expected.
     """
 
-    def __call__(self, root: Path, settings: Pictures) -> Iterable[Entry]: ...
+    def __call__(self, root: Path, settings: Pictures) -> Iterable[Entry]:
+        """The images below `root`."""
+        ...
 
 
 SOURCES: dict[str, Source] = {

@@ -15,7 +15,7 @@ from zfpipe.pictures.index import Entry
 def split_classes(root: Path, classes: dict[str, list[Path]], settings: Pictures) -> Iterator[Entry]:
     """The images of each class, `settings.val_share` of them, chosen by the seed, for validation; training first.
 
-    A choice depends on the seed, the class and the files in it alone, so that a class more or less moves no image of the
+    A choice depends on the seed, the class and the files in it alone: a class more or less moves no image of the
     others. Files with the same bytes within a class stay on one side. Raises UserError for a class with fewer than two
     different images.
     """
@@ -37,7 +37,7 @@ def validation(name: str, paths: list[Path], settings: Pictures) -> set[Path]:
             copies.setdefault(str(path).encode(), []).append(path)
     if len(copies) < 2:
         raise UserError(
-            f"{paths[0].parent} holds {len(copies)} different image; a class needs two, one to train and one to validate"
+            f"{paths[0].parent} holds {len(copies)} different image; a class needs two, to train and to validate"
         )
     seed = np.frombuffer(hashlib.sha256(name.encode()).digest()[:8], np.uint32).tolist()
     order = np.random.default_rng([settings.seed, *seed]).permutation(len(copies))
