@@ -1,10 +1,10 @@
-"""The command line: `python -m zfpipe profile NAME | --list`."""
+"""The command line: `python -m zfpipe check` and `python -m zfpipe profile NAME | --list`."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from zfpipe import paths, profiles
+from zfpipe import check, params, paths, profiles
 from zfpipe.errors import UserError
 
 
@@ -15,8 +15,15 @@ def main() -> None:
     profile = commands.add_parser("profile", help="write a profile's values into params.yaml, comments kept")
     profile.add_argument("name", nargs="?", help="the profile to write")
     profile.add_argument("--list", action="store_true", help="show the profiles there are")
+    commands.add_parser("check", help="say whether a run can succeed here: parameters, images, libraries, disk, memory")
     arguments = parser.parse_args()
     try:
+        if arguments.command == "check":
+            states = []
+            for finding in check.check(params.load()):
+                print(f"{finding.state:6} {finding.what:18} {finding.found}", flush=True)
+                states.append(finding.state)
+            sys.exit("fails" in states)
         if arguments.list or arguments.name is None:
             for name, summary in profiles.summaries(Path("profiles")).items():
                 print(f"{name:16} {summary}")

@@ -1,0 +1,168 @@
+"""`zfpipe check`: whether a run can succeed on this machine, before hours are spent on it."""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from packaging.version import Version
+
+from zfpipe import paths
+from zfpipe.errors import UserError
+from zfpipe.params import Params, Pictures
+from zfpipe.pictures.sources import SOURCES
+
+GIB = 2**30
+LIBRARIES = {"torch": "2.11", "torchvision": "0.26", "ffcv": "1.0.2", "numpy": "2.0", "pyarrow": "15.0"}
+"""The oldest versions that the code runs with."""
+WHOLE = {
+    "imagenet": (1_281_167, 50_000, 1000),
+    "tiny-imagenet": (100_000, 10_000, 200),
+    "imagenette": (9_469, 3_925, 10),
+    "voc2012": (5_717, 5_823, 20),
+}
+"""Training images, validation images and classes of the sets that come with a split."""
+TOGETHER = {"caltech101": (8_677, 101), "caltech256": (29_780, 256)}
+"""Images and classes, without clutter, of the sets that come without one."""
+Counts = dict[str, Counter[str]]
+"""Images by split and class."""
+JPEG_BYTES = 0.67
+"""Bytes that a pixel takes as JPEG of quality 90: 55 GB for ImageNet at 256x256."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A line of the table: what was looked at, whether a run can succeed with it, what was found."""
+
+    what: str
+    state: Literal["ok", "note", "fails"]
+    found: str
+
+
+def check(settings: Params) -> Iterator[Finding]:
+    """Everything that a run needs, cheapest first."""
+    yield Finding("parameters", "ok", f"params.yaml is valid; {len(settings.runs)} networks to train")
+    yield from libraries()
+    yield device()
+    try:
+        counts, unreadable = count_images(settings.pictures)
+    except UserError as error:
+        yield Finding("pictures", "fails", str(error))
+        return
+    yield from layout(settings.pictures, counts)
+    yield readable(settings, counts, unreadable)
+    yield from room(settings, counts)
+
+
+def libraries() -> Iterator[Finding]:
+    """Installed versions."""
+    for name, oldest in LIBRARIES.items():
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            yield Finding(name, "fails", "not installed; `make setup`")
+            continue
+        old = Version(version) < Version(oldest)
+        yield Finding(name, "fails" if old else "ok", version + (f"; needs {oldest} or newer; `make setup`" * old))
+
+
+def device() -> Finding:
+    """Where the networks are trained."""
+    from zfpipe import device  # torch takes seconds to import; the lines before should not wait for it
+
+    try:
+        chosen = device.device()
+    except UserError as error:
+        return Finding("device", "fails", str(error))
+    cores = len(os.sched_getaffinity(0))
+    return Finding("device", "ok", f"{chosen} (ZFPIPE_DEVICE), {cores} processor cores")
+
+
+def count_images(pictures: Pictures) -> tuple[Counts, list[str]]:
+    """How many images each class has in each split, and the paths of those whose header can't be read.
+
+    Raises UserError when the layout is not the source's.
+    """
+    if pictures.source == "generated":
+        from zfpipe.pictures.generated.picture import CLASSES, class_of
+
+        sizes = {"train": pictures.train, "val": pictures.val}
+        return {split: Counter(CLASSES[class_of(n)] for n in range(size)) for split, size in sizes.items()}, []
+    counts: Counts = {"train": Counter(), "val": Counter()}
+    unreadable = []
+    for entry in SOURCES[pictures.source](Path(pictures.root), pictures):
+        counts[entry.split][entry.class_name] += 1
+        if entry.width is None:
+            unreadable.append(entry.path)
+    return counts, unreadable
+
+
+def readable(settings: Params, counts: Counts, unreadable: list[str]) -> Finding:
+    """Images whose header is not an image's: the betons stage leaves them out, up to a share."""
+    if not unreadable:
+        return Finding("image headers", "ok", "all can be read")
+    allowed = settings.betons.max_rejected * sum(classes.total() for classes in counts.values())
+    found = f"{len(unreadable):,} can't be read, the first {unreadable[0]}"
+    if len(unreadable) <= allowed:
+        return Finding("image headers", "note", f"{found}: left out")
+    return Finding("image headers", "fails", f"{found}; mend or remove them, or raise betons.max_rejected")
+
+
+def layout(pictures: Pictures, counts: Counts) -> Iterator[Finding]:
+    """Images and classes found, beside those of the whole set."""
+    for split, classes in counts.items():
+        if not classes:
+            yield Finding(f"pictures, {split}", "fails", f"no images; {pictures.root} must hold some for {split}")
+            continue
+        least = min(classes, key=lambda name: (classes[name], name))
+        found = f"{classes.total():,} images of {len(classes)} classes; fewest: {classes[least]:,} of {least}"
+        yield Finding(f"pictures, {split}", "ok", found)
+    missing = set(counts["train"]) ^ set(counts["val"])
+    if missing and all(counts.values()):
+        yield Finding("classes", "fails", f"{len(missing)} in one split only, the first {min(missing)}")
+    yield from against_the_whole_set(pictures, counts)
+
+
+def against_the_whole_set(pictures: Pictures, counts: Counts) -> Iterator[Finding]:
+    """A note where the set is not the one that others report results on."""
+    train, val = (counts[split].total() for split in ("train", "val"))
+    classes = len(counts["train"])
+    if pictures.source in WHOLE:
+        found, whole = (train, val, classes), WHOLE[pictures.source]
+        shown = "{:,} training and {:,} validation images of {} classes"
+    elif pictures.source in TOGETHER and not pictures.clutter:
+        found, whole = (train + val, classes), TOGETHER[pictures.source]
+        shown = "{:,} images of {} classes"
+    else:
+        return
+    if found == whole:
+        yield Finding("the whole set", "ok", shown.format(*whole))
+    else:
+        yield Finding("the whole set", "note", f"has {shown.format(*whole)}: results are of a part")
+
+
+def room(settings: Params, counts: Counts) -> Iterator[Finding]:
+    """Disk for the betons, memory for reading them over and over."""
+    pixels = settings.betons.resize**2
+    each = pixels * (3 if settings.betons.write_mode == "raw" else JPEG_BYTES)
+    sizes = {split: classes.total() * each for split, classes in counts.items()}
+    free = shutil.disk_usage(paths.BETONS.parent if paths.BETONS.parent.exists() else ".").free
+    needed = sum(sizes.values())
+    yield Finding(
+        "disk",
+        "ok" if needed < free else "fails",
+        f"betons need {needed / GIB:.1f} GiB, {free / GIB:.1f} GiB are free"
+        + ("" if needed < free else "; make room, or betons.write_mode = jpg, or a smaller betons.resize"),
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    fits = sizes["train"] < 0.8 * memory
+    yield Finding(
+        "memory",
+        "ok" if fits else "note",
+        f"the training beton has {sizes['train'] / GIB:.1f} GiB, this machine {memory / GIB:.1f} GiB"
+        + ("" if fits else ": each epoch reads it from disk; betons.write_mode = jpg makes it 4 to 5 times smaller"),
+    )
