@@ -6,10 +6,10 @@ Reads their weights and the validation beton; writes filters/filters.npz and fil
 import json
 
 import numpy as np
-from zfpipe.betons.reader import Batches
 
 from zfpipe import params, paths, stage
 from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batches
 from zfpipe.convnet import weights
 from zfpipe.device import device
 from zfpipe.probes import filters

@@ -6,10 +6,10 @@ layer N, layerN.npy (projections) and layerN_patches.npy (what the units saw). C
 
 import numpy as np
 import pandas as pd
-from zfpipe.betons.reader import Batches
 
 from zfpipe import params, paths, stage
 from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batches
 from zfpipe.convnet import weights
 from zfpipe.device import device
 from zfpipe.probes import projections

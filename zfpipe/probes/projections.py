@@ -12,9 +12,10 @@ from tqdm import tqdm
 
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batch, Batches
-from zfpipe.convnet.deconvnet import Units, project
+from zfpipe.convnet.deconvnet import Units
 from zfpipe.convnet.network import ConvNet
 from zfpipe.convnet.receptive_field import ReceptiveField, receptive_field
+from zfpipe.convnet.windows import project_windows
 from zfpipe.params import Deconvnet, Projections
 from zfpipe.probes import activations
 
@@ -80,10 +81,9 @@ def project_layer(
         part = slice(start, start + BATCH)
         batch = Batch(crops.images[positions[part]], crops.labels[positions[part]], positions[part], centre[part])
         maps, ys, xs = units[part].to(inputs.device).unbind(1)
-        pixels, _ = project(network, inputs(batch), Units(layer, maps, ys, xs), settings)
-        whole = rearrange(pixels, "batch rgb y x -> batch y x rgb").cpu().numpy()
+        pixels, _ = project_windows(network, inputs(batch), Units(layer, maps, ys, xs), settings)
+        projections[part] = rearrange(pixels, "batch rgb y x -> batch y x rgb").cpu().numpy()
         for offset, (_, y, x) in enumerate(units[part].tolist()):
-            projections[start + offset] = window(whole[offset], field, y, x)
             patches[start + offset] = window(batch.images[offset].numpy(), field, y, x)
     ranks = int(rows["rank"].to_numpy().max()) + 1
     spans = {f"{axis}{end}": [field.span(unit)[end] for unit in rows[axis]] for end in (0, 1) for axis in ("x", "y")}
