@@ -16,6 +16,7 @@ METRICS = Path("metrics")
 ACTIVATIONS = Path("activations/val.parquet")
 PROJECTIONS = Path("projections")
 FILTERS = Path("filters")
+SHAPES = Path("shapes")
 
 REPORTS = Path("reports")
 FIGURES = REPORTS / "figures"

@@ -13,13 +13,15 @@ import pytest
 
 from tests.imports import ROOT
 from zfpipe import params
+from zfpipe.convnet import weights
+from zfpipe.probes import shapes
 
 CLASSES = ["daisy", "fox & hound", "stop sign"]
 FIELDS = {1: (7, 2, -1), 2: (27, 8, -1), 5: (139, 16, -49)}
 """Side, step and start of the receptive fields of the layers that are there."""
 MAPS, STRONGEST = [0, 3, 17, 20, 21], 9
 DEAD = {(1, 17), (5, 3)}
-STAGES = ("figure 2", "figure 6", "table 2", "table 3", "report")
+STAGES = ("figure 2", "figure 3", "figure 6", "table 2", "table 3", "report")
 
 
 def write_projections(folder: Path, crop: int) -> None:
@@ -62,6 +64,12 @@ def write_filters(folder: Path, runs: tuple[str, ...] = ("zfnet", "zfnet-unclipp
         for run in runs
     }  # fmt: skip
     (folder / "filters.json").write_text(json.dumps(numbers))
+
+
+def write_shapes(folder: Path, crop: int) -> None:
+    folder.mkdir(parents=True)
+    network = weights.build(params.load(ROOT / "params.yaml").model, crop, len(CLASSES))
+    (folder / "zfnet.json").write_text(json.dumps(shapes.measure(network)))
 
 
 def write_metrics(folder: Path, errors: dict[str, tuple[float, float, float]]) -> None:
@@ -109,6 +117,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = params.load(root / "params.yaml")
     runs = list(settings.runs)
     write_projections(root / "projections", settings.crops.size)
+    write_shapes(root / "shapes", settings.crops.size)
     write_filters(root / "filters")
     write_metrics(root / "metrics", {run: (0.1, 0.2 + place / 100, 0.05) for place, run in enumerate(runs)})
     write_training(root, runs)

@@ -59,6 +59,22 @@ FIG2 = Artefact(
     {"projections/projections.parquet": "activations, images and boxes (Parquet)"},
 )
 
+FIG3 = Artefact(
+    "Figure",
+    3,
+    "3",
+    "The architecture of the network",
+    "The network under the microscope, layer by layer. The sizes were read off the built network while an image went "
+    "through it, so the figure is right for any parameters.",
+    "Eight layers: five of convolutions, two fully connected and a softmax; max pooling after layers 1, 2 and 5, "
+    "contrast normalisation after the first two of them.",
+    ("figure@3", "shapes"),
+    "Published, for 224 × 224 pixels: 96, 256, 384, 384 and 256 maps of 110, 26, 13, 13 and 13 pixels a side, then "
+    "4,096 and 4,096 units and 1,000 classes.",
+    ("runs", "crops.size"),
+    {"shapes/zfnet.json": "the layers (JSON)"},
+)
+
 FIG6 = Artefact(
     "Figure",
     6,
@@ -114,7 +130,7 @@ TABLE3 = Artefact(
 ARTEFACTS = (
     Artefact("Figure", 1, "2.1", "A deconvnet layer attached to a convnet layer"),
     FIG2,
-    Artefact("Figure", 3, "3", "The architecture of the network"),
+    FIG3,
     Artefact("Figure", 4, "4", "How features evolve through training"),
     Artefact("Figure", 5, "4", "Invariance to translation, scale and rotation"),
     FIG6,

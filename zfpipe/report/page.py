@@ -1,24 +1,21 @@
 """The report: one page that opens from disk, with every artefact, the numbers beside it, and how it was made."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import jinja2
-import pandas as pd
 from PIL import Image
 
 from zfpipe import paths
-from zfpipe.report import agreement, curves, measured, provenance, published
+from zfpipe.report import curves, measured, provenance, published
 from zfpipe.report.artefacts import ARTEFACTS, Artefact
+from zfpipe.report.figures import fig2, fig3, fig6
 from zfpipe.report.measured import Metrics
-from zfpipe.report.panels import PANELS
 from zfpipe.report.provenance import Settings
 from zfpipe.report.tables import errors, formats
 
 HERE = Path(__file__).parent
-PROJECTIONS = paths.PROJECTIONS / "projections.parquet"
-STATISTICS = paths.FILTERS / "filters.json"
+FIGURES: dict[str, Any] = {"2": fig2, "3": fig3, "6": fig6}
 
 
 def render(settings: Settings) -> str:
@@ -77,7 +74,7 @@ def card(artefact: Artefact, settings: Settings, metrics: dict[str, Metrics]) ->
         "files": [(link(measured.present(Path(path), source)), what) for path, what in artefact.data.items()],
         "picture": picture(number, artefact.made_by[0]) if is_figure else None,
         "table": None if is_figure else error_table(artefact.number, metrics),
-        "details": details(artefact.number) if is_figure else None,
+        "details": FIGURES[number].details(FIGURES[number].FOLDER) if is_figure else None,
     }
 
 
@@ -86,54 +83,8 @@ def picture(number: str, target: str) -> dict[str, Any]:
     path = measured.present(paths.figure(number), target)
     with Image.open(path) as image:
         width, height = image.size
-    words = {"2": alternative2, "6": alternative6}[number]()
-    return {"src": link(path), "width": width, "height": height, "alt": words}
-
-
-def alternative2() -> str:
-    """Fig. 2 in words."""
-    return agreement.summary(pd.read_parquet(measured.present(PROJECTIONS, "projections")))
-
-
-def alternative6() -> str:
-    """Fig. 6 in words."""
-    rows = "; ".join(" ".join((row[0], "has a largest RMS", row[4], "times the median")) for row in filter_rows())
-    return f"Layer-1 filters of three networks as small colour patterns. {rows}."
-
-
-def details(number: int) -> dict[str, Any]:
-    """A figure's content as a table: what its pictures can't tell everyone."""
-    if number == 2:
-        table = pd.read_parquet(measured.present(PROJECTIONS, "projections"))
-        return {
-            "title": "Figure 2 in words",
-            "open": False,
-            "columns": ("Layer", "Map", "Most frequent class"),
-            "rows": agreement.maps(table),
-        }
-    return {
-        "title": "The numbers of Figure 6",
-        "open": True,
-        "columns": ("Network", "Filters", "RMS clipped at", "Largest RMS", "Times the median", "Dead"),
-        "rows": filter_rows(),
-    }
-
-
-def filter_rows() -> list[tuple[str, ...]]:
-    """Statistics of layer 1's filters, a row per network; the paper prints none beside sizes and strides."""
-    statistics = json.loads(measured.present(STATISTICS, "filters").read_text())
-    rows: list[tuple[str, ...]] = []
-    for run, title in PANELS:
-        if run not in statistics:
-            rows.append((title, "not run", "–", "–", "–", "–"))
-            continue
-        found = statistics[run]
-        radius = found["renorm_radius"]
-        size = f"{found['filter_size']} × {found['filter_size']}, stride {found['stride']}"
-        clipped = "not clipped" if radius is None else f"{radius:g}"
-        numbers = (f"{found['rms_max']:.3g}", f"{found['dominance']:.1f}", f"{found['dead']:.0%}")
-        rows.append((title, size, clipped, *numbers))
-    return rows
+    module = FIGURES[number]
+    return {"src": link(path), "width": width, "height": height, "alt": module.alternative(module.FOLDER)}
 
 
 def error_table(number: int, metrics: dict[str, Metrics]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from zfpipe import paths
 from zfpipe.errors import UserError
 from zfpipe.report import style, tiles
-from zfpipe.report.agreement import shortened, tally
+from zfpipe.report.agreement import maps, shortened, summary, tally
 from zfpipe.report.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
 
 FOLDER = paths.PROJECTIONS
@@ -152,3 +153,18 @@ def agreement(rows: pd.DataFrame) -> str:
     if count == 1 < total:
         return f"{total} classes"
     return f"{shortened(name, 22)} {count} of {total}"
+
+
+def alternative(folder: Path) -> str:
+    """Fig. 2 in words."""
+    return summary(pd.read_parquet(folder / "projections.parquet"))
+
+
+def details(folder: Path) -> dict[str, Any]:
+    """What each map's images have in common, which the pictures can't tell everyone."""
+    return {
+        "title": "Figure 2 in words",
+        "open": False,
+        "columns": ("Layer", "Map", "Most frequent class"),
+        "rows": maps(pd.read_parquet(folder / "projections.parquet")),
+    }

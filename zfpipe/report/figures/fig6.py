@@ -12,10 +12,15 @@ from matplotlib.figure import Figure
 from zfpipe import paths
 from zfpipe.errors import UserError
 from zfpipe.report import style, tiles
-from zfpipe.report.panels import PANELS
 from zfpipe.report.style import BODY, MARGIN, MUTED, Drawing
 
 FOLDER = paths.FILTERS
+PANELS = (
+    ("zfnet-unclipped", "(a) Ours, without clipping"),
+    ("alexnet", "(b) AlexNet, our replication"),
+    ("zfnet", "(c) Ours"),
+)
+"""Run and title, lettered as in the paper; its (d) and (e) are layer-2 projections."""
 PANEL, BETWEEN = 620, 50
 HEADING, TOP = 28, 72
 LINE = 34
@@ -83,3 +88,36 @@ def lines(numbers: dict[str, Any], count: int) -> list[str]:
         f"largest RMS {numbers['dominance']:.1f} times the median",
         f"{numbers['dead']:.0%} of the filters are dead" if numbers["dead"] else "no dead filters",
     ]
+
+
+def alternative(folder: Path) -> str:
+    """Fig. 6 in words."""
+    rows = "; ".join(f"{row[0]} has a largest RMS {row[4]} times the median" for row in statistics(folder))
+    return f"Layer-1 filters of three networks as small colour patterns. {rows}."
+
+
+def details(folder: Path) -> dict[str, Any]:
+    """The numbers of the figure as a table."""
+    return {
+        "title": "The numbers of Figure 6",
+        "open": True,
+        "columns": ("Network", "Filters", "RMS clipped at", "Largest RMS", "Times the median", "Dead"),
+        "rows": statistics(folder),
+    }
+
+
+def statistics(folder: Path) -> list[tuple[str, ...]]:
+    """Statistics of layer 1's filters, a row per network; the paper prints none beside sizes and strides."""
+    _, numbers = read(folder)
+    rows: list[tuple[str, ...]] = []
+    for run, title in PANELS:
+        if run not in numbers:
+            rows.append((title, "not run", "–", "–", "–", "–"))
+            continue
+        found = numbers[run]
+        radius = found["renorm_radius"]
+        size = f"{found['filter_size']} × {found['filter_size']}, stride {found['stride']}"
+        clipped = "not clipped" if radius is None else f"{radius:g}"
+        shown = (f"{found['rms_max']:.3g}", f"{found['dominance']:.1f}", f"{found['dead']:.0%}")
+        rows.append((title, size, clipped, *shown))
+    return rows

@@ -1,0 +1,23 @@
+"""shapes: the layers of the network under the microscope, measured on the built network (Fig. 3).
+
+Reads the validation beton's sidecar for the number of classes; writes shapes/zfnet.json. Costs seconds.
+"""
+
+import json
+
+from zfpipe import params, paths, stage
+from zfpipe.betons.sidecar import read_sidecar
+from zfpipe.convnet import weights
+from zfpipe.probes import shapes
+
+
+def main() -> None:
+    settings = params.load()
+    classes = len(read_sidecar(paths.beton("val")).classes)
+    network = weights.build(settings.network("zfnet"), settings.crops.size, classes)
+    with stage.whole(paths.SHAPES / "zfnet.json") as temporary:
+        temporary.write_text(json.dumps(shapes.measure(network), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    stage.run(main)

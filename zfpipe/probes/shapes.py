@@ -1,0 +1,51 @@
+"""The layers of a built network with the sizes that an image really has in them (Fig. 3)."""
+
+from typing import Any
+
+import torch
+
+from zfpipe.convnet.architecture import POOL_SIZE, POOL_STRIDE
+from zfpipe.convnet.network import ConvNet
+
+
+@torch.inference_mode()
+def measure(network: ConvNet) -> list[dict[str, Any]]:
+    """One entry a layer, lowest first, from one black image that goes through the network.
+
+    Sizes are sides of square maps: `size` after the filter, `pooled` after the pooling (null: none). `parameters`
+    counts weights and biases.
+    """
+    device = next(network.parameters()).device
+    crop = network.architecture.crop
+    image = torch.zeros(1, 3, crop, crop, device=device)
+    layers: list[dict[str, Any]] = [{"kind": "input", "maps": 3, "size": crop}]
+    for trace in network.trace(image):
+        filters = network.conv(trace.layer)
+        layers.append(
+            {
+                "kind": "conv",
+                "layer": trace.layer,
+                "maps": trace.rectified.shape[1],
+                "size": trace.rectified.shape[-1],
+                "filter_size": filters.weight.shape[-1],
+                "stride": filters.stride[0],
+                "padding": filters.padding[0],
+                "pooled": trace.pooled.shape[-1] if trace.switches is not None else None,
+                "pool": [POOL_SIZE, POOL_STRIDE],
+                "normed": trace.output is not trace.pooled,
+                "parameters": sum(parameter.numel() for parameter in filters.parameters()),
+            }
+        )
+    for dense in network.architecture.denses:
+        module = network.denses[str(dense.layer)]
+        weight = module.get_parameter("weight")
+        layers.append(
+            {
+                "kind": dense.kind,
+                "layer": dense.layer,
+                "units_in": weight.shape[1],
+                "units": weight.shape[0],
+                "parameters": sum(parameter.numel() for parameter in module.parameters()),
+            }
+        )
+    return layers

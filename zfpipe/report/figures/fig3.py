@@ -1,0 +1,138 @@
+"""Fig. 3: the architecture, drawn from the sizes that the built network really has."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+
+from zfpipe import paths
+from zfpipe.errors import UserError
+from zfpipe.report import style
+from zfpipe.report.style import BODY, DPI, INK, MARGIN, MUTED, WIDTH
+
+FOLDER = paths.SHAPES
+HEIGHT = 640
+MIDDLE, CAPTION = 205, 375
+"""Where the blocks are centred and where the words below them begin, in pixels from the top."""
+SMALLEST, RANGE = 24, 130
+"""Side of the square of a 1 x 1 map, and how much larger one of the image's size is, in pixels."""
+SHEETS, STEP = 4, 7
+"""Squares in a stack of maps, and how far each stands behind the next."""
+LINE = 33
+COLOURS = {"input": "#d9d4c7", "conv": "#9ecae1", "hidden": "#fdbe85", "softmax": "#fd8d3c"}
+
+
+def draw(folder: Path, drawing: style.Drawing) -> Figure:
+    """Draws Fig. 3 from the table of the `shapes` stage."""
+    layers = read(folder)
+    figure = style.blank(HEIGHT)
+    column = (WIDTH - 2 * MARGIN) / len(layers)
+    edges = []
+    for place, layer in enumerate(layers):
+        centre = MARGIN + (place + 0.5) * column
+        style.write(figure, centre, 50, heading(layer), 26, weight="bold", ha="center")
+        above = layers[place + 1] if place + 1 < len(layers) else {}
+        edges.append(block(figure, layer, above.get("filter_size"), centre, layers[0]["size"]))
+        for number, line in enumerate(lines(layer)):
+            look = {"color": MUTED} if number else {}
+            style.write(figure, centre, CAPTION + number * LINE, line, BODY, ha="center", **look)
+    for (_, end), (start, _) in pairwise(edges):
+        arrow(figure, end + 6, start - 6)
+    style.write(figure, MARGIN, HEIGHT - 24, weights(layers), BODY, color=MUTED)
+    return figure
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """The layers, the image first."""
+    path = folder / "zfnet.json"
+    if not path.exists():
+        raise UserError(f"{path} not found; make it: dvc repro shapes")
+    return json.loads(path.read_text())
+
+
+def heading(layer: dict[str, Any]) -> str:
+    """What stands above a block."""
+    return {"input": "Image", "softmax": "Softmax"}.get(layer["kind"], f"Layer {layer.get('layer')}")
+
+
+def lines(layer: dict[str, Any]) -> list[str]:
+    """What stands below a block: what comes out of the filter, then what is done."""
+    if layer["kind"] in ("hidden", "softmax"):
+        units = "classes" if layer["kind"] == "softmax" else "units"
+        return [f"{layer['units']:,} {units}", f"from {layer['units_in']:,}"]
+    size = f"{layer['size']} × {layer['size']}"
+    if layer["kind"] == "input":
+        return [f"{layer['maps']} colours", size, "minus the mean"]
+    found = [f"{layer['maps']:,} maps", size]
+    found += [f"{layer['filter_size']} × {layer['filter_size']} filters", f"stride {layer['stride']}, ReLU"]
+    if layer["pooled"]:
+        side, stride = layer["pool"]
+        found += [f"max pool {side} × {side}", f"stride {stride}: {layer['pooled']} × {layer['pooled']}"]
+    return found + ["normalised"] * layer["normed"]
+
+
+def block(
+    figure: Figure, layer: dict[str, Any], filter_size: int | None, centre: float, image: int
+) -> tuple[float, float]:
+    """A stack of square maps with the next layer's filter, or a bar of units; returns where it begins and ends."""
+    colour = COLOURS[layer["kind"]]
+    if "units" in layer:
+        rectangle(figure, centre - 14, MIDDLE - 95, 28, 190, colour)
+        return centre - 14, centre + 14
+    side = SMALLEST + RANGE * layer["size"] / image
+    reach = (SHEETS - 1) * STEP / 2
+    for sheet in range(SHEETS):
+        shift = reach - sheet * STEP
+        rectangle(figure, centre - side / 2 + shift, MIDDLE - side / 2 - shift, side, side, colour)
+    if filter_size is not None:
+        window = side * min(1, filter_size / (layer.get("pooled") or layer["size"]))
+        rectangle(figure, centre - reach - window / 2, MIDDLE + reach - window / 2, window, window, "#08519c")
+    return centre - side / 2 - reach, centre + side / 2 + reach
+
+
+def rectangle(figure: Figure, left: float, top: float, width: float, height: float, colour: str) -> None:
+    """A rectangle in pixels from the top left."""
+    total = figure.get_figheight() * DPI
+    place = (left / WIDTH, 1 - (top + height) / total)
+    figure.add_artist(Rectangle(place, width / WIDTH, height / total, facecolor=colour, edgecolor=INK, linewidth=1))
+
+
+def arrow(figure: Figure, start: float, end: float) -> None:
+    """From one block to the next."""
+    y = 1 - MIDDLE / (figure.get_figheight() * DPI)
+    look = {"arrowstyle": "-|>", "mutation_scale": 16, "color": MUTED, "linewidth": 1.5}
+    figure.add_artist(FancyArrowPatch((start / WIDTH, y), (end / WIDTH, y), **look))
+
+
+def weights(layers: list[dict[str, Any]]) -> str:
+    """Where the weights are."""
+    counts = {heading(layer): layer["parameters"] for layer in layers if "parameters" in layer}
+    most = max(counts, key=lambda name: counts[name])
+    total = sum(counts.values())
+    return (
+        f"{total:,} weights and biases, {counts[most] / total:.0%} of them in {most[0].lower()}{most[1:]}. Squares "
+        "grow with the side of the maps; the dark square is the filter of the next layer."
+    )
+
+
+def alternative(folder: Path) -> str:
+    """Fig. 3 in words."""
+    return "The layers of the network in a row. " + " ".join(
+        f"{heading(layer)}: {', '.join(lines(layer))}." for layer in read(folder)
+    )
+
+
+def details(folder: Path) -> dict[str, Any]:
+    """The figure as a table."""
+    return {
+        "title": "Figure 3 as a table",
+        "open": False,
+        "columns": ("Layer", "Output", "Made by", "Weights and biases"),
+        "rows": [
+            (heading(layer), lines(layer)[0], "; ".join(lines(layer)[1:]), f"{layer.get('parameters', 0):,}")
+            for layer in read(folder)
+        ],
+    }
