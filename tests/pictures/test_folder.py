@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.imports import ROOT
 from zfpipe import params
@@ -13,6 +14,45 @@ from zfpipe.pictures import folder
 SETTINGS = params.load(ROOT / "params.yaml").pictures.model_copy(update={"source": "folder", "val_share": 0.5})
 
 
+def lay_out(root: Path, *paths: str) -> Path:
+    for number, path in enumerate(paths):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (10 + number, 20)).save(root / path)
+    return root
+
+
+def test_images_are_found_in_order_with_labels_and_sizes(tmp_path: Path) -> None:
+    root = lay_out(
+        tmp_path, "train/cat/2.png", "train/cat/1.JPEG", "train/ant/deep/3.jpg", "val/cat/4.png", "val/ant/5.bmp"
+    )
+    (root / "train/cat/.hidden.png").write_bytes(b"")
+    (root / "train/.cache").mkdir()
+    (root / "train/cat/notes.txt").write_text("not an image")
+    (root / "val/ant/6.png").write_bytes(b"broken")
+    found = [
+        (entry.split, entry.label, entry.class_name, entry.path, entry.width)
+        for entry in list(folder.entries(root, SETTINGS))
+    ]
+    assert found == [
+        ("train", 0, "ant", "train/ant/deep/3.jpg", 12),
+        ("train", 1, "cat", "train/cat/1.JPEG", 11),
+        ("train", 1, "cat", "train/cat/2.png", 10),
+        ("val", 0, "ant", "val/ant/5.bmp", 14),
+        ("val", 0, "ant", "val/ant/6.png", None),
+        ("val", 1, "cat", "val/cat/4.png", 13),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("paths", "line"),
+    [
+        ((), "is not a folder; it must hold train/ and val/"),
+        (("train/cat/1.png",), "has no folder val/"),
+        (("train/1.png", "val/cat/1.png"), "images/train holds no class folders"),
+        (("train/cat/1.png", "val/dog/1.png"), "class cat is in train/ but not in val/"),
+        (("train/cat/1.png", "val/cat/1.png", "val/dog/1.png"), "class dog is in val/ but not in train/"),
+    ],
+)
 def test_another_layout_is_refused_in_one_line(paths: tuple[str, ...], line: str, tmp_path: Path) -> None:
     root = lay_out(tmp_path / "images", *paths)
     with pytest.raises(UserError, match=re.escape(line)) as error:
