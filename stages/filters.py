@@ -1,4 +1,4 @@
-"""filters: layer 1 of three networks (Fig. 6): ours without and with renormalisation, and AlexNet's.
+"""filters: layers 1 and 2 of three networks (Fig. 6): ours without and with renormalisation, and AlexNet's.
 
 Reads their weights and the validation beton; writes filters/filters.npz and filters/filters.json. Costs a few seconds.
 """
@@ -27,8 +27,10 @@ def main() -> None:
         model = settings.network(run)
         with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
             network = weights.load(model, crop, len(batches.classes), paths.weights(run), device())
-            described = filters.statistics(network, batches, inputs).as_dict()
+            dead, peaks = filters.watch(network, batches, inputs)
         pictures[run] = filters.layer1_filters(network)
+        pictures[f"{run} layer 2"] = filters.layer2_projections(network, peaks, inputs, settings.deconvnet)
+        described = filters.statistics(pictures[run], pictures[f"{run} layer 2"], dead, model.stride).as_dict()
         shape = {"filter_size": model.filter_size, "stride": model.stride, "renorm_radius": model.renorm_radius}
         numbers[run] = {**described, **shape}
     with stage.whole(paths.FILTERS / "filters.npz") as temporary, temporary.open("wb") as file:

@@ -116,15 +116,28 @@ def test_filter_statistics(network: ConvNet, beton: Path, inputs: MeanSubtractio
     network.conv(1).get_parameter("weight").data[2] *= 10
     network.conv(1).get_parameter("bias").data[0] = -1e6
     with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
-        found = filters.statistics(network, batches, inputs)
-    rms = [float(np.sqrt(np.mean(one**2))) for one in filters.layer1_filters(network).astype(np.float64)]
+        share, peaks = filters.watch(network, batches, inputs)
+    weights1 = filters.layer1_filters(network)
+    projected = filters.layer2_projections(network, peaks, inputs, SETTINGS.deconvnet)
+    found = filters.statistics(weights1, projected, share, 2)
+    rms = [float(np.sqrt(np.mean(one**2))) for one in weights1.astype(np.float64)]
     assert found.rms_max == pytest.approx(max(rms))
     assert found.rms_median == pytest.approx(sorted(rms)[len(rms) // 2], rel=0.2)
     assert found.dominance == pytest.approx(found.rms_max / found.rms_median)
     assert found.dominance > 5
+    assert found.low + found.middle + found.high == pytest.approx(1)
     pixels, _, _ = images(beton, inputs)
     with torch.no_grad():
-        (trace,) = network.trace(pixels, 1)
-    dead = [not trace.rectified[:, number].any() for number in range(trace.rectified.shape[1])]
+        first, second = network.trace(pixels, 2)
+    dead = [not first.rectified[:, number].any() for number in range(first.rectified.shape[1])]
     assert found.dead == pytest.approx(sum(dead) / len(dead))
     assert dead[0]
+    strongest = second.rectified.amax((0, 2, 3))
+    torch.testing.assert_close(peaks.activation, strongest, rtol=1e-4, atol=1e-5)
+    assert peaks.activation[1] == 0
+    assert not projected[1].any(), "a dead map has nothing to project"
+    for number in (0, len(strongest) - 1):
+        image = int(second.rectified[:, number].amax((1, 2)).argmax())
+        units = Units(2, torch.tensor([number]), peaks.y[number : number + 1], peaks.x[number : number + 1])
+        whole, _ = project(network, pixels[image : image + 1], units, SETTINGS.deconvnet)
+        assert projected[number].sum() == pytest.approx(whole.sum().item(), rel=1e-2, abs=1e-6)

@@ -57,9 +57,13 @@ def write_filters(folder: Path, runs: tuple[str, ...] = ("zfnet", "zfnet-unclipp
     rng = np.random.default_rng(1)
     filters = {run: rng.normal(0, 0.02, (24, 3, 7, 7)).astype(np.float32) for run in runs}
     filters[runs[-1]][5] *= 20
+    for run in runs:
+        filters[f"{run} layer 2"] = rng.normal(0, 1, (30, 27, 27, 3)).astype(np.float32)
+        filters[f"{run} layer 2"][7] = 0
     np.savez(folder / "filters.npz", allow_pickle=False, **filters)
     numbers = {
         run: {"rms_max": 0.4123, "rms_median": 0.02, "dominance": 20.6, "dead": 0.125 * (run == runs[0]),
+              "low": 0.2, "middle": 0.3, "high": 0.5, "aliasing": 1.25,
               "filter_size": 7, "stride": 2, "renorm_radius": None if run == "zfnet-unclipped" else 0.1}
         for run in runs
     }  # fmt: skip

@@ -131,11 +131,12 @@ def test_fig2_says_what_is_missing(project: Path) -> None:
 
 
 def test_fig6_scales_each_panel_by_its_largest_weight() -> None:
-    numbers = {"filter_size": 7, "stride": 2, "renorm_radius": None, "rms_max": 1.0, "dominance": 9.0, "dead": 0.0}
+    numbers = {"filter_size": 7, "stride": 2, "renorm_radius": None, "rms_max": 1.0, "dominance": 9.0, "dead": 0.0,
+               "low": 0.2, "middle": 0.3, "high": 0.5}  # fmt: skip
     filters = np.zeros((4, 3, 7, 7), np.float32)
     filters[1, 2, 6, 0] = -8
     filters[2, 0, 0, 6] = 2
-    panel = fig6.panel("title", filters, numbers)
+    panel = fig6.layer1("title", filters, numbers, 620)
     side = (panel.pixels.shape[1] - 2 * 2) // 3
     assert side % 7 == 0
     dominating, weak = panel.pixels[:side, side + 2 : 2 * side + 2], panel.pixels[:side, 2 * side + 4 :]
@@ -149,12 +150,15 @@ def test_fig6_shows_the_numbers_of_every_network(project: Path) -> None:
     assert found.count("largest RMS 20.6 times the median") == 3
     assert found.count("12% of the filters are dead") == 1 and found.count("no dead filters") == 2
     assert found.count("not clipped") == 1 and found.count("clipped at 0.1") == 2
+    assert found.count("low / middle / high frequencies: 20% / 30% / 50%") == 3
+    assert found.count("30 of 30 maps, 27 × 27 pixels each; 1 dead") == 2
+    assert found.count("aliasing at the stride of layer 1, 2 pixels: 1.25") == 2
 
 
 def test_fig6_says_which_network_was_not_run(project: Path) -> None:
-    conftest.write_filters(Path("filters"), ("zfnet", "alexnet"))
+    conftest.write_filters(Path("filters"), ("zfnet", "zfnet-unclipped"))
     figure = fig6.draw(fig6.FOLDER, DRAWING)
-    assert [text.get_text() for text in words(figure)].count("not run") == 1
+    assert [text.get_text() for text in words(figure)].count("not run") == 2
     assert faults(figure) == []
 
 

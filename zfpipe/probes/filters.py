@@ -1,29 +1,54 @@
-"""Layer-1 filters and how healthy they are (section 4.1, Fig. 6)."""
+"""Layer-1 filters, how healthy they are, and what layer 2 makes of them (section 4.1, Fig. 6)."""
 
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
 from tqdm import tqdm
 
 from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
+from zfpipe.betons.reader import Batch, Batches
+from zfpipe.convnet.deconvnet import Units
 from zfpipe.convnet.network import ConvNet
+from zfpipe.convnet.windows import project_windows
+from zfpipe.params import Deconvnet
+from zfpipe.probes import spectra
+
+BATCH = 64
 
 
 @dataclass(frozen=True)
 class FilterStatistics:
-    """Numbers beside the pictures of Fig. 6: RMS over each filter's weights, and the share that never fires."""
+    """Numbers beside the pictures of Fig. 6.
+
+    RMS is over each filter's weights, `dominance` the largest over the median, `dead` the share that never fires.
+    `low`, `middle`, `high` are shares of their power (`spectra.coverage`); `aliasing` is of the layer-2 projections.
+    """
 
     rms_max: float
     rms_median: float
     dominance: float
     dead: float
+    low: float
+    middle: float
+    high: float
+    aliasing: float
 
     def as_dict(self) -> dict[str, float]:
         """The numbers by name."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The strongest activation of each layer-2 map over the images: its value, its place, and that image's crop."""
+
+    activation: Float[Tensor, "map"]
+    y: Int64[Tensor, "map"]
+    x: Int64[Tensor, "map"]
+    images: UInt8[Tensor, "map y x 3"]
 
 
 def layer1_filters(network: ConvNet) -> Float[np.ndarray, "map 3 y x"]:
@@ -32,13 +57,59 @@ def layer1_filters(network: ConvNet) -> Float[np.ndarray, "map 3 y x"]:
 
 
 @torch.inference_mode()
-def statistics(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> FilterStatistics:
-    """RMS of layer 1's filters, the largest over the median (dominance), and the share dead on these images."""
-    filters = layer1_filters(network).astype(np.float64)
-    rms = np.sqrt((filters**2).mean((1, 2, 3)))
-    alive = torch.zeros(len(filters), dtype=torch.bool, device=inputs.device)
+def watch(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> tuple[float, Peaks]:
+    """One pass over the images: the share of layer-1 filters that never fire, and the peaks of layer 2."""
+    shapes = {conv.layer: conv.maps for conv in network.architecture.convs}
+    crop = network.architecture.crop
+    alive = torch.zeros(shapes[1], dtype=torch.bool, device=inputs.device)
+    value = torch.zeros(shapes[2], device=inputs.device)
+    place = torch.zeros(shapes[2], dtype=torch.int64, device=inputs.device)
+    images = torch.zeros((shapes[2], crop, crop, 3), dtype=torch.uint8)
+    width = 1
     for batch in tqdm(batches.epoch(), total=len(batches), desc="filters", leave=False, disable=None):
-        (trace,) = network.trace(inputs(batch), last=1)
-        alive |= trace.rectified.amax((0, 2, 3)) > 0
+        first, second = network.trace(inputs(batch), last=2)
+        alive |= first.rectified.amax((0, 2, 3)) > 0
+        width = second.rectified.shape[-1]
+        found, where = second.rectified.flatten(2).max(2)
+        found, image = found.max(0)
+        better = found > value  # of equal ones the first image stays
+        value[better] = found[better]
+        place[better] = where.gather(0, image[None])[0][better]
+        chosen = better.cpu()
+        images[chosen] = batch.images[image.cpu()[chosen]]
+    return float((~alive).double().mean()), Peaks(value, place // width, place % width, images)
+
+
+def layer2_projections(
+    network: ConvNet, peaks: Peaks, inputs: MeanSubtraction, settings: Deconvnet
+) -> Float[np.ndarray, "map y x 3"]:
+    """Each layer-2 map's strongest activation in pixels, cut to its receptive field; a dead map's is zero."""
+    parts = []
+    for start in range(0, len(peaks.y), BATCH):
+        part = slice(start, start + BATCH)
+        centre = torch.full((len(peaks.y[part]),), 4)
+        batch = Batch(peaks.images[part], centre, centre, centre)
+        maps = torch.arange(start, start + len(centre), device=inputs.device)
+        pixels, _ = project_windows(network, inputs(batch), Units(2, maps, peaks.y[part], peaks.x[part]), settings)
+        pixels[peaks.activation[part] == 0] = 0  # it fired on no image: there is none to project
+        parts.append(pixels.permute(0, 2, 3, 1).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def statistics(
+    filters: Float[np.ndarray, "map 3 y x"],
+    projections: Float[np.ndarray, "map2 y2 x2 3"],
+    dead: float,
+    stride: int,
+) -> FilterStatistics:
+    """The numbers of one network."""
+    rms = np.sqrt((filters.astype(np.float64) ** 2).mean((1, 2, 3)))
     median = float(np.median(rms))
-    return FilterStatistics(float(rms.max()), median, float(rms.max()) / median, float((~alive).double().mean()))
+    return FilterStatistics(
+        float(rms.max()),
+        median,
+        float(rms.max()) / median,
+        dead,
+        **spectra.coverage(filters),
+        aliasing=spectra.aliasing(projections, stride),
+    )

@@ -79,12 +79,16 @@ FIG6 = Artefact(
     "Figure",
     6,
     "4.1",
-    "Layer-1 filters, and what clipping, size and stride do to them",
+    "Filters of layer 1, and what clipping, size and stride do to them",
     "All layer-1 filters of three networks, lettered as in the paper: (a) ours trained without clipping the filters' "
     "RMS, (b) the replication of AlexNet, (c) ours. One scale in each panel, so that a dominating filter shows as one: "
-    "grey is zero and the panel's largest weight full contrast. The paper's (d) and (e), layer 2, are not here yet.",
-    "Without clipping a few filters dominate; smaller filters and stride give more distinctive features and "
-    "fewer dead ones.",
+    "grey is zero and the panel's largest weight full contrast. Below, layer 2 of (d) AlexNet and (e) ours: each map's "
+    "strongest activation over the validation images, projected to pixels. Low, middle and high frequencies part at "
+    "1/8 and 1/4 of a cycle per pixel. Aliasing is the power of the layer-2 projections at the sampling frequency of "
+    "layer 1's stride over the power beside it.",
+    "Without clipping a few filters dominate. AlexNet's are a mix of very low and very high frequencies with little in "
+    "the middle, and its layer 2 shows aliasing from the stride of 4; smaller filters and stride give more distinctive "
+    "features, fewer dead ones, and a layer 2 without aliasing.",
     ("figure@6", "filters", "train@zfnet, train@zfnet-unclipped, train@alexnet"),
     "Published: filters of 7 × 7 at stride 2 (ours) against 11 × 11 at stride 4 (AlexNet), RMS clipped at 0.1; "
     "the paper prints no numbers for domination and dead filters.",
