@@ -17,6 +17,7 @@ ACTIVATIONS = Path("activations/val.parquet")
 PROJECTIONS = Path("projections")
 FILTERS = Path("filters")
 SHAPES = Path("shapes")
+PRINCIPLE = Path("principle")
 
 REPORTS = Path("reports")
 FIGURES = REPORTS / "figures"

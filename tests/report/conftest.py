@@ -21,7 +21,7 @@ FIELDS = {1: (7, 2, -1), 2: (27, 8, -1), 5: (139, 16, -49)}
 """Side, step and start of the receptive fields of the layers that are there."""
 MAPS, STRONGEST = [0, 3, 17, 20, 21], 9
 DEAD = {(1, 17), (5, 3)}
-STAGES = ("figure 2", "figure 3", "figure 6", "table 2", "table 3", "report")
+STAGES = ("figure 1", "figure 2", "figure 3", "figure 6", "table 2", "table 3", "report")
 
 
 def write_projections(folder: Path, crop: int) -> None:
@@ -68,6 +68,28 @@ def write_filters(folder: Path, runs: tuple[str, ...] = ("zfnet", "zfnet-unclipp
         for run in runs
     }  # fmt: skip
     (folder / "filters.json").write_text(json.dumps(numbers))
+
+
+def write_principle(folder: Path, crop: int) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(2)
+    map1 = rng.gamma(0.5, 10, (62, 62)).clip(0, 80)
+    switches = np.array([[(2 * y + 1) * 62 + 2 * x + 2 * (x < 30) for x in range(31)] for y in range(31)])
+    filtered = np.zeros((31, 31))
+    filtered[10:15, 20:25] = rng.normal(0, 10, (5, 5))
+    unpooled = np.zeros(62 * 62)
+    np.add.at(unpooled, switches.ravel(), filtered.ravel())
+    unpooled = unpooled.reshape(62, 62)
+    kept = np.zeros((14, 14))
+    kept[5, 10] = 68.6
+    np.savez(
+        folder / "steps.npz", allow_pickle=False, image=rng.integers(0, 256, (crop, crop, 3), np.uint8), map1=map1,
+        switches=switches, pooled1=map1.ravel()[switches], map2=kept, kept=kept, filtered=filtered, unpooled=unpooled,
+        rectified=unpooled.clip(0), reconstruction=rng.normal(0, 1, (crop, crop, 3)), layer1_map=np.array(2),
+    )  # fmt: skip
+    facts = {"id": 6, "class": CLASSES[1], "layer1_map": 2, "layer2_map": 45, "y": 5, "x": 10, "activation": 68.6,
+             "rows": [39, 66], "columns": [79, 106], "unpooling": "sum"}  # fmt: skip
+    (folder / "steps.json").write_text(json.dumps(facts))
 
 
 def write_shapes(folder: Path, crop: int) -> None:
@@ -121,6 +143,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = params.load(root / "params.yaml")
     runs = list(settings.runs)
     write_projections(root / "projections", settings.crops.size)
+    write_principle(root / "principle", settings.crops.size)
     write_shapes(root / "shapes", settings.crops.size)
     write_filters(root / "filters")
     write_metrics(root / "metrics", {run: (0.1, 0.2 + place / 100, 0.05) for place, run in enumerate(runs)})

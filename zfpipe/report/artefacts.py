@@ -41,6 +41,23 @@ class Artefact:
 
 NETWORKS = ("runs", "training", "crops.size", "betons.resize")
 
+FIG1 = Artefact(
+    "Figure",
+    1,
+    "2.1",
+    "A deconvnet layer attached to a convnet layer",
+    "The principle, with the tensors of the trained network: the strongest activation of layer 2 over the validation "
+    "images, on its way up (above) and down again (below). Of layer 1 the map is drawn that the most of it passes "
+    "through; the projection comes from all of them. White is zero; red and blue are positive and negative. The frame "
+    "is what the unit sees. Last, a few pools in numbers: a switch is the place of a pool's maximum.",
+    "A deconvnet reverses the convnet layer by layer: it unpools with the switches recorded on the way up, rectifies, "
+    "and filters with the transposed filters.",
+    ("figure@1", "principle", "activations", "train@zfnet"),
+    "The paper's figure is a drawing; it prints no numbers.",
+    ("runs", "deconvnet", "crops.size", "figures.percentile"),
+    {"principle/steps.npz": "every tensor (NumPy)", "principle/steps.json": "image, maps and places (JSON)"},
+)
+
 FIG2 = Artefact(
     "Figure",
     2,
@@ -132,7 +149,7 @@ TABLE3 = Artefact(
 )
 
 ARTEFACTS = (
-    Artefact("Figure", 1, "2.1", "A deconvnet layer attached to a convnet layer"),
+    FIG1,
     FIG2,
     FIG3,
     Artefact("Figure", 4, "4", "How features evolve through training"),

@@ -9,6 +9,7 @@ import matplotlib.style
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from zfpipe import stage
 
@@ -58,6 +59,28 @@ def place(figure: Figure, x: int, y: int, pixels: np.ndarray) -> None:
     height = round(figure.get_figheight() * DPI)
     with context():
         figure.figimage(pixels, xo=x, yo=height - y - pixels.shape[0], origin="upper")
+
+
+def rectangle(
+    figure: Figure, left: float, top: float, width: float, height: float, colour: Any, edge: Any = INK, line: float = 1
+) -> None:
+    """A rectangle in pixels from the top left; a `colour` of "none" leaves it open."""
+    total = figure.get_figheight() * DPI
+    corner = (left / WIDTH, 1 - (top + height) / total)
+    with context():
+        figure.add_artist(
+            Rectangle(corner, width / WIDTH, height / total, facecolor=colour, edgecolor=edge, linewidth=line)
+        )
+
+
+def arrow(figure: Figure, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """An arrow between two points, in pixels from the top left."""
+    total = figure.get_figheight() * DPI
+    points = [(x / WIDTH, 1 - y / total) for x, y in (start, end)]
+    with context():
+        figure.add_artist(
+            FancyArrowPatch(points[0], points[1], arrowstyle="-|>", mutation_scale=16, color=MUTED, linewidth=1.5)
+        )
 
 
 def contrast(projection: np.ndarray, visible: np.ndarray, percentile: float) -> np.ndarray:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from zfpipe import paths
 from zfpipe.errors import UserError
 from zfpipe.report import style
-from zfpipe.report.style import BODY, DPI, INK, MARGIN, MUTED, WIDTH
+from zfpipe.report.style import BODY, MARGIN, MUTED, WIDTH
 
 FOLDER = paths.SHAPES
 HEIGHT = 640
@@ -40,7 +39,7 @@ def draw(folder: Path, drawing: style.Drawing) -> Figure:
             look = {"color": MUTED} if number else {}
             style.write(figure, centre, CAPTION + number * LINE, line, BODY, ha="center", **look)
     for (_, end), (start, _) in pairwise(edges):
-        arrow(figure, end + 6, start - 6)
+        style.arrow(figure, (end + 6, MIDDLE), (start - 6, MIDDLE))
     style.write(figure, MARGIN, HEIGHT - 24, weights(layers), BODY, color=MUTED)
     return figure
 
@@ -80,31 +79,17 @@ def block(
     """A stack of square maps with the next layer's filter, or a bar of units; returns where it begins and ends."""
     colour = COLOURS[layer["kind"]]
     if "units" in layer:
-        rectangle(figure, centre - 14, MIDDLE - 95, 28, 190, colour)
+        style.rectangle(figure, centre - 14, MIDDLE - 95, 28, 190, colour)
         return centre - 14, centre + 14
     side = SMALLEST + RANGE * layer["size"] / image
     reach = (SHEETS - 1) * STEP / 2
     for sheet in range(SHEETS):
         shift = reach - sheet * STEP
-        rectangle(figure, centre - side / 2 + shift, MIDDLE - side / 2 - shift, side, side, colour)
+        style.rectangle(figure, centre - side / 2 + shift, MIDDLE - side / 2 - shift, side, side, colour)
     if filter_size is not None:
         window = side * min(1, filter_size / (layer.get("pooled") or layer["size"]))
-        rectangle(figure, centre - reach - window / 2, MIDDLE + reach - window / 2, window, window, "#08519c")
+        style.rectangle(figure, centre - reach - window / 2, MIDDLE + reach - window / 2, window, window, "#08519c")
     return centre - side / 2 - reach, centre + side / 2 + reach
-
-
-def rectangle(figure: Figure, left: float, top: float, width: float, height: float, colour: str) -> None:
-    """A rectangle in pixels from the top left."""
-    total = figure.get_figheight() * DPI
-    place = (left / WIDTH, 1 - (top + height) / total)
-    figure.add_artist(Rectangle(place, width / WIDTH, height / total, facecolor=colour, edgecolor=INK, linewidth=1))
-
-
-def arrow(figure: Figure, start: float, end: float) -> None:
-    """From one block to the next."""
-    y = 1 - MIDDLE / (figure.get_figheight() * DPI)
-    look = {"arrowstyle": "-|>", "mutation_scale": 16, "color": MUTED, "linewidth": 1.5}
-    figure.add_artist(FancyArrowPatch((start / WIDTH, y), (end / WIDTH, y), **look))
 
 
 def weights(layers: list[dict[str, Any]]) -> str:

@@ -1,0 +1,57 @@
+"""principle: one activation up and down through layers 1 and 2, step by step (Fig. 1, section 2.1).
+
+Reads zfnet's weights, its activations and the validation beton; writes principle/steps.npz and steps.json: the
+strongest activation of layer 2 over the validation images. Costs seconds.
+"""
+
+import json
+
+import numpy as np
+
+from zfpipe import params, paths, stage
+from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batch, Batches
+from zfpipe.convnet import weights
+from zfpipe.convnet.receptive_field import receptive_field
+from zfpipe.device import device
+from zfpipe.probes import activations, principle, projections
+
+BATCH = 64
+LAYER = 2
+
+
+def main() -> None:
+    settings = params.load()
+    crop = settings.crops.size
+    maps = list(range(activations.layers(paths.ACTIVATIONS)[LAYER]))
+    rows = activations.strongest(paths.ACTIVATIONS, LAYER, maps, 1)
+    chosen = rows.loc[rows["activation"].idxmax()]
+    with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
+        classes = batches.classes
+        crops = projections.gather(batches, {int(chosen["id"])})
+    network = weights.load(settings.network("zfnet"), crop, len(classes), paths.weights("zfnet"), device())
+    inputs = MeanSubtraction.read(paths.MEAN, crop, device())
+    batch = Batch(crops.images, crops.labels, crops.labels, crops.labels * 0 + 4)
+    unit = (int(chosen["map"]), int(chosen["y"]), int(chosen["x"]))
+    found = principle.steps(network, inputs(batch), unit, settings.deconvnet)
+    with stage.whole(paths.PRINCIPLE / "steps.npz") as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, image=crops.images[0].numpy(), **found.arrays())
+    field = receptive_field(network.architecture, LAYER)
+    described = {
+        "id": int(chosen["id"]),
+        "class": classes[int(crops.labels[0])],
+        "layer1_map": found.layer1_map,
+        "layer2_map": unit[0],
+        "y": unit[1],
+        "x": unit[2],
+        "activation": float(chosen["activation"]),
+        "rows": field.visible(unit[1]),
+        "columns": field.visible(unit[2]),
+        "unpooling": settings.deconvnet.unpooling,
+    }
+    with stage.whole(paths.PRINCIPLE / "steps.json") as temporary:
+        temporary.write_text(json.dumps(described, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    stage.run(main)

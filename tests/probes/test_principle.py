@@ -1,0 +1,34 @@
+"""Fig. 1's steps against the deconvnet as a whole, and each step by hand."""
+
+import numpy as np
+import torch
+
+from tests.convnet.conftest import random_images, small_network
+from zfpipe.convnet.deconvnet import Units, project
+from zfpipe.params import Deconvnet
+from zfpipe.probes.principle import steps
+
+SUM = Deconvnet(unpooling="sum", norm="skip")
+
+
+def test_the_steps_lead_to_the_projection() -> None:
+    network, image = small_network("zfnet"), random_images(1)
+    unit = (3, 5, 4)
+    found = steps(network, image, unit, SUM)
+    whole, activations = project(network, image, Units(2, *(torch.tensor([place]) for place in unit)), SUM)
+    assert activations.item() > 0
+    np.testing.assert_allclose(found.reconstruction, whole[0].permute(1, 2, 0), rtol=1e-4, atol=1e-5)
+    assert found.kept[5, 4] == found.map2[5, 4]
+    assert np.count_nonzero(found.kept) == 1
+
+
+def test_each_step_by_hand() -> None:
+    network, image = small_network("zfnet"), random_images(1, seed=3)
+    found = steps(network, image, (1, 6, 6), SUM)
+    np.testing.assert_array_equal(found.map1.ravel()[found.switches], found.pooled1)
+    unpooled = np.zeros(found.map1.size)
+    for place, value in zip(found.switches.ravel(), found.filtered.ravel(), strict=True):
+        unpooled[place] += value
+    np.testing.assert_allclose(found.unpooled.ravel(), unpooled, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found.rectified, np.maximum(found.unpooled, 0))
+    assert found.filtered.min() < 0 < found.filtered.max()
