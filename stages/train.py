@@ -1,8 +1,11 @@
 """train RUN: trains one network (section 3).
 
-Reads the betons and their mean; writes models/RUN/weights.safetensors and models/RUN/history.csv. Costs about a minute
-and a half on two cores with the default parameters. Killed, it goes on after its last finished epoch.
+Reads the betons and their mean; writes models/RUN/weights.safetensors, models/RUN/history.csv and, after the epochs
+that `runs` asks for, models/RUN/snapshots/. Costs one or two minutes on two cores with the default parameters. Killed,
+it goes on after its last finished epoch.
 """
+
+import shutil
 
 import pandas as pd
 import torch
@@ -32,6 +35,7 @@ def main() -> None:
         "training": settings.training.model_dump(),
         "crop": crop,
         "seed": seed,
+        "snapshots": settings.runs[run].snapshots,
         "betons": [sidecar.sha256 for sidecar in sidecars.values()],
         "code": source_hash("betons", "convnet", "training"),
         "torch": torch.__version__,
@@ -43,10 +47,12 @@ def main() -> None:
         Batches(paths.beton("train"), batch=batch, crop=crop, crops="one of ten", shuffle=True, seed=seed) as train,
         Batches(paths.beton("val"), batch=batch, crop=crop, crops="centre") as val,
     ):
-        history = trainer.fit(train, val, resume)
+        history = trainer.fit(train, val, resume, settings.runs[run].snapshots)
     weights.save(network, paths.weights(run))
     with stage.whole(paths.history(run)) as temporary:
         pd.DataFrame(history).astype({"epoch": int}).to_csv(temporary, index=False, float_format="%.6g")
+    resume.snapshots.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(resume.snapshots, paths.snapshots(run), dirs_exist_ok=True)
     resume.remove()
 
 

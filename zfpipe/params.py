@@ -54,6 +54,13 @@ def layers(value: Any) -> Any:
     return tuple(sorted(set(value)))
 
 
+def epochs(value: Any) -> Any:
+    """Epochs after which the weights are kept."""
+    if not isinstance(value, list | tuple) or any(type(item) is not int or item < 1 for item in value):
+        raise ValueError("must be a list of epochs, whole numbers from 1")
+    return tuple(sorted(set(value)))
+
+
 def text(value: Any) -> Any:
     """A piece of text."""
     if not isinstance(value, str) or not value:
@@ -147,6 +154,7 @@ class Run(Section):
     base: Literal["model", "alexnet"]
     seed: Seed
     edit: dict[str, Any] = {}
+    snapshots: Annotated[tuple[int, ...], BeforeValidator(epochs)] = ()
 
 
 class Training(Section):
@@ -183,6 +191,13 @@ class Projections(Section):
     seed: Seed
 
 
+class Evolution(Section):
+    """Which maps are followed through training (Fig. 4)."""
+
+    maps: Annotated[int, whole(1, 8192)]
+    seed: Seed
+
+
 class Figures(Section):
     """How figures are drawn."""
 
@@ -202,6 +217,7 @@ class Params(Section):
     evaluation: Evaluation
     deconvnet: Deconvnet
     projections: Projections
+    evolution: Evolution
     figures: Figures
 
     def network(self, run: str) -> Model:
@@ -285,6 +301,7 @@ def known_fields() -> list[str]:
         Evaluation,
         Deconvnet,
         Projections,
+        Evolution,
         Figures,
     ]
     return sorted({name for section in sections for name in section.model_fields})

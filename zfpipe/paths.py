@@ -16,6 +16,7 @@ METRICS = Path("metrics")
 ACTIVATIONS = Path("activations/val.parquet")
 PROJECTIONS = Path("projections")
 FILTERS = Path("filters")
+EVOLUTION = Path("evolution")
 SHAPES = Path("shapes")
 PRINCIPLE = Path("principle")
 
@@ -46,6 +47,11 @@ def rejected(split: str) -> Path:
 def weights(run: str) -> Path:
     """The trained weights of a run."""
     return MODELS / run / "weights.safetensors"
+
+
+def snapshots(run: str) -> Path:
+    """The folder with a run's weights after some epochs, EPOCH.safetensors."""
+    return MODELS / run / "snapshots"
 
 
 def history(run: str) -> Path:

@@ -13,7 +13,7 @@ from zfpipe import params, profiles
 from zfpipe.convnet import weights
 from zfpipe.errors import UserError
 from zfpipe.probes import shapes
-from zfpipe.report import style
+from zfpipe.report import style, tiles
 from zfpipe.report.figures import fig1, fig2, fig3, fig6
 
 DRAWING = style.Drawing(99.5, 128)
@@ -106,7 +106,7 @@ def test_fig2_shows_each_map_beside_its_own_patches(project: Path) -> None:
     for rank in range(9):
         y, x = rank // 3 * step, rank % 3 * step
         box = rows.loc[rank, ["x0", "y0", "x1", "y1"]].to_numpy()
-        seen = fig2.visible(box, 128)
+        seen = tiles.visible(box, 128)
         shown = style.contrast(np.load("projections/layer1.npy")[1, rank], seen, 99.5)
         patch = np.load("projections/layer1_patches.npy")[1, rank]
         for square, expected in ((left, shown), (right, patch)):
@@ -117,7 +117,7 @@ def test_fig2_shows_each_map_beside_its_own_patches(project: Path) -> None:
 
 def test_visible_pixels_are_those_inside_the_crop() -> None:
     box = np.array([-3, 120, 5, 132])
-    seen = fig2.visible(box, 128)
+    seen = tiles.visible(box, 128)
     assert seen.shape == (12, 8)
     for y in range(12):
         for x in range(8):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialise
 
 from zfpipe import stage
 from zfpipe.convnet.architecture import architecture
@@ -18,11 +19,15 @@ def build(model: Model, crop: int, classes: int) -> ConvNet:
     return ConvNet(architecture(model, crop, classes), model.norm, model.dropout, model.input_scale)
 
 
+def serialised(network: ConvNet) -> bytes:
+    """The weights as the bytes of a safetensors file; the same weights give the same bytes."""
+    return serialise({name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()})
+
+
 def save(network: ConvNet, path: Path) -> None:
-    """Writes the weights; the same weights give the same bytes."""
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    """Writes the weights."""
     with stage.whole(path) as temporary:
-        save_file(tensors, temporary)
+        temporary.write_bytes(serialised(network))
 
 
 def load(model: Model, crop: int, classes: int, path: Path, device: torch.device) -> ConvNet:

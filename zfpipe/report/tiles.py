@@ -18,6 +18,13 @@ def scaled(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((width, height), way))
 
 
+def visible(box: np.ndarray, crop: int) -> np.ndarray:
+    """Which pixels `(y, x)` of a receptive field lie inside the crop; `box` is x0, y0, x1, y1."""
+    x0, y0, x1, y1 = (int(edge) for edge in box)
+    columns, rows = np.arange(x0, x1), np.arange(y0, y1)
+    return ((rows >= 0) & (rows < crop))[:, None] & ((columns >= 0) & (columns < crop))
+
+
 def tile(pixels: np.ndarray, visible: np.ndarray, size: int) -> np.ndarray:
     """A square tile; what is not visible `(y, x)` is left blank, and the rest keeps a sharp edge to it."""
     canvas = np.full((size, size, 3), PAPER, np.uint8)

@@ -1,7 +1,7 @@
 """Training by stochastic gradient descent, an epoch at a time (section 3)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -14,6 +14,7 @@ from tqdm import tqdm
 from zfpipe import stage
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batches
+from zfpipe.convnet import weights
 from zfpipe.convnet.network import ConvNet
 from zfpipe.errors import UserError
 from zfpipe.params import Training
@@ -44,10 +45,10 @@ class Trainer:
         self.renorm_radius = renorm_radius
         self.seed = seed
         self.device = device
-        weights = [weight for weight in network.parameters() if weight.dim() > 1]
+        filters = [weight for weight in network.parameters() if weight.dim() > 1]
         biases = [bias for bias in network.parameters() if bias.dim() == 1]
         self.optimiser = torch.optim.SGD(
-            [{"params": weights, "weight_decay": settings.weight_decay}, {"params": biases, "weight_decay": 0.0}],
+            [{"params": filters, "weight_decay": settings.weight_decay}, {"params": biases, "weight_decay": 0.0}],
             lr=settings.learning_rate,
             momentum=settings.momentum,
             fused=True,
@@ -55,8 +56,10 @@ class Trainer:
         self.schedule = PlateauSchedule(settings.learning_rate, settings.anneal, settings.patience)
         self.history: list[dict[str, float]] = []
 
-    def fit(self, train: Batches, val: Batches, resume: ResumeState) -> list[dict[str, float]]:
-        """Runs the epochs that are still to run and returns the whole history."""
+    def fit(
+        self, train: Batches, val: Batches, resume: ResumeState, snapshots: Collection[int] = ()
+    ) -> list[dict[str, float]]:
+        """Runs the epochs that are still to run and returns the whole history; keeps the weights after `snapshots`."""
         state = resume.load()
         if state is not None:
             self.restore(state)
@@ -67,6 +70,8 @@ class Trainer:
             row["val_loss"], row["val_error"] = self.measure(val)
             self.schedule.update(row["val_error"])
             self.history.append(row)
+            if epoch in snapshots:
+                resume.keep(epoch, weights.serialised(self.network))  # first: what the state counts as done is kept
             resume.save(self.state())
             stage.log(
                 f"epoch {epoch}/{self.settings.epochs}: learning rate {row['learning_rate']:g}, "

@@ -22,6 +22,7 @@ class ResumeState:
         text = json.dumps(determines, sort_keys=True)
         self.folder = parent / hashlib.sha256(text.encode()).hexdigest()[:32]
         self.file = self.folder / "state.pt"
+        self.snapshots = self.folder / "snapshots"
 
     def load(self) -> dict[str, Any] | None:
         """The last saved state, or None when there is none; one that can't be read counts as none."""
@@ -37,6 +38,11 @@ class ResumeState:
         """Replaces the saved state at once."""
         with stage.whole(self.file) as temporary:
             torch.save(state, temporary)
+
+    def keep(self, epoch: int, weights: bytes) -> None:
+        """Keeps the weights of an epoch for Fig. 4 until the run completes."""
+        with stage.whole(self.snapshots / f"{epoch:04d}.safetensors") as temporary:
+            temporary.write_bytes(weights)
 
     def remove(self) -> None:
         """Deletes the state of a run that has completed."""

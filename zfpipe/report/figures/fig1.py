@@ -193,8 +193,8 @@ def alternative(folder: Path) -> str:
     return (
         f"An image of class {facts['class']} goes up through layers 1 and 2 of the trained network; the strongest "
         f"activation of layer 2, {facts['activation']:.3g} in map {facts['layer2_map']}, comes down again: filtered "
-        "with the transposed filters, unpooled by the switches, rectified and filtered to pixels. Below, sixteen pools in "
-        "numbers."
+        "with the transposed filters, unpooled by the switches, rectified and filtered to pixels. Below, sixteen pools "
+        "in numbers."
     )
 
 

@@ -125,7 +125,7 @@ def squares(block: Block, place: int, rows: pd.DataFrame, drawing: Drawing) -> l
     left, right = [], []
     for rank, (fired, box) in enumerate(zip(fires(rows), rows[["x0", "y0", "x1", "y1"]].to_numpy(), strict=True)):
         if fired:
-            seen = visible(box, drawing.crop)
+            seen = tiles.visible(box, drawing.crop)
             shown = style.contrast(block.projections[place, rank], seen, drawing.percentile)
             left.append(tiles.tile(shown, seen, size))
             right.append(tiles.tile(block.patches[place, rank], seen, size))
@@ -133,13 +133,6 @@ def squares(block: Block, place: int, rows: pd.DataFrame, drawing: Drawing) -> l
             left.append(tiles.hatched(size, size))
             right.append(tiles.hatched(size, size))
     return [(0, tiles.grid(left, block.side)), (block.square + INSIDE, tiles.grid(right, block.side))]
-
-
-def visible(box: np.ndarray, crop: int) -> np.ndarray:
-    """Which pixels `(y, x)` of a receptive field lie inside the crop; `box` is x0, y0, x1, y1."""
-    x0, y0, x1, y1 = (int(edge) for edge in box)
-    columns, rows = np.arange(x0, x1), np.arange(y0, y1)
-    return ((rows >= 0) & (rows < crop))[:, None] & ((columns >= 0) & (columns < crop))
 
 
 def fires(rows: pd.DataFrame) -> np.ndarray:
