@@ -10,7 +10,18 @@ from zfpipe.errors import UserError
 from zfpipe.params import Pictures
 from zfpipe.pictures import folder
 
-SETTINGS = Pictures(source="folder", root="-", seed=0, train=1, val=1, val_share=0.5, clutter=False, parts=None)
+SETTINGS = Pictures(
+    source="folder",
+    root="-",
+    seed=0,
+    train=1,
+    val=1,
+    val_share=0.5,
+    clutter=False,
+    parts=None,
+    classes=None,
+    per_class=None,
+)
 
 
 def lay_out(root: Path, *paths: str) -> Path:
