@@ -1,7 +1,7 @@
 """How long the index of ImageNet's archives takes: 1,000 classes of 1,281 tiny JPEGs, and 50,000 for validation.
 
 Builds the archives (2 GB, in a temporary folder) and indexes them as `dvc repro pictures` does, in a process of its
-own; prints seconds, and the largest resident memory of that process and of its largest worker.
+own, as often as the argument says; prints seconds, and processor time and peak memory of that process and its workers.
 """
 
 import gzip
@@ -33,8 +33,9 @@ if __name__ == "__main__":
     start = time.perf_counter()
     count = write_index(limited(SOURCES["imagenet"](root, settings), settings), root / "index.parquet")
     print(f"{count} images in {time.perf_counter() - start:.1f} s")
-    for who, name in ((resource.RUSAGE_SELF, "itself"), (resource.RUSAGE_CHILDREN, "its largest worker")):
-        print(f"peak memory of {name}: {resource.getrusage(who).ru_maxrss / 1024:.0f} MiB")
+    for who, name in ((resource.RUSAGE_SELF, "itself"), (resource.RUSAGE_CHILDREN, "workers (peak of the largest)")):
+        used = resource.getrusage(who)
+        print(f"{name}: {used.ru_utime + used.ru_stime:.1f} s of processor, peak {used.ru_maxrss / 1024:.0f} MiB")
 """
 
 

@@ -21,6 +21,7 @@ from zfpipe.params import Pictures
 from zfpipe.pictures.annotations import TABLES, Objects, first_box, parse_xml, read_objects, read_table
 from zfpipe.pictures.files import class_folders, image_paths, image_size
 from zfpipe.pictures.index import Entry
+from zfpipe.pictures.jpeg import jpeg_size
 from zfpipe.pictures.synsets import DEVKIT, WNID, class_names, read_devkit
 from zfpipe.pictures.tar import Member, members
 from zfpipe.workers import worker_count
@@ -265,15 +266,13 @@ def log_others(what: str, count: int) -> None:
 
 
 def pixels(archive: BinaryIO, member: Member) -> tuple[int, int] | tuple[None, None]:
-    """Width and height of an image in an archive, from its head, or else from the whole of it."""
-    for size in (HEAD, member.size):
-        archive.seek(member.offset)
-        width, height = image_size(io.BytesIO(archive.read(min(size, member.size))))
-        if width is not None and height is not None:
-            return width, height
-        if member.size <= HEAD:
-            break
-    return None, None
+    """Width and height of an image in an archive, from its head or else the whole of it; None: not known."""
+    archive.seek(member.offset)
+    size = jpeg_size(archive.read(min(HEAD, member.size)))
+    if size is not None:
+        return size
+    archive.seek(member.offset)
+    return image_size(io.BytesIO(archive.read(member.size)))
 
 
 def in_order(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Generator[Result, None, None]:

@@ -91,5 +91,7 @@ def zipped_files(path: Path, pattern: re.Pattern[str], largest: int) -> Iterator
                 if match and member.regular and member.size <= largest:
                     archive.seek(member.offset)
                     yield match, archive.read(member.size)
+            while archive.read(2**20):  # to the end, where the checksum stands
+                pass
     except (EOFError, zlib.error, BadGzipFile) as error:
         raise UserError(f"{path} is damaged ({type(error).__name__}); download it again") from None
