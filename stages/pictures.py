@@ -9,7 +9,7 @@ from pathlib import Path
 from zfpipe import params, paths, stage
 from zfpipe.pictures.generated import archive
 from zfpipe.pictures.index import write_index
-from zfpipe.pictures.sources import SOURCES
+from zfpipe.pictures.sources import SOURCES, limited
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
         entries = archive.draw_all(pictures.seed, counts, paths.PICTURES)
     else:
         entries = SOURCES[pictures.source](Path(pictures.root), pictures)
-    count = write_index(entries, paths.INDEX)
+    count = write_index(limited(entries, pictures), paths.INDEX)
     stage.log(f"{count} images")
 
 

@@ -91,6 +91,8 @@ class Pictures(Section):
     val_share: Annotated[float, number(0.01, 0.9)]
     clutter: bool
     parts: Text | None
+    classes: Annotated[int, whole(2, 1_000_000)] | None
+    per_class: Annotated[int, whole(1, 10_000_000)] | None
 
 
 class Betons(Section):

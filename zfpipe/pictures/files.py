@@ -1,6 +1,7 @@
 """Image files below a folder, as every source finds them."""
 
 import os
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -37,7 +38,7 @@ def image_paths(folder: Path) -> list[Path]:
     return paths
 
 
-def image_size(path: Path) -> tuple[int, int] | tuple[None, None]:
+def image_size(path: Path | BytesIO) -> tuple[int, int] | tuple[None, None]:
     """Width and height out of the header alone; None where it can't be read (the betons stage then says why)."""
     try:
         with Image.open(path) as image:

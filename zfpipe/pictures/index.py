@@ -1,7 +1,8 @@
 """The index: one row for every image, wherever it comes from."""
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import astuple, dataclass, field
+import errno
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ HEAVY = ("labels", "mask", "parts")
 """Columns that are read only when asked for."""
 ROWS = 50_000
 """Rows written at a time."""
+PLAIN = ("split", "label", "labels", "path", "offset", "size", "width", "height", "mask")
+"""Columns that are fields of an entry."""
 NULLABLE = ("offset", "size", "width", "height")
 """Whole numbers that may be missing, which plain pandas would turn into fractions."""
 
@@ -96,21 +99,22 @@ def batched(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
         yield rows
 
 
-def index_table(entries: Iterable[Entry], first: int) -> pa.Table:
-    """Some rows of the index, with ids from `first`."""
-    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
-    for number, entry in enumerate(entries, first):
-        box = astuple(entry.box) if entry.box else (None,) * 4
-        row = {
-            **vars(entry),
-            **{f"box_{side}": value for side, value in zip(SIDES, box, strict=True)},
-            "id": number,
-            "class": entry.class_name,
-            "parts": [{"part": part, **vars(place)} for part, place in entry.parts.items()] or None,
-        }
-        for name, column in columns.items():
-            column.append(row[name])
-    return pa.table(columns, SCHEMA)
+def index_table(entries: Sequence[Entry], first: int) -> pa.Table:
+    """Some rows of the index, with ids from `first`; column by column, which is several times as fast as row by row."""
+    boxes = [entry.box for entry in entries]
+    columns = {
+        "id": range(first, first + len(entries)),
+        "class": [entry.class_name for entry in entries],
+        "parts": [part_rows(entry.parts) for entry in entries],
+        **{f"box_{side}": [box and getattr(box, side) for box in boxes] for side in SIDES},
+        **{name: [getattr(entry, name) for entry in entries] for name in PLAIN},
+    }
+    return pa.table({field.name: pa.array(columns[field.name], field.type) for field in SCHEMA}, SCHEMA)
+
+
+def part_rows(parts: dict[str, Box]) -> list[dict[str, Any]] | None:
+    """Parts as the index lists them; None where there are none."""
+    return [{"part": part, **vars(place)} for part, place in parts.items()] if parts else None
 
 
 def read_index(path: Path, also: Collection[str] = ()) -> pd.DataFrame:
@@ -121,9 +125,15 @@ def read_index(path: Path, also: Collection[str] = ()) -> pd.DataFrame:
 
 
 def image_bytes(base: Path, path: str, offset: int | None, size: int | None) -> bytes:
-    """The bytes of an image: a whole file below `base`, or a piece of an archive there."""
+    """The bytes of an image: a whole file below `base`, or a piece of an archive there.
+
+    Raises OSError, also where the archive has become shorter than it was when it was indexed.
+    """
     if offset is None or size is None:
         return (base / path).read_bytes()
     with (base / path).open("rb") as archive:
         archive.seek(offset)
-        return archive.read(size)
+        data = archive.read(size)
+    if len(data) < size:
+        raise OSError(errno.EIO, f"archive truncated: {len(data)} of {size} bytes")
+    return data

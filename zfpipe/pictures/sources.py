@@ -1,11 +1,14 @@
 """Every kind of image set by its name in `pictures.source`, each read where it lies."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from zfpipe.errors import UserError
 from zfpipe.params import Pictures
-from zfpipe.pictures import folder
+from zfpipe.pictures import folder, imagenet
 from zfpipe.pictures.index import Entry
 
 
@@ -22,4 +25,24 @@ class Source(Protocol):
 
 SOURCES: dict[str, Source] = {
     "folder": folder.entries,
+    "imagenet": imagenet.entries,
 }
+
+
+def limited(entries: Iterable[Entry], settings: Pictures) -> Iterator[Entry]:
+    """The entries of the first `settings.classes` classes and the first `settings.per_class` training images of each.
+
+    Raises UserError when the set has fewer classes.
+    """
+    counts: Counter[int] = Counter()
+    for entry in entries:
+        if settings.classes is not None and entry.label >= settings.classes:
+            continue
+        if entry.split == "train" and settings.per_class is not None and counts[entry.label] >= settings.per_class:
+            continue
+        counts[entry.label] += 1
+        if entry.labels is not None and settings.classes is not None:
+            entry = replace(entry, labels=tuple(label for label in entry.labels if label < settings.classes))
+        yield entry
+    if settings.classes is not None and len(counts) < settings.classes:
+        raise UserError(f"pictures.classes = {settings.classes}; must be at most {len(counts)}, all the set's classes")

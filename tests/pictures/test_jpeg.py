@@ -1,0 +1,41 @@
+"""The size in a JPEG's first bytes, against Pillow."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from tests.pictures.ilsvrc import jpeg
+from zfpipe.pictures.jpeg import jpeg_size
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"progressive": True},
+        {"comment": b"-" * 3000},
+        {"exif": b"Exif\0\0" + b"-" * 500},
+        {"restart_marker_rows": 1},
+    ],
+)
+def test_the_size_is_pillows(options: dict[str, object]) -> None:
+    data = jpeg(123, 45, **options)
+    assert jpeg_size(data) == Image.open(io.BytesIO(data)).size == (123, 45)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_grey_and_four_colours(mode: str) -> None:
+    data = io.BytesIO()
+    Image.new(mode, (12, 34)).save(data, "JPEG")
+    assert jpeg_size(data.getvalue()) == (12, 34)
+
+
+def test_bytes_that_do_not_show_it() -> None:
+    data = jpeg(123, 45)
+    frame = data.index(b"\xff\xc0")
+    assert jpeg_size(data[: frame + 8]) is None
+    assert jpeg_size(data[: frame + 9]) == (123, 45)
+    assert jpeg_size(b"\x89PNG" + data) is None
+    assert jpeg_size(data.replace(b"\xff\xc0", b"\xff\xc9")) is None
+    assert jpeg_size(data[: frame + 5] + b"\0\0" + data[frame + 7 :]) is None

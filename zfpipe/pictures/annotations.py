@@ -1,0 +1,132 @@
+"""ImageNet's object boxes, from XML as in PASCAL VOC or from Kaggle's tables.
+
+Pixels count from 0 and the last ones lie inside: many boxes start at 0, and those that reach an image's right edge end
+at its width minus 1 (`n03481172 131 0 499 254`, 500 pixels wide). PASCAL VOC's own count from 1.
+"""
+
+import csv
+import math
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from zfpipe.errors import UserError
+from zfpipe.pictures.index import Box
+from zfpipe.pictures.synsets import WNID
+from zfpipe.pictures.tar import zipped_files
+
+ARCHIVES = (
+    "ILSVRC2012_bbox_train_v2.tar.gz",
+    "ILSVRC2012_bbox_train_dogs.tar.gz",
+    "ILSVRC2012_bbox_val_v3.tgz",
+)
+TABLES = ("LOC_train_solution.csv", "LOC_val_solution.csv")
+LARGEST = 2**20
+"""Bytes that an image's XML may have."""
+XML = re.compile(r"(?:.*/)?([^/]+)\.xml")
+SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+Corners = tuple[float, float, float, float]
+"""First and last pixel inside, from 0: xmin, ymin, xmax, ymax."""
+
+
+class Objects(NamedTuple):
+    """The objects in an image, with their class (or, of some dogs, its name), and the size they were marked at.
+
+    Size in pixels, width and height; None: the image's own.
+    """
+
+    boxes: tuple[tuple[str, Corners], ...]
+    size: tuple[float, float] | None = None
+
+
+def first_box(objects: Objects, wnid: str, width: int | None, height: int | None) -> Box | None:
+    """The first object of a class, in pixels of an image `width` x `height`; None where there is none, or it is empty.
+
+    Names that are no WordNet ids count as the image's class: many dogs are called `Scottish_deerhound`.
+    """
+    corners = next((box for name, box in objects.boxes if name == wnid or not WNID.fullmatch(name)), None)
+    if corners is None or width is None or height is None:
+        return None
+    across, down = objects.size or (width, height)
+    x0, x1 = (min(max(x * width / across, 0), width) for x in (corners[0], corners[2] + 1))
+    y0, y1 = (min(max(y * height / down, 0), height) for y in (corners[1], corners[3] + 1))
+    return Box(x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def read_objects(root: Path) -> dict[str, Objects]:
+    """The objects of every image that the archives and tables in `root` mark, by the image's name without ending."""
+    found: dict[str, Objects] = {}
+    for name in TABLES:
+        if (root / name).is_file():
+            found.update(read_table(root / name))
+    for name in ARCHIVES:
+        if (root / name).is_file():
+            for match, data in zipped_files(root / name, XML, LARGEST):
+                found[match[1]] = parse_xml(data, f"{root / name}: {match[0]}")
+    return found
+
+
+def parse_xml(data: bytes, what: str) -> Objects:
+    """The objects that an XML lists. Raises UserError, which calls it `what`, when it is damaged."""
+    try:
+        tree = ElementTree.fromstring(data)
+        size = tree.find("size")
+        boxes = tuple(
+            (sys.intern(thing.findtext("name") or ""), corners([box.findtext(side) for side in SIDES]))
+            for thing in tree.iter("object")
+            for box in thing.iter("bndbox")
+        )
+        return Objects(boxes, None if size is None else marked_size(size))
+    except (ElementTree.ParseError, ValueError, TypeError, LookupError) as error:
+        raise UserError(f"{what} is damaged ({' '.join(str(error).split())}); download it again") from None
+
+
+def marked_size(size: ElementTree.Element) -> tuple[float, float] | None:
+    """Width and height of an image as it was marked; None where it says 0, as it does for some."""
+    width, height = (finite(size.findtext(side)) for side in ("width", "height"))
+    return (width, height) if width > 0 and height > 0 else None
+
+
+def corners(texts: list[str | None]) -> Corners:
+    """The four numbers of a box. Raises ValueError."""
+    x0, y0, x1, y1 = (finite(text) for text in texts)
+    return x0, y0, x1, y1
+
+
+def finite(text: str | None) -> float:
+    """A number. Raises ValueError."""
+    number = float(text or "nan")
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is no number")
+    return number
+
+
+def read_table(path: Path) -> dict[str, Objects]:
+    """Kaggle's table of a split: `ImageId,PredictionString`, the latter `wnid xmin ymin xmax ymax` once or more."""
+    found: dict[str, Objects] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.reader(file)
+            for image, objects in list_of_two(rows):
+                words = objects.split()
+                if not words or len(words) % 5:
+                    raise ValueError(f"{objects[:40]!r} is no list of a class and four numbers")
+                groups = [words[first : first + 5] for first in range(0, len(words), 5)]
+                found[image] = Objects(tuple((sys.intern(wnid), corners([*sides])) for wnid, *sides in groups))
+    except (ValueError, csv.Error) as error:
+        raise UserError(f"{path}, line {rows.line_num}: {error}; download it again") from None
+    return found
+
+
+def list_of_two(rows: Iterator[list[str]]) -> Iterator[tuple[str, str]]:
+    """The rows below the head. Raises ValueError for one with more or less than two columns, or another head."""
+    if next(rows, None) != ["ImageId", "PredictionString"]:
+        raise ValueError("the first line must be ImageId,PredictionString")
+    for row in rows:
+        if len(row) != 2:
+            raise ValueError(f"{len(row)} columns; must be 2")
+        yield row[0], row[1]
