@@ -1,7 +1,7 @@
 """Image files of any kind to square RGB pixels (section 3: shortest side resized, centre square cut).
 
 An ordinary JPEG is decoded by libjpeg-turbo (simplejpeg), everything else by Pillow. The pixels are those of Pillow's
-decoder and bilinear filter, but for 2 grey levels at most. What becomes of files that are odd:
+decoder and bilinear filter, but for one grey level at most. What becomes of files that are odd:
 
 | file | outcome |
 |---|---|
@@ -61,7 +61,7 @@ def pixels(data: bytes) -> np.ndarray:
     except (UnreadableImageError, MemoryError):  # the second says something of this machine, not of the image
         raise
     except UnidentifiedImageError:
-        raise UnreadableImageError("empty file" if not data else "not an image in a known format") from None
+        raise UnreadableImageError(unidentified(data)) from None
     except Image.DecompressionBombError:
         raise UnreadableImageError(f"more than {MOST_PIXELS:,} pixels") from None
     except Exception as error:  # decoders of damaged files raise almost anything
@@ -94,6 +94,13 @@ def orientation(image: Image.Image) -> int:
         return image.getexif().get(0x0112, 1)
     except Exception:  # the pixels are whole all the same
         return 1
+
+
+def unidentified(data: bytes) -> str:
+    """Why no decoder takes a file."""
+    if data.startswith(b"\xff\xd8"):
+        return "JPEG with a damaged header, or of a rare kind (12 bits, lossless)"
+    return "not an image in a known format" if data else "empty file"
 
 
 def reason(error: Exception) -> str:

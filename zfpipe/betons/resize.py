@@ -1,4 +1,4 @@
-"""The centre square of a picture in another size, as Pillow's antialiased bilinear filter does it, in a fifth of its time.
+"""The centre square of a picture in another size, as by Pillow's antialiased bilinear filter in a fifth of its time.
 
 Whole numbers only: the same bytes on every machine. Along each axis a pixel is a weighted mean of the pixels around its
 place; the weights fall off linearly to zero over one pixel of the coarser of the two grids.
@@ -55,7 +55,7 @@ def filters(size: int, side: int) -> tuple[np.ndarray, np.ndarray]:
 @numba.njit(nogil=True, cache=True)
 @no_type_check  # a checker around it could not be compiled
 def mix_rows(image, left, first, weights, out):  # pragma: no cover - compiled
-    """Fills row `y` of `out` with the sum of `weights[y]` times the rows from `first[y]`, from `left`: uint8 `(y, x)`."""
+    """Row `y` of `out` becomes `weights[y]` times the rows from `first[y]`, from column `left`: uint8 `(y, x)`."""
     width = out.shape[1]
     total = np.empty(width, np.int32)
     for y in range(len(first)):
