@@ -151,9 +151,21 @@ def test_the_rotation_of_the_camera_is_applied(orientation: int, kind: str) -> N
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + bytes(9)])
-def test_exif_that_cant_be_read_does_not_cost_the_picture(exif: bytes) -> None:
-    plain = square(encoded(ramp(32, 40), "JPEG"), 32)
-    np.testing.assert_array_equal(square(encoded(ramp(32, 40), "JPEG", exif=exif), 32), plain)
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_exif_that_cant_be_read_does_not_cost_the_picture(exif: bytes, kind: str) -> None:
+    plain = square(encoded(ramp(32, 40), kind), 32)
+    np.testing.assert_array_equal(square(encoded(ramp(32, 40), kind, exif=exif), 32), plain)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_nor_do_other_damaged_parts_of_it_cost_the_rotation(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 3, 72.0
+    upright = square(encoded(ramp(32, 32).rotate(180), kind, exif=exif), 32)
+    damaged = exif.tobytes().replace(b"\x01\x1a\x00\x05", b"\x01\x1a\x00\x02")  # a number said to be text
+    assert damaged != exif.tobytes()
+    np.testing.assert_array_equal(square(encoded(ramp(32, 32).rotate(180), kind, exif=damaged), 32), upright)
+    assert np.abs(upright.astype(int) - np.asarray(ramp(32, 32))).max() <= 20
 
 
 def test_cmyk_and_ycck() -> None:

@@ -23,7 +23,7 @@ import re
 
 import numpy as np
 import simplejpeg
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from zfpipe.betons.resize import centre_square
 
@@ -31,6 +31,16 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000
 """Pillow's names of what is decoded; it knows others, of which one starts a program (EPS)."""
 MOST_PIXELS = 89_478_485
 """A quarter of a gigabyte of RGB, Pillow's own limit."""
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF's orientation."""
 LOSSES = ("premature end", "Premature end", "bad Huffman code", "found marker")
 """In libjpeg's warnings: part of the picture is missing. Others, of bytes too many for one, leave it whole."""
 
@@ -53,9 +63,9 @@ def pixels(data: bytes) -> np.ndarray:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise Image.DecompressionBombError
-            if image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
+            if image.format in ("JPEG", "MPO"):
                 decoded = jpeg_pixels(data)
-                if decoded is not None and orientation(image) == 1:
+                if decoded is not None and turn(image) is None:
                     return decoded
             return pillow_pixels(image)
     except (UnreadableImageError, MemoryError):  # the second says something of this machine, not of the image
@@ -69,7 +79,7 @@ def pixels(data: bytes) -> np.ndarray:
 
 
 def jpeg_pixels(data: bytes) -> np.ndarray | None:
-    """An 8-bit grey or colour JPEG as it lies: uint8 `(y, x, 3)`, RGB; None where it is odd and Pillow must decide.
+    """A JPEG as it lies: uint8 `(y, x, 3)`, RGB; None where it is odd, CMYK for one, and Pillow must decide.
 
     Raises UnreadableImageError where part of the picture is missing, which Pillow would fill with grey.
     """
@@ -84,16 +94,19 @@ def jpeg_pixels(data: bytes) -> np.ndarray | None:
 def pillow_pixels(image: Image.Image) -> np.ndarray:
     """An opened image of any kind, upright: uint8 `(y, x, 3)`, RGB."""
     image.load()
-    upright = image if orientation(image) == 1 else ImageOps.exif_transpose(image)
-    return np.ascontiguousarray(rgb(upright))
+    how = turn(image)
+    return np.ascontiguousarray(rgb(image if how is None else image.transpose(how)))
 
 
-def orientation(image: Image.Image) -> int:
-    """How the camera was held, 1 to 8 as in EXIF; 1, upright, where the image does not say it readably."""
+def turn(image: Image.Image) -> Image.Transpose | None:
+    """What puts an image upright, by its EXIF; None: nothing, or its EXIF can't be read.
+
+    Pillow's `exif_transpose` would also write the EXIF anew, and fail where another part of it is damaged.
+    """
     try:
-        return image.getexif().get(0x0112, 1)
+        return TURNS.get(image.getexif().get(0x0112))
     except Exception:  # the pixels are whole all the same
-        return 1
+        return None
 
 
 def unidentified(data: bytes) -> str:

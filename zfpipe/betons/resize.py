@@ -38,7 +38,7 @@ def mixed(image: np.ndarray, left: int, width: int, first: np.ndarray, weights: 
 @lru_cache(512)
 def filters(size: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     """What each of `side` pixels is made of, out of `size`: its first pixel, int64 `(side,)`, and the weights of that
-    one and those after it, int32 `(side, taps)`, which add up to `2**BITS`.
+    one and those after it, int32 `(side, taps)`; they add up to `2**BITS`, which is 1.
     """
     reach = max(size / side, 1.0)
     centre = (np.arange(side) + 0.5) * size / side
@@ -46,10 +46,7 @@ def filters(size: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     first = np.clip((centre - reach + 0.5).astype(np.int64), 0, size - taps)
     distance = np.abs(first[:, None] + np.arange(taps) + 0.5 - centre[:, None])
     weights = np.maximum(1 - distance / reach, 0)
-    fixed = np.round(weights / weights.sum(1, keepdims=True) * 2**BITS).astype(np.int32)
-    # What rounding lost goes to the largest: an even area keeps its level exactly
-    fixed[np.arange(side), fixed.argmax(1)] += 2**BITS - fixed.sum(1, dtype=np.int32)
-    return first, fixed
+    return first, np.round(weights / weights.sum(1, keepdims=True) * 2**BITS).astype(np.int32)
 
 
 @numba.njit(nogil=True, cache=True)
