@@ -104,7 +104,7 @@ def turn(image: Image.Image) -> Image.Transpose | None:
     Pillow's `exif_transpose` would also write the EXIF anew, and fail where another part of it is damaged.
     """
     try:
-        return TURNS.get(image.getexif().get(0x0112))
+        return TURNS.get(image.getexif().get(0x0112, 1))
     except Exception:  # the pixels are whole all the same
         return None
 
