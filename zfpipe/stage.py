@@ -1,5 +1,6 @@
 """What every stage script does around its work: errors in one line, whole files, timed log lines."""
 
+import errno
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -7,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zfpipe.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A full disk, a used up quota, a file larger than allowed."""
 
 
 def run(main: Callable[[], None]) -> None:
@@ -42,12 +46,17 @@ def whole(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` that becomes `path` when the block ends well.
 
     Whatever interrupts the block, `path` is either the old file or the whole new one. A cached
-    file that DVC hard-linked is replaced, never written into.
+    file that DVC hard-linked is replaced, never written into. Raises UserError when the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        where = error.filename or path
+        raise UserError(f"{where} can't be written: {error.strerror}; make room there and run it again") from None
     finally:
         temporary.unlink(missing_ok=True)

@@ -1,6 +1,18 @@
-"""The crops of section 3 a second time: slower, less complicated, one pixel at a time."""
+"""Preparing pictures (section 3) a second time: slower, less complicated."""
+
+import io
 
 import numpy as np
+from PIL import Image
+
+
+def plain_square(data: bytes, resize: int) -> np.ndarray:
+    """The centre square of an upright picture without transparency, resized: Pillow alone."""
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    return np.asarray(square.resize((resize, resize), Image.Resampling.BILINEAR))
 
 
 def plain_crop(image: np.ndarray, crop: int, number: int) -> np.ndarray:

@@ -145,7 +145,7 @@ def test_sidecar_describes_the_file(folder: Folder, tmp_path: Path) -> None:
     sidecar = json.loads((tmp_path / "train.json").read_text())
     assert sidecar.pop("sha256") == checksum(beton)
     assert sidecar.pop("bytes") == beton.stat().st_size
-    assert sorted(sidecar.pop("versions")) == ["ffcv", "numpy", "pillow"]
+    assert sorted(sidecar.pop("versions")) == ["ffcv", "numpy", "pillow", "simplejpeg"]
     assert sidecar == {"count": COUNT, "rejected": 0, "classes": CLASSES, "resize": SIDE, "write_mode": "raw"}
     assert (tmp_path / "train.rejected.csv").read_text() == "id,path,reason\n"
     assert sorted(path.name for path in tmp_path.glob("*train*")) == ["train.beton", "train.json", "train.rejected.csv"]
@@ -207,6 +207,38 @@ def test_images_that_cant_be_read_are_listed_and_left_out(folder: Folder, tmp_pa
     for image, identity in zip(batch.images.numpy(), batch.ids.tolist(), strict=True):
         data = (folder.root / f"{identity - FIRST_ID}.png").read_bytes()
         np.testing.assert_array_equal(image, square(data, SIDE))
+
+
+def test_a_folder_or_a_locked_file_in_place_of_an_image_is_listed_without_its_folders(
+    folder: Folder, tmp_path: Path
+) -> None:
+    (folder.root / "4.png").unlink()
+    (folder.root / "4.png").mkdir()
+
+    def locked(path: str, offset: int | None, size: int | None) -> bytes:  # root may read everything: as if not root
+        if path == "7.png":
+            raise PermissionError(13, "Permission denied", str(folder.root / path))
+        return folder.read(path, offset, size)
+
+    write_beton(folder.rows, locked, settings(max_rejected=0.1), tmp_path / "train.beton", 2)
+    rejected = pd.read_csv(tmp_path / "train.rejected.csv")
+    assert rejected[["path", "reason"]].to_numpy().tolist() == [
+        ["4.png", "Is a directory"],
+        ["7.png", "Permission denied"],
+    ]
+
+
+def test_a_failure_of_the_machine_is_not_the_images(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a full disk where the compiled kernel is kept: the images would be left out in silence."""
+
+    def full(data: bytes, resize: int) -> np.ndarray:
+        raise OSError(28, "No space left on device", "cache/kernel.nbi")
+
+    monkeypatch.setattr(writer, "square", full)
+    with pytest.raises(UserError, match=r"^cache/kernel\.nbi can't be written: No space left on device; "):
+        folder.write(tmp_path / "train.beton", max_rejected=1)
 
 
 def test_too_many_of_them_stop_the_stage(folder: Folder, tmp_path: Path) -> None:

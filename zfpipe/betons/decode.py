@@ -1,10 +1,48 @@
-"""Image files of any kind to square RGB pixels (section 3: shortest side resized, centre square cut)."""
+"""Image files of any kind to square RGB pixels (section 3: shortest side resized, centre square cut).
+
+An ordinary JPEG is decoded by libjpeg-turbo (simplejpeg), everything else by Pillow. The pixels are those of Pillow's
+decoder and bilinear filter, but for one grey level at most. What becomes of files that are odd:
+
+| file | outcome |
+|---|---|
+| grey, CMYK, YCCK, YCbCr, palette, 1 or 16 bits a channel | RGB |
+| transparent | on white |
+| animated | first frame |
+| rotated by the camera (EXIF); EXIF that can't be read | upright; as it lies |
+| progressive or arithmetic JPEG, restart markers, bytes after its end or between its parts | decoded |
+| wrong extension | decoded: only the contents count |
+| one pixel wide or high | enlarged |
+| empty, HTML, random bytes, a format not in `FORMATS` | refused |
+| cut short, or a JPEG with a hole in its data | refused, never filled with grey |
+| 12-bit, lossless JPEG | refused |
+| more pixels than `MOST_PIXELS` | refused by its header: nothing of that size is ever allocated |
+"""
 
 import io
 import re
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+import simplejpeg
+from PIL import Image, UnidentifiedImageError
+
+from zfpipe.betons.resize import centre_square
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000")
+"""Pillow's names of what is decoded; it knows others, of which one starts a program (EPS)."""
+MOST_PIXELS = 89_478_485
+"""A quarter of a gigabyte of RGB, Pillow's own limit."""
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF's orientation."""
+LOSSES = ("premature end", "Premature end", "bad Huffman code", "found marker")
+"""In libjpeg's warnings: part of the picture is missing. Others, of bytes too many for one, leave it whole."""
 
 
 class UnreadableImageError(Exception):
@@ -12,26 +50,70 @@ class UnreadableImageError(Exception):
 
 
 def square(data: bytes, resize: int) -> np.ndarray:
-    """Decodes an image file: uint8 `(resize, resize, 3)`, RGB.
+    """Decodes an image file: uint8 `(resize, resize, 3)`, RGB. Raises UnreadableImageError.
 
-    The camera's rotation (EXIF) is applied; grey, palette, CMYK and 16-bit images become RGB; what is
-    transparent lies on white. Small images are enlarged. Raises UnreadableImageError.
+    The centre square is cut first, then resized: the same pixels, and a long panorama costs no more than another.
     """
+    return centre_square(pixels(data), resize)
+
+
+def pixels(data: bytes) -> np.ndarray:
+    """Decodes an image file: uint8 `(y, x, 3)`, RGB, upright. Raises UnreadableImageError."""
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            image.load()
-            image = rgb(ImageOps.exif_transpose(image))
-            # Only the centre square is resized: the same pixels, and a long panorama costs no more than another
-            side = min(image.size)
-            left, top = (image.width - side) / 2, (image.height - side) / 2
-            box = (left, top, left + side, top + side)
-            return np.asarray(image.resize((resize, resize), Image.Resampling.BICUBIC, box))
-    except UnidentifiedImageError:
-        raise UnreadableImageError("empty file" if not data else "not an image in a known format") from None
-    except MemoryError:  # says something of this machine, not of the image
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Image.DecompressionBombError
+            if image.format in ("JPEG", "MPO"):
+                decoded = jpeg_pixels(data)
+                if decoded is not None and turn(image) is None:
+                    return decoded
+            return pillow_pixels(image)
+    except (UnreadableImageError, MemoryError):  # the second says something of this machine, not of the image
         raise
+    except UnidentifiedImageError:
+        raise UnreadableImageError(unidentified(data)) from None
+    except Image.DecompressionBombError:
+        raise UnreadableImageError(f"more than {MOST_PIXELS:,} pixels") from None
     except Exception as error:  # decoders of damaged files raise almost anything
         raise UnreadableImageError(reason(error)) from None
+
+
+def jpeg_pixels(data: bytes) -> np.ndarray | None:
+    """A JPEG as it lies: uint8 `(y, x, 3)`, RGB; None where it is odd, CMYK for one, and Pillow must decide.
+
+    Raises UnreadableImageError where part of the picture is missing, which Pillow would fill with grey.
+    """
+    try:
+        return simplejpeg.decode_jpeg(data, "RGB")
+    except ValueError as error:
+        if any(loss in str(error) for loss in LOSSES):
+            raise UnreadableImageError(reason(OSError(str(error)))) from None
+        return None
+
+
+def pillow_pixels(image: Image.Image) -> np.ndarray:
+    """An opened image of any kind, upright: uint8 `(y, x, 3)`, RGB."""
+    image.load()
+    how = turn(image)
+    return np.ascontiguousarray(rgb(image if how is None else image.transpose(how)))
+
+
+def turn(image: Image.Image) -> Image.Transpose | None:
+    """What puts an image upright, by its EXIF; None: nothing, or its EXIF can't be read.
+
+    Pillow's `exif_transpose` would also write the EXIF anew, and fail where another part of it is damaged.
+    """
+    try:
+        return TURNS.get(image.getexif().get(0x0112, 1))
+    except Exception:  # the pixels are whole all the same
+        return None
+
+
+def unidentified(data: bytes) -> str:
+    """Why no decoder takes a file."""
+    if data.startswith(b"\xff\xd8"):
+        return "JPEG with a damaged header, or of a rare kind (12 bits, lossless)"
+    return "not an image in a known format" if data else "empty file"
 
 
 def reason(error: Exception) -> str:

@@ -96,7 +96,7 @@ def write_beton(
             classes=classes,
             resize=settings.resize,
             write_mode=settings.write_mode,
-            versions={name: version(name) for name in ("ffcv", "numpy", "pillow")},
+            versions={name: version(name) for name in ("ffcv", "numpy", "pillow", "simplejpeg")},
         )
         beton.unlink(missing_ok=True)  # never an old beton beside a new sidecar, whenever this is interrupted
         write_sidecar(sidecar, beton)
@@ -139,11 +139,13 @@ def decode_in_order(
 
     def decode(path: str, offset: int | None, size: int | None) -> np.ndarray | UnreadableImageError:
         try:
-            return square(read(path, offset, size), resize)
-        except UnreadableImageError as error:
-            return error
+            data = read(path, offset, size)
         except OSError as error:
             return UnreadableImageError(error.strerror or type(error).__name__)
+        try:
+            return square(data, resize)  # an OSError here is not the image's: the compiled kernel could not be kept
+        except UnreadableImageError as error:
+            return error
 
     waiting: deque[Future[np.ndarray | UnreadableImageError]] = deque()
     pool = ThreadPoolExecutor(workers)
