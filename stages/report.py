@@ -19,6 +19,7 @@ def main() -> None:
         "evaluation": settings.evaluation,
         "deconvnet": settings.deconvnet,
         "projections": settings.projections,
+        "evolution": settings.evolution,
         "figures": settings.figures,
     }
     networks = {run: settings.network(run) for run in settings.runs}

@@ -77,7 +77,7 @@ def test_every_artefact_is_there(clone: Clone) -> None:
     reports = clone.folder / "reports"
     page = (reports / "index.html").read_text()
     links = re.findall(r'(?:href|src)="([^"#]+)"', page)
-    assert {f"figures/fig{number}.png" for number in (1, 2, 3, 6)} <= set(links)
+    assert {f"figures/fig{number}.png" for number in (1, 2, 3, 4, 6)} <= set(links)
     missing = [link for link in links if not (reports / link).exists()]
     assert not missing
     assert str(clone.folder) not in page

@@ -20,8 +20,9 @@ CLASSES = ["daisy", "fox & hound", "stop sign"]
 FIELDS = {1: (7, 2, -1), 2: (27, 8, -1), 5: (139, 16, -49)}
 """Side, step and start of the receptive fields of the layers that are there."""
 MAPS, STRONGEST = [0, 3, 17, 20, 21], 9
+EPOCHS = [1, 2, 4, 64]
 DEAD = {(1, 17), (5, 3)}
-STAGES = ("figure 1", "figure 2", "figure 3", "figure 6", "table 2", "table 3", "report")
+STAGES = ("figure 1", "figure 2", "figure 3", "figure 4", "figure 6", "table 2", "table 3", "report")
 
 
 def write_projections(folder: Path, crop: int) -> None:
@@ -92,6 +93,30 @@ def write_principle(folder: Path, crop: int) -> None:
     (folder / "steps.json").write_text(json.dumps(facts))
 
 
+def write_evolution(folder: Path, crop: int) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(3)
+    rows = []
+    for layer, (side, step, start) in FIELDS.items():
+        projections = np.zeros((len(MAPS), len(EPOCHS), side, side, 3), np.float32)
+        for place, number in enumerate(MAPS):
+            for column, epoch in enumerate(EPOCHS):
+                dead = (layer, number) in DEAD
+                x0, y0 = start + step, start + 2 * step
+                inside = (slice(max(-y0, 0), crop - y0), slice(max(-x0, 0), crop - x0))
+                projections[place, column][inside] = 0 if dead else rng.normal(0, 1, projections[0, 0][inside].shape)
+                rows.append(
+                    {"layer": layer, "map": number, "epoch": epoch, "id": column // 2, "drawn": True, "likeness": 1.0,
+                     "activation": 0.0 if dead else 5.0, "y": 2, "x": 1, "x0": x0, "x1": x0 + side, "y0": y0,
+                     "y1": y0 + side, "label": 0, "class": CLASSES[0]}
+                )  # fmt: skip
+        np.save(folder / f"layer{layer}.npy", projections)
+    pd.DataFrame(rows).sample(frac=1, random_state=0).to_parquet(folder / "evolution.parquet", index=False)
+    settled = [{"layer": layer, "map": number, "epoch": None if (layer, number) in DEAD else 4.0}
+               for layer in FIELDS for number in MAPS]  # fmt: skip
+    pd.DataFrame(settled).to_csv(folder / "settled.csv", index=False)
+
+
 def write_shapes(folder: Path, crop: int) -> None:
     folder.mkdir(parents=True)
     network = weights.build(params.load(ROOT / "params.yaml").model, crop, len(CLASSES))
@@ -144,6 +169,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = list(settings.runs)
     write_projections(root / "projections", settings.crops.size)
     write_principle(root / "principle", settings.crops.size)
+    write_evolution(root / "evolution", settings.crops.size)
     write_shapes(root / "shapes", settings.crops.size)
     write_filters(root / "filters")
     write_metrics(root / "metrics", {run: (0.1, 0.2 + place / 100, 0.05) for place, run in enumerate(runs)})

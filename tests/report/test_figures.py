@@ -14,7 +14,7 @@ from zfpipe.convnet import weights
 from zfpipe.errors import UserError
 from zfpipe.probes import shapes
 from zfpipe.report import style, tiles
-from zfpipe.report.figures import fig1, fig2, fig3, fig6
+from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig6
 
 DRAWING = style.Drawing(99.5, 128)
 
@@ -24,7 +24,7 @@ def pixels(figure: object, path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-@pytest.mark.parametrize("number", ["1", "2", "3", "6"])
+@pytest.mark.parametrize("number", ["1", "2", "3", "4", "6"])
 def test_a_figure_has_its_size_and_is_not_blank(project: Path, number: str) -> None:
     with Image.open(f"reports/figures/fig{number}.png") as image:
         assert image.width == style.WIDTH and 300 < image.height < 8000
@@ -32,7 +32,7 @@ def test_a_figure_has_its_size_and_is_not_blank(project: Path, number: str) -> N
     assert (shades < 250).mean() > 0.05 and len(np.unique(shades)) > 100
 
 
-@pytest.mark.parametrize("number", ["1", "2", "3", "6"])
+@pytest.mark.parametrize("number", ["1", "2", "3", "4", "6"])
 def test_a_figure_is_the_same_bytes_each_time(project: Path, number: str) -> None:
     path = Path(f"reports/figures/fig{number}.png")
     before = path.read_bytes()
@@ -44,6 +44,7 @@ def test_every_word_can_be_read(project: Path) -> None:
     assert faults(fig1.draw(fig1.FOLDER, DRAWING)) == []
     assert faults(fig2.draw(fig2.FOLDER, DRAWING)) == []
     assert faults(fig3.draw(fig3.FOLDER, DRAWING)) == []
+    assert faults(fig4.draw(fig4.FOLDER, DRAWING)) == []
     assert faults(fig6.draw(fig6.FOLDER, DRAWING)) == []
 
 
@@ -56,6 +57,19 @@ def test_fig1_shows_the_pools_with_the_most_signal(project: Path) -> None:
     block = arrays["filtered"][y : y + 4, x : x + 4]
     assert sum(word == fig1.short(float(block.ravel()[3])) for word in found) >= 1
     assert "shared switches (twice framed): added up" in found
+
+
+def test_fig4_marks_where_the_image_changes(project: Path) -> None:
+    bars = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(style, "rectangle", lambda _, left, top, *rest: bars.append((left, top, rest[2])))
+        figure = fig4.draw(fig4.FOLDER, DRAWING)
+    assert len(bars) == len(conftest.FIELDS) * len(conftest.MAPS), "from the second snapshot to the third, once a map"
+    assert {colour for *_, colour in bars} == {fig4.CHANGED}
+    found = [text.get_text() for text in words(figure)]
+    assert found.count("64") == len(conftest.FIELDS)
+    assert found.count("half of its maps settle by epoch 4, 1 never") == 2
+    assert found.count("half of its maps settle by epoch 4") == 1
 
 
 def test_fig3_of_the_papers_network(project: Path) -> None:
@@ -175,7 +189,7 @@ def test_fig6_says_which_network_was_not_run(project: Path) -> None:
 
 
 def test_the_stage_takes_only_figures_that_exist(project: Path) -> None:
-    with pytest.raises(UserError, match="figure takes a figure, got 10; must be one of 1, 2, 3, 6"):
+    with pytest.raises(UserError, match="figure takes a figure, got 10; must be one of 1, 2, 3, 4, 6"):
         conftest.run_stage("figure 10")
 
 

@@ -95,6 +95,7 @@ def test_pictures_have_words_and_sizes(page: Page) -> None:
         "figures/fig1.png",
         "figures/fig2.png",
         "figures/fig3.png",
+        "figures/fig4.png",
         "figures/fig6.png",
     ]
     for entry in pictures:
@@ -102,7 +103,7 @@ def test_pictures_have_words_and_sizes(page: Page) -> None:
     assert "5 maps of layer 1, 5 maps of layer 2, 5 maps of layer 5" in (pictures[1]["alt"] or "")
     assert "2 of the 15 maps never fire" in (pictures[1]["alt"] or "")
     assert "24 maps, 62 × 62" in (pictures[2]["alt"] or "")
-    assert "20.6 times the median" in (pictures[3]["alt"] or "")
+    assert "20.6 times the median" in (pictures[4]["alt"] or "")
     drawings = page.all("svg")
     assert len(drawings) == len(params.load(ROOT / "params.yaml").runs)
     assert all(entry["role"] == "img" and entry["aria-label"] for entry in drawings)
@@ -128,7 +129,7 @@ def test_all_sixteen_are_there_in_the_papers_order(page: Page) -> None:
     ids = [entry["id"] for _, entry in page.elements if "id" in entry]
     assert {entry.anchor for entry in ARTEFACTS} <= set(ids)
     built = [entry.anchor for entry in ARTEFACTS if entry.built]
-    assert built == ["figure-1", "figure-2", "figure-3", "figure-6", "table-2", "table-3"]
+    assert built == ["figure-1", "figure-2", "figure-3", "figure-4", "figure-6", "table-2", "table-3"]
     assert [name for name in ids if name in built] == built
     assert page.words.count("not available yet") == 16 - len(built)
 

@@ -92,6 +92,25 @@ FIG3 = Artefact(
     {"shapes/zfnet.json": "the layers (JSON)"},
 )
 
+FIG4 = Artefact(
+    "Figure",
+    4,
+    "4",
+    "How features evolve through training",
+    "A random subset of every layer's maps, after some epochs of training: each map's strongest activation over the "
+    "whole training set at that time, projected to pixels. Contrast as in Figure 2. An orange bar marks where another "
+    "image than at the snapshot before excites the map most; hatched tiles are dead. A map counts as settled from the "
+    "snapshot on from which its maxima over 2,000 training images correlate at least 0.9 with those it ends with.",
+    "Low layers converge within a few epochs, high layers only after many (40 to 50).",
+    ("figure@4", "evolution", "train@zfnet"),
+    "Published: epochs 1, 2, 5, 10, 20, 30, 40 and 64 of 70; the paper prints no other numbers.",
+    ("runs", "evolution", "deconvnet", "training", "figures.percentile"),
+    {
+        "evolution/evolution.parquet": "every map after every snapshot (Parquet)",
+        "evolution/settled.csv": "the epoch from which each map is settled (CSV)",
+    },
+)
+
 FIG6 = Artefact(
     "Figure",
     6,
@@ -152,7 +171,7 @@ ARTEFACTS = (
     FIG1,
     FIG2,
     FIG3,
-    Artefact("Figure", 4, "4", "How features evolve through training"),
+    FIG4,
     Artefact("Figure", 5, "4", "Invariance to translation, scale and rotation"),
     FIG6,
     Artefact("Figure", 7, "4.2", "What hiding parts of an image changes"),

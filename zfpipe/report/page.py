@@ -9,13 +9,13 @@ from PIL import Image
 from zfpipe import paths
 from zfpipe.report import curves, measured, provenance, published
 from zfpipe.report.artefacts import ARTEFACTS, Artefact
-from zfpipe.report.figures import fig1, fig2, fig3, fig6
+from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig6
 from zfpipe.report.measured import Metrics
 from zfpipe.report.provenance import Settings
 from zfpipe.report.tables import errors, formats
 
 HERE = Path(__file__).parent
-FIGURES: dict[str, Any] = {"1": fig1, "2": fig2, "3": fig3, "6": fig6}
+FIGURES: dict[str, Any] = {"1": fig1, "2": fig2, "3": fig3, "4": fig4, "6": fig6}
 
 
 def render(settings: Settings) -> str:

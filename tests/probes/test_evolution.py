@@ -1,0 +1,88 @@
+"""Fig. 4's measurements against plain loops."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.conftest import CROP, SETTINGS
+from tests.probes.test_probes import images
+from zfpipe import params
+from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batches
+from zfpipe.convnet import weights
+from zfpipe.convnet.network import ConvNet, initialise
+from zfpipe.probes import evolution
+
+
+def built(seed: int) -> ConvNet:
+    network = weights.build(params.merged(SETTINGS.model, {"width": 0.05}), CROP, 25)
+    initialise(network, "he", 0.01, seed)
+    network.conv(2).get_parameter("bias").data[1] = -1e6  # a dead map
+    return network.eval()
+
+
+def watched(network: ConvNet, beton: Path, inputs: MeanSubtraction, batch: int) -> dict[int, evolution.Snapshot]:
+    with Batches(beton, batch=batch, crop=CROP, crops="centre") as batches:
+        return evolution.watch(network, batches, inputs)
+
+
+def test_the_strongest_image_of_every_map(beton: Path, inputs: MeanSubtraction) -> None:
+    network = built(0)
+    seen = watched(network, beton, inputs, 32)
+    pixels, _, ids = images(beton, inputs)
+    with torch.no_grad():
+        for trace in network.trace(pixels):
+            rows = seen[trace.layer].strongest
+            for number in range(trace.rectified.shape[1]):
+                maps, row = trace.rectified[:, number], rows.loc[number]
+                assert row["activation"] == pytest.approx(maps.max().item(), rel=1e-4, abs=1e-5)
+                place = maps[int((ids == row["id"]).nonzero()), int(row["y"]), int(row["x"])]
+                assert place.item() == pytest.approx(row["activation"], rel=1e-4, abs=1e-5)
+    assert seen[2].strongest.loc[1, "activation"] == 0
+
+
+def test_the_batch_size_changes_nothing(beton: Path, inputs: MeanSubtraction) -> None:
+    network = built(0)
+    one, other = (watched(network, beton, inputs, batch) for batch in (7, 100))
+    for layer, snapshot in one.items():
+        columns = ["layer", "map", "id", "y", "x"]
+        alive = snapshot.strongest["activation"] > 0
+        assert snapshot.strongest.loc[alive, columns].equals(other[layer].strongest.loc[alive, columns])
+        np.testing.assert_allclose(snapshot.maxima, other[layer].maxima, rtol=1e-4, atol=1e-5)
+
+
+def test_likeness_is_the_correlation_over_images() -> None:
+    rng = np.random.default_rng(0)
+    final = rng.gamma(1, 1, (50, 4)).astype(np.float32)
+    before = final + rng.normal(0, 1, final.shape).astype(np.float32)
+    before[:, 3] = 0
+    alike = evolution.likeness(before, final)
+    for number in range(3):
+        assert alike[number] == pytest.approx(np.corrcoef(before[:, number], final[:, number])[0, 1], rel=1e-5)
+    assert alike[3] == 0
+    np.testing.assert_allclose(evolution.likeness(final, final), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("likeness", "epoch"), [((0.95, 0.99, 1), 1), ((0.2, 0.95, 1), 4), ((0.95, 0.2, 1), 9), ((0, 0, 0), None)]
+)
+def test_settled_from_the_epoch_on_from_which_it_stays(likeness: tuple[float, ...], epoch: int | None) -> None:
+    rows: pd.DataFrame = pd.DataFrame({"layer": 1, "map": 0, "epoch": [1, 4, 9], "likeness": likeness})
+    found = evolution.settled(rows.sample(frac=1, random_state=1))["epoch"].tolist()
+    assert found == [epoch] if epoch else np.isnan(found[0])
+
+
+def test_drawn_maps_are_a_seeded_subset_at_every_epoch(beton: Path, inputs: MeanSubtraction) -> None:
+    seen = {epoch: watched(built(epoch), beton, inputs, 50) for epoch in (1, 5)}
+    settings = SETTINGS.evolution.model_copy(update={"maps": 2})
+    rows = evolution.compared(seen, settings)
+    drawn = rows[rows["drawn"]]
+    assert set(drawn.groupby(["layer", "epoch"])["map"].count().tolist()) == {2}
+    assert set(drawn.groupby("layer")["map"].nunique().tolist()) == {2}
+    alive = rows[(rows["epoch"] == 5) & (rows["activation"] > 0)]
+    assert alive["likeness"].to_numpy().min() > 0.999
+    again = evolution.compared(seen, settings.model_copy(update={"seed": 1}))
+    assert not again["drawn"].equals(rows["drawn"])
