@@ -60,3 +60,20 @@ def test_a_piece_of_an_archive(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(b"0123456789")
     assert image_bytes(tmp_path, "a.tar", 3, 4) == b"3456"
     assert image_bytes(tmp_path, "a.tar", None, None) == b"0123456789"
+
+
+def test_a_piece_that_is_no_longer_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(b"0123456789")
+    for offset in (7, 10, 20):
+        with pytest.raises(OSError) as error:
+            image_bytes(tmp_path, "a.tar", offset, 4)
+        assert error.value.strerror == f"archive truncated: {max(10 - offset, 0)} of 4 bytes"
+
+
+def test_rows_are_written_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [Entry("train", number, "owl", f"{number}.png", number, None) for number in range(7)]
+    monkeypatch.setattr("zfpipe.pictures.index.ROWS", 3)
+    assert write_index(iter(entries), tmp_path / "index.parquet") == 7
+    index = read_index(tmp_path / "index.parquet")
+    assert list(index["id"]) == list(index["label"]) == list(range(7))
+    assert list(index["path"]) == [entry.path for entry in entries]

@@ -66,7 +66,7 @@ def read_objects(root: Path) -> dict[str, Objects]:
     for name in ARCHIVES:
         if (root / name).is_file():
             for match, data in zipped_files(root / name, XML, LARGEST):
-                found[match[1]] = parse_xml(data, f"{root / name}: {match[0]}")
+                found[match[1]] = parse_xml(data, f"{root / name}: {match[0]!r}")
     return found
 
 

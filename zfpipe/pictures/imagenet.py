@@ -203,7 +203,7 @@ def by_class(root: Path, layout: Layout, wnids: list[str], found: list[list[Foun
 def refuse_difference(root: Path, alone: set[str], images: int, truths: int) -> None:
     """Stops where validation images and their ground truth are not of the same images."""
     if alone or images != truths:
-        first = f", the first that is in one alone is {min(alone)}" if alone else ""
+        first = f", the first that is in one alone is {min(alone)!r}" if alone else ""
         raise UserError(
             f"pictures.root = {root}: {images} validation images, but the ground truth has {truths}{first}; "
             "both must be of the same images: download them again"
