@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import faulthandler
 import os
 import resource
 import signal
@@ -179,4 +180,5 @@ def test_a_full_disk(folder: Folder, tmp_path: Path, megabytes: float) -> None:
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(90, exit=True)  # a hang says where
     {"kill": kill, "full": full}[sys.argv[1]](Path(sys.argv[2]))

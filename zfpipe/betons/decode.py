@@ -13,7 +13,7 @@ decoder and bilinear filter, but for one grey level at most. What becomes of fil
 | wrong extension | decoded: only the contents count |
 | one pixel wide or high | enlarged |
 | empty, HTML, random bytes, a format not in `FORMATS` | refused |
-| cut short, or a JPEG with a hole in its data | refused, never filled with grey |
+| cut short, or a JPEG (not CMYK) with a hole in its data | refused, never filled with grey |
 | 12-bit, lossless JPEG | refused |
 | more pixels than `MOST_PIXELS` | refused by its header: nothing of that size is ever allocated |
 """
@@ -43,6 +43,8 @@ TURNS = {
 """By EXIF's orientation."""
 LOSSES = ("premature end", "Premature end", "bad Huffman code", "found marker")
 """In libjpeg's warnings: part of the picture is missing. Others, of bytes too many for one, leave it whole."""
+
+Image.init()  # here, not in several threads at once
 
 
 class UnreadableImageError(Exception):
