@@ -9,6 +9,7 @@ from pathlib import Path
 from zfpipe import params, paths, stage
 from zfpipe.pictures.generated import archive
 from zfpipe.pictures.index import write_index
+from zfpipe.pictures.parts import read_parts, with_parts
 from zfpipe.pictures.sources import SOURCES, limited
 
 
@@ -19,6 +20,8 @@ def main() -> None:
         entries = archive.draw_all(pictures.seed, counts, paths.PICTURES)
     else:
         entries = SOURCES[pictures.source](Path(pictures.root), pictures)
+    if pictures.parts is not None:
+        entries = with_parts(entries, read_parts(Path(pictures.root) / pictures.parts))
     count = write_index(limited(entries, pictures), paths.INDEX)
     stage.log(f"{count} images")
 

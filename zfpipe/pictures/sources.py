@@ -8,7 +8,7 @@ from typing import Protocol
 
 from zfpipe.errors import UserError
 from zfpipe.params import Pictures
-from zfpipe.pictures import folder, imagenet
+from zfpipe.pictures import caltech, folder, imagenet, imagenette, tiny_imagenet, voc
 from zfpipe.pictures.index import Entry
 
 
@@ -26,6 +26,11 @@ class Source(Protocol):
 SOURCES: dict[str, Source] = {
     "folder": folder.entries,
     "imagenet": imagenet.entries,
+    "tiny-imagenet": tiny_imagenet.entries,
+    "imagenette": imagenette.entries,
+    "caltech101": caltech.caltech101,
+    "caltech256": caltech.caltech256,
+    "voc2012": voc.entries,
 }
 
 

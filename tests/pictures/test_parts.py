@@ -1,0 +1,48 @@
+"""A user's boxes of parts: read, matched with the images, refused in one line."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from zfpipe.errors import UserError
+from zfpipe.pictures.index import Box, Entry
+from zfpipe.pictures.parts import read_parts, with_parts
+
+HEAD = "image,part,x0,y0,x1,y1\n"
+ENTRIES = [Entry("train", 0, "dog", "dog/1.jpg", 40, 30), Entry("train", 0, "dog", "dog/2.jpg", None, None)]
+
+
+def test_parts_join_their_images(tmp_path: Path) -> None:
+    path = tmp_path / "parts.csv"
+    path.write_text(HEAD + "dog/1.jpg,nose,10,12.5,20,30\ndog/1.jpg,left eye,1,2,3,4\ndog/2.jpg,nose,1,1,900,900\n")
+    one, two = with_parts(ENTRIES, read_parts(path))
+    assert one.parts == {"nose": Box(10, 12.5, 20, 30), "left eye": Box(1, 2, 3, 4)}
+    assert two.parts == {"nose": Box(1, 1, 900, 900)}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("image,part,x,y,w,h\n", "the first line must be image,part,x0,y0,x1,y1"),
+        ("", "the first line must be image,part,x0,y0,x1,y1"),
+        (HEAD + "dog/1.jpg,nose,1,2,3\n", "line 2: 5 columns; must be 6"),
+        (HEAD + "dog/1.jpg,nose,1,2,3,x\n", "line 2: 1,2,3,x; must be four numbers of pixels"),
+        (HEAD + "dog/1.jpg,nose,1,2,inf,4\n", "line 2: 1,2,inf,4; x0 must be less than x1"),
+        (HEAD + "dog/1.jpg,nose,3,2,3,4\n", "line 2: 3,2,3,4; x0 must be less than x1"),
+        (HEAD + "dog/1.jpg,nose,1,2,3,4\ndog/1.jpg,nose,1,2,3,4\n", "line 3: part 'nose' of dog/1.jpg; must have a"),
+        (HEAD + "dog/1.jpg,nose,1,2,41,4\n", "nose of dog/1.jpg lies beyond the image, 40x30 pixels"),
+        (HEAD + "cat/1.jpg,nose,1,2,3,4\n", "names 1 images that the set does not have, the first cat/1.jpg"),
+    ],
+)
+def test_a_wrong_file_is_one_line(text: str, line: str, tmp_path: Path) -> None:
+    path = tmp_path / "parts.csv"
+    path.write_text(text)
+    with pytest.raises(UserError, match=re.escape(line)) as error:
+        list(with_parts(ENTRIES, read_parts(path)))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"not found; it must lie in pictures\.root"):
+        read_parts(tmp_path / "parts.csv")

@@ -1,0 +1,69 @@
+"""Tiny-ImageNet in its own layout: 64 x 64 pixels, an object box for every image."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from zfpipe import stage
+from zfpipe.errors import UserError
+from zfpipe.params import Pictures
+from zfpipe.pictures.files import class_folders, image_paths, image_size
+from zfpipe.pictures.index import Box, Entry
+from zfpipe.pictures.synsets import first_words
+
+
+def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
+    """Every image below `root`, training first; labels follow the WordNet ids, names are the first of `words.txt`.
+
+    Boxes name the last pixel inside (64 pixels end at 63). Validation images of classes without training images are
+    left out, and counted. Raises UserError, in one line, when the layout is not as expected.
+    """
+    wnids = class_folders(root / "train")
+    names = class_names(root, wnids)
+    for label, wnid in enumerate(wnids):
+        folder = root / "train" / wnid
+        boxes = {name: box(sides) for name, *sides in table(folder / f"{wnid}_boxes.txt", 5)}
+        for path in image_paths(folder):
+            yield entry(root, path, "train", label, names[wnid], boxes.get(path.name))
+    labels = {wnid: label for label, wnid in enumerate(wnids)}
+    rows = table(root / "val" / "val_annotations.txt", 6)
+    known = sorted((labels[wnid], name, sides) for name, wnid, *sides in rows if wnid in labels)
+    absent = sorted(set(wnids) - {wnid for _, wnid, *_ in rows})
+    if absent:
+        raise UserError(f"{root / 'val/val_annotations.txt'} names no image of class {absent[0]}, which train/ holds")
+    if len(known) < len(rows):
+        stage.log(f"{len(rows) - len(known)} validation images left out: their classes have no training images")
+    for label, name, sides in known:
+        yield entry(root, root / "val" / "images" / name, "val", label, names[wnids[label]], box(sides))
+
+
+def entry(root: Path, path: Path, split: str, label: int, name: str, found: Box | None) -> Entry:
+    """One image."""
+    return Entry(split, label, name, path.relative_to(root).as_posix(), *image_size(path), box=found)
+
+
+def class_names(root: Path, wnids: list[str]) -> dict[str, str]:
+    """Names by WordNet id; the id itself where `words.txt` does not know it."""
+    words: dict[str, str] = {}
+    if (root / "words.txt").is_file():
+        words = {row[0]: row[1] for row in table(root / "words.txt", 2) if row[0] in set(wnids)}
+    return first_words({wnid: words.get(wnid, wnid) for wnid in wnids})
+
+
+def table(path: Path, columns: int) -> list[list[str]]:
+    """Rows of a file with tabs between the columns. Raises UserError when it is missing or has other columns."""
+    if not path.is_file():
+        raise UserError(f"{path} not found; pictures.root must hold Tiny-ImageNet as it is unpacked")
+    rows = [line.split("\t") for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    for number, row in enumerate(rows, 1):
+        whole = columns == 2 or all(side.strip().isdigit() for side in row[-4:])
+        if len(row) != columns or not whole or Path(row[0]).name != row[0]:
+            raise UserError(
+                f"{path}, line {number}: {' '.join(row)[:40]!r}; must have {columns} columns; download again"
+            )
+    return rows
+
+
+def box(sides: list[str]) -> Box:
+    """A box from its first and last pixel inside."""
+    x0, y0, x1, y1 = (float(side) for side in sides)
+    return Box(x0, y0, x1 + 1, y1 + 1)

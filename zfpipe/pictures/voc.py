@@ -1,0 +1,78 @@
+"""PASCAL VOC 2012: several classes in an image, object boxes in XML (section 5.2, Table 6)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from zfpipe import stage
+from zfpipe.errors import UserError
+from zfpipe.params import Pictures
+from zfpipe.pictures.annotations import SIDES, finite
+from zfpipe.pictures.files import image_size
+from zfpipe.pictures.index import Box, Entry
+
+CLASSES = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
+    "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+LAYOUT = "VOCdevkit/VOC2012"
+
+
+def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
+    """The images of the sets train and val, by their names; objects marked `difficult` count for nothing.
+
+    `labels` are all classes of an image, `label` and the box those of its largest object. Images with difficult objects
+    alone are left out, and counted. Raises UserError, in one line, when the layout is not as expected.
+    """
+    base = root / LAYOUT if (root / LAYOUT).is_dir() else root
+    for split in ("train", "val"):
+        names = listed(base / "ImageSets" / "Main" / f"{split}.txt")
+        left_out = 0
+        for name in names:
+            objects = read_objects(base / "Annotations" / f"{name}.xml")
+            if not objects:
+                left_out += 1
+                continue
+            path = base / "JPEGImages" / f"{name}.jpg"
+            label, box = max(objects, key=lambda one: (one[1].x1 - one[1].x0) * (one[1].y1 - one[1].y0))
+            yield Entry(
+                split,
+                label,
+                CLASSES[label],
+                path.relative_to(root).as_posix(),
+                *image_size(path),
+                box=box,
+                labels=tuple(sorted({label for label, _ in objects})),
+            )
+        if left_out:
+            stage.log(f"{left_out} images of {split} left out: all their objects are marked difficult")
+
+
+def listed(path: Path) -> list[str]:
+    """The names in a list of images."""
+    if not path.is_file():
+        raise UserError(f"{path} not found; pictures.root must hold {LAYOUT} as it is unpacked")
+    names = path.read_text(errors="replace").split()
+    for name in names:
+        if Path(name).name != name:
+            raise UserError(f"{path}: {name[:40]!r} is no name of an image; download it again")
+    return sorted(names)
+
+
+def read_objects(path: Path) -> list[tuple[int, Box]]:
+    """Class and box of every object that is not difficult. Boxes in the file count from 1, last pixels inside."""
+    try:
+        tree = ElementTree.fromstring(path.read_bytes())
+        found = []
+        for thing in tree.iter("object"):
+            if (thing.findtext("difficult") or "0").strip() == "1":
+                continue
+            x0, y0, x1, y1 = (finite(thing.findtext(f"bndbox/{side}")) for side in SIDES)
+            if not (x0 <= x1 and y0 <= y1):
+                raise ValueError("an empty box")
+            found.append((CLASSES.index(thing.findtext("name") or ""), Box(x0 - 1, y0 - 1, x1, y1)))
+        return found
+    except FileNotFoundError:
+        raise UserError(f"{path} not found; pictures.root must hold {LAYOUT} as it is unpacked") from None
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        raise UserError(f"{path} is damaged ({' '.join(str(error).split())}); download it again") from None
