@@ -19,7 +19,7 @@ from zfpipe.pictures import imagenet
 from zfpipe.pictures.imagenet import HEAD, KAGGLE, TRAIN, VAL
 from zfpipe.pictures.index import Box, Entry, image_bytes
 from zfpipe.pictures.sources import SOURCES
-from zfpipe.pictures.synsets import DEVKIT, MAPPING
+from zfpipe.pictures.synsets import DEVKIT, MAPPING, META, TRUTH
 
 LAYOUTS = {"archives": ilsvrc.archives, "folders": ilsvrc.folders, "kaggle": ilsvrc.kaggle}
 Maker = Callable[[Path, Images], Path]
@@ -122,7 +122,7 @@ def test_a_part_of_the_set(layout: str, images: Images, tmp_path: Path) -> None:
         *(("val", 0, 30),) * 2,
         *(("val", 1, 30),) * 2,
     ]
-    assert [entry.height for entry in entries[:2]] == [10, 10], "`_10` comes before `_2` and `_7`"
+    assert [entry.height for entry in entries[:2]] == [11, 11], "`_10` comes before `_2` and `_7`"
 
 
 def test_names_of_classes(images: Images, tmp_path: Path) -> None:
@@ -225,6 +225,17 @@ def test_a_cut_development_kit_is_one_line(images: Images, tmp_path: Path) -> No
         refused(root, DEVKIT)
 
 
+@pytest.mark.parametrize("name", [META, TRUTH])
+def test_a_development_kit_that_lacks_a_file_is_one_line(name: str, images: Images, tmp_path: Path) -> None:
+    root = ilsvrc.archives(tmp_path, images)
+    kit = gzip.decompress((root / DEVKIT).read_bytes())
+    with tarfile.open(fileobj=BytesIO(kit)) as archive:
+        files = {member.name: archive.extractfile(member) for member in archive if not member.name.endswith(name)}
+        left = {path: file.read() for path, file in files.items() if file}
+    (root / DEVKIT).write_bytes(gzip.compress(ilsvrc.tar(left)))
+    refused(root, f"holds no {name}; download it again")
+
+
 def take_away(*paths: str) -> Callable[[Path], None]:
     def change(root: Path) -> None:
         for path in paths:
@@ -235,6 +246,10 @@ def take_away(*paths: str) -> Callable[[Path], None]:
 
 def less_truth(root: Path) -> None:
     (root / DEVKIT).write_bytes(gzip.compress(ilsvrc.devkit_tar(list(ilsvrc.images().truth.values())[:-1])))
+
+
+def rename(old: str, new: str) -> Callable[[Path], None]:
+    return lambda root: (root / old).rename(root / new) and None
 
 
 def put(path: str, text: str) -> Callable[[Path], None]:
@@ -256,6 +271,11 @@ def put(path: str, text: str) -> Callable[[Path], None]:
         ("kaggle", take_away(f"{KAGGLE}/val"), f"holds ILSVRC/ but no folder {KAGGLE}/val"),
         ("kaggle", take_away(f"{KAGGLE}/train"), f"{KAGGLE}/train is not a folder"),
         ("kaggle", take_away(f"{KAGGLE}/val/ILSVRC2012_val_00000003.JPEG"), "7 validation images, but the ground"),
+        (
+            "kaggle",
+            rename(f"{KAGGLE}/val/ILSVRC2012_val_00000003.JPEG", f"{KAGGLE}/val/ILSVRC2012_val_00000009.JPEG"),
+            "the ground truth has 8, the first that is in one alone is 'ILSVRC2012_val_00000003'",
+        ),
         ("kaggle", put("LOC_val_solution.csv", "a,b\n"), "line 1: the first line must be ImageId,PredictionString"),
         ("kaggle", put("LOC_val_solution.csv", "ImageId,PredictionString\nx,\n"), "line 2: '' is no list of a class"),
         ("kaggle", put("LOC_val_solution.csv", "ImageId,PredictionString\nx\n"), "line 2: 1 columns; must be 2"),

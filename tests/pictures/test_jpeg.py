@@ -38,4 +38,6 @@ def test_bytes_that_do_not_show_it() -> None:
     assert jpeg_size(data[: frame + 9]) == (123, 45)
     assert jpeg_size(b"\x89PNG" + data) is None
     assert jpeg_size(data.replace(b"\xff\xc0", b"\xff\xc9")) is None
+    assert jpeg_size(data[: frame + 4] + b"\x0c" + data[frame + 5 :]) is None
+    assert jpeg_size(data[:frame] + b"\0" + data[frame + 1 :]) is None
     assert jpeg_size(data[: frame + 5] + b"\0\0" + data[frame + 7 :]) is None

@@ -33,6 +33,14 @@ def test_a_large_size_is_binary() -> None:
     assert found == Member("large", 512, 9 * 2**30, True)
 
 
+def test_no_member_that_is_cut_is_given() -> None:
+    data = tar({"a": b"1", "b": b"2" * 1000})[: 4 * 512]
+    found: list[str] = []
+    with pytest.raises(UserError, match="is cut short"):
+        found.extend(member.name for member in members(io.BytesIO(data), "x", 0, len(data)))
+    assert found == ["a"]
+
+
 @pytest.mark.parametrize("field", [b"-7\0", b"9", b"1_0", b"x"])
 def test_numbers_are_octal(field: bytes) -> None:
     with pytest.raises(ValueError):
