@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Literal
 
 from packaging.version import Version
@@ -14,7 +13,7 @@ from packaging.version import Version
 from zfpipe import paths
 from zfpipe.errors import UserError
 from zfpipe.params import Params, Pictures
-from zfpipe.pictures.sources import SOURCES
+from zfpipe.pictures.sources import found
 
 GIB = 2**30
 LIBRARIES = {"torch": "2.11", "torchvision": "0.26", "ffcv": "1.0.2", "numpy": "2.0", "pyarrow": "15.0"}
@@ -94,7 +93,7 @@ def count_images(pictures: Pictures) -> tuple[Counts, list[str]]:
         return {split: Counter(CLASSES[class_of(n)] for n in range(size)) for split, size in sizes.items()}, []
     counts: Counts = {"train": Counter(), "val": Counter()}
     unreadable = []
-    for entry in SOURCES[pictures.source](Path(pictures.root), pictures):
+    for entry in found(pictures):
         counts[entry.split][entry.class_name] += 1
         if entry.width is None:
             unreadable.append(entry.path)

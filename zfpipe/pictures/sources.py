@@ -10,6 +10,7 @@ from zfpipe.errors import UserError
 from zfpipe.params import Pictures
 from zfpipe.pictures import caltech, folder, imagenet, imagenette, tiny_imagenet, voc
 from zfpipe.pictures.index import Entry
+from zfpipe.pictures.parts import read_parts, with_parts
 
 
 class Source(Protocol):
@@ -32,6 +33,15 @@ SOURCES: dict[str, Source] = {
     "caltech256": caltech.caltech256,
     "voc2012": voc.entries,
 }
+
+
+def found(pictures: Pictures) -> Iterator[Entry]:
+    """The images of a set as the parameters ask for them: with a user's parts, and perhaps only some classes."""
+    root = Path(pictures.root)
+    entries = SOURCES[pictures.source](root, pictures)
+    if pictures.parts is not None:
+        entries = with_parts(entries, read_parts(root / pictures.parts))
+    return limited(entries, pictures)
 
 
 def limited(entries: Iterable[Entry], settings: Pictures) -> Iterator[Entry]:
