@@ -9,7 +9,7 @@ SHELL := /bin/bash
 # The first Python in the supported range; `make PYTHON=/path/to/python3.11 ...` chooses another
 PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
-PIP := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes --no-build-isolation
+PIP := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile --require-hashes --no-build-isolation
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 report: setup
