@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from zfpipe import params, paths, stage
+from zfpipe.betons import overlap
 from zfpipe.betons.writer import write_beton
 from zfpipe.pictures.index import image_bytes, read_index
 
@@ -17,6 +18,8 @@ def main() -> None:
     split = stage.argument("a split", ("train", "val"))
     base = paths.PICTURES if settings.pictures.source == "generated" else Path(settings.pictures.root)
     rows = read_index(paths.INDEX).query("split == @split")
+    if split == "train" and settings.overlap.exclude:
+        rows = overlap.without(rows, paths.OVERLAP / "overlap.csv")
     sidecar = write_beton(rows, partial(image_bytes, base), settings.betons, paths.beton(split))
     stage.log(f"{split}: {sidecar.count} images of {len(sidecar.classes)} classes, {sidecar.rejected} rejected")
 

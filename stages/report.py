@@ -13,6 +13,7 @@ def main() -> None:
     settings = params.load()
     sections = {
         "pictures": settings.pictures,
+        "overlap": settings.overlap,
         "betons": settings.betons,
         "crops": settings.crops,
         "training": settings.training,

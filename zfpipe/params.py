@@ -95,6 +95,16 @@ class Pictures(Section):
     per_class: Annotated[int, whole(1, 10_000_000)] | None
 
 
+class Overlap(Section):
+    """Training images that stand in another set too (section 5.2)."""
+
+    source: Literal["folder", "imagenet", "tiny-imagenet", "imagenette", "caltech101", "caltech256", "voc2012"] | None
+    root: Text
+    side: Annotated[int, whole(4, 64)]
+    threshold: Annotated[float, number(0.5, 1)]
+    exclude: bool
+
+
 class Betons(Section):
     """How images are prepared and stored for FFCV (section 3)."""
 
@@ -210,6 +220,7 @@ class Params(Section):
     """The whole of params.yaml."""
 
     pictures: Pictures
+    overlap: Overlap
     betons: Betons
     crops: Crops
     model: Model
@@ -293,6 +304,7 @@ def known_fields() -> list[str]:
     sections = [
         Params,
         Pictures,
+        Overlap,
         Betons,
         Crops,
         Model,

@@ -7,6 +7,8 @@ PARAMS = Path("params.yaml")
 PICTURES = Path("data/pictures")
 INDEX = PICTURES / "index.parquet"
 
+OVERLAP = Path("data/overlap")
+
 BETONS = Path("data/betons")
 MEAN = BETONS / "mean.npy"
 

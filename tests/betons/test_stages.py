@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
 from stages import betons
 from stages import mean as mean_stage
+from stages import overlap as overlap_stage
 from tests.imports import ROOT
 from zfpipe import paths, stage
 from zfpipe.betons import mean
@@ -41,6 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 Image.fromarray(pixels).save(path / f"{number}.png")
     BROKEN.write_bytes(b"")
     write_index(folder.split_folders(Path("pictures")), paths.INDEX)
+    run(monkeypatch, overlap_stage.main)
     return tmp_path
 
 
@@ -77,6 +80,25 @@ def test_pictures_become_betons_and_a_mean(project: Path, monkeypatch: pytest.Mo
         np.testing.assert_array_equal(shown[identity], pixels)
     train = [pixels for identity, pixels in pictures.items() if identity < 12]
     np.testing.assert_array_equal(mean.read(paths.MEAN), np.mean(train, 0).astype(np.float32))
+
+
+def test_images_of_another_set_are_left_out(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (paths.OVERLAP / "overlap.csv").read_text() == "id,train,target,correlation\n"
+    for name in ("train/ant/1.png", "train/cat/2.png", "val/cat/0.png"):
+        copy = Path("other") / name.replace("train", "x").replace("val", "y")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(Path("pictures") / name) as image:
+            image.resize((300, 256)).save(copy)
+            image.rotate(180).save(copy.with_name("turned.png"))
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("source:\n  root: LICENSE", "source: folder\n  root: other"))
+    assert "root: other" in Path("params.yaml").read_text()
+    run(monkeypatch, overlap_stage.main)
+    assert sorted(pd.read_csv(paths.OVERLAP / "overlap.csv")["train"]) == ["train/ant/1.png", "train/cat/2.png"]
+    assert (paths.OVERLAP / "sheet.png").exists()
+    for split in ("train", "val"):
+        run(monkeypatch, betons.main, split)
+    assert (read_sidecar(paths.beton("train")).count, read_sidecar(paths.beton("val")).count) == (9, 6)
 
 
 def test_a_mistake_ends_in_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

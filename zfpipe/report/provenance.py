@@ -27,7 +27,8 @@ class Settings:
     def tree(self) -> dict[str, Any]:
         """Everything as plain values; a folder is known by its name alone."""
         found = {name: plain(section) for name, section in self.sections.items()}
-        found["pictures"]["root"] = folder_name(found["pictures"]["root"])
+        for name in ("pictures", "overlap"):
+            found[name]["root"] = folder_name(found[name]["root"])
         found["runs"] = {name: plain(run) for name, run in self.runs.items()}
         return found
 
