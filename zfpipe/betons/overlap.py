@@ -98,7 +98,8 @@ def alike(
 
 def without(rows: pd.DataFrame, table: Path) -> pd.DataFrame:
     """The rows of a training set that are not in a table of pairs. Raises UserError when none are left."""
-    left = rows.drop(rows.index[rows["id"].isin(pd.read_csv(table)["id"])])
+    listed = np.isin(rows["id"].to_numpy(), pd.read_csv(table)["id"].to_numpy())
+    left = rows.iloc[np.flatnonzero(~listed)]
     if left.empty:
         raise UserError(f"{table} lists every training image; raise overlap.threshold, or set overlap.exclude = false")
     if len(left) < len(rows):
