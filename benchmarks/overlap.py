@@ -29,9 +29,8 @@ def main() -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     whole = seconds * IMAGENET * CALTECH / (TRAIN * TARGET)
     print(f"{TRAIN:,} x {TARGET:,}: {seconds:.1f} s (from {min(times):.1f} to {max(times):.1f}), peak {memory:.2f} GiB")
-    print(
-        f"{2e-9 * TRAIN * TARGET * PIXELS / seconds:.0f} GFLOP/s; {IMAGENET:,} x {CALTECH:,} would take {whole / 60:.0f} min"
-    )
+    speed = 2e-9 * TRAIN * TARGET * PIXELS / seconds
+    print(f"{speed:.0f} GFLOP/s; {IMAGENET:,} x {CALTECH:,} would take {whole / 60:.0f} min")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -46,7 +47,7 @@ class Clone:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=300,
+            timeout=1200,
             check=False,
         )
         assert done.returncode == status, done.stdout
@@ -60,13 +61,49 @@ class Clone:
         return (self.folder / "dvc.lock").read_text()
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+def made(folder: Path) -> Clone:
     """A clone in which everything has run, with one worker."""
-    clone = Clone(tmp_path_factory.mktemp("clone"), workers=1)
+    clone = Clone(folder, workers=1)
     clone.run("dvc", "repro")
     clone.commit()
     return clone
+
+
+def resumed(folder: Path) -> tuple[Clone, str]:
+    """A clone with two workers in which training was killed on the way, and what running everything then printed."""
+    clone = Clone(folder, workers=2)
+    clone.run("dvc", "repro", "mean")
+    training = subprocess.Popen(
+        ["python", "-m", "stages.train", "zfnet"],
+        cwd=clone.folder,
+        env=clone.environment,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    kept = clone.folder / ".zfpipe/resume"
+    while not list(kept.glob("*/state.pt")) and training.poll() is None:
+        time.sleep(0.001)
+    os.killpg(training.pid, signal.SIGKILL)
+    assert training.wait() == -signal.SIGKILL, "training was over before it could be killed"
+    assert list(kept.glob("*/state.pt")), "the state of the last finished epoch is kept"
+    output = clone.run("dvc", "repro")
+    assert not list(kept.glob("*")), "a finished run leaves no state behind"
+    return clone, output
+
+
+@pytest.fixture(scope="module")
+def clones(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, tuple[Clone, str]]:
+    """Both, made at the same time: most of it is processes that start."""
+    with ThreadPoolExecutor(2) as pool:
+        one = pool.submit(made, tmp_path_factory.mktemp("clone"))
+        other = pool.submit(resumed, tmp_path_factory.mktemp("other"))
+        return one.result(), other.result()
+
+
+@pytest.fixture(scope="module")
+def clone(clones: tuple[Clone, tuple[Clone, str]]) -> Clone:
+    """The first of them."""
+    return clones[0]
 
 
 def stages_run(output: str) -> set[str]:
@@ -93,29 +130,12 @@ def test_a_second_repro_does_nothing(clone: Clone) -> None:
     assert clone.lock() == before
 
 
-def test_another_clone_with_two_workers_is_the_same_to_the_byte(
-    clone: Clone, tmp_path_factory: pytest.TempPathFactory
+def test_another_clone_killed_and_with_two_workers_is_the_same_to_the_byte(
+    clones: tuple[Clone, tuple[Clone, str]],
 ) -> None:
-    """And killed on the way: training goes on after its last epoch."""
-    other = Clone(tmp_path_factory.mktemp("other"), workers=2)
-    other.run("dvc", "repro", "mean")
-    training = subprocess.Popen(
-        ["python", "-m", "stages.train", "zfnet"],
-        cwd=other.folder,
-        env=other.environment,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    kept = other.folder / ".zfpipe/resume"
-    while not list(kept.glob("*/state.pt")) and training.poll() is None:
-        time.sleep(0.001)
-    os.killpg(training.pid, signal.SIGKILL)
-    assert training.wait() == -signal.SIGKILL, "training was over before it could be killed"
-    assert list(kept.glob("*/state.pt")), "the state of the last finished epoch is kept"
-    output = other.run("dvc", "repro")
+    clone, (other, output) = clones
     assert re.search(r"resumed after epoch [12] of 3", output)
     assert other.lock() == clone.lock()
-    assert not list(kept.glob("*")), "a finished run leaves no state behind"
 
 
 def test_an_experiment_retrains_what_is_built_on_model_and_nothing_else(clone: Clone) -> None:
