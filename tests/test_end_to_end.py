@@ -72,7 +72,7 @@ def made(folder: Path) -> Clone:
 def resumed(folder: Path) -> tuple[Clone, str]:
     """A clone with two workers in which training was killed on the way, and what running everything then printed."""
     clone = Clone(folder, workers=2)
-    clone.run("dvc", "repro", "mean")
+    clone.run("dvc", "repro", "mean", "betons@val")
     training = subprocess.Popen(
         ["python", "-m", "stages.train", "zfnet"],
         cwd=clone.folder,
