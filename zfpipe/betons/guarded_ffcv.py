@@ -10,6 +10,10 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(".zfpipe/numba").absolute()))
 TORCH_THREADS = torch.get_num_threads()
 
 import numba  # noqa: E402
+import numba.typed  # noqa: E402
+
+# FFCV keeps two numbers in numba's Dict, whose first use compiles for three seconds in every process; a dict will do
+TYPED_DICT, numba.typed.Dict = numba.typed.Dict, dict  # pyright: ignore[reportAttributeAccessIssue]
 from ffcv.fields import IntField, RGBImageField  # noqa: E402
 from ffcv.fields.basics import IntDecoder  # noqa: E402
 from ffcv.fields.rgb_image import SimpleRGBImageDecoder  # noqa: E402
@@ -63,5 +67,6 @@ def set_num_threads(compiler: type[Compiler], count: int) -> None:
     numba.set_num_threads(min(count, most))  # more raises
 
 
+numba.typed.Dict = TYPED_DICT  # pyright: ignore[reportAttributeAccessIssue]
 Compiler.set_num_threads = classmethod(set_num_threads)  # pyright: ignore[reportAttributeAccessIssue]
 torch.set_num_threads(TORCH_THREADS)
