@@ -1,4 +1,4 @@
-"""Damaged ImageNet: entries or one line, never another exception, never a hang."""
+"""Damaged image sets: entries or one line, never another exception, never a hang."""
 
 import gzip
 from pathlib import Path
@@ -7,10 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.pictures import ilsvrc
+from tests.pictures import ilsvrc, layouts
 from zfpipe.errors import UserError
+from zfpipe.pictures import tiny_imagenet, voc
 from zfpipe.pictures.annotations import ARCHIVES, parse_xml
 from zfpipe.pictures.imagenet import MARKED, TRAIN, VAL, entries
+from zfpipe.pictures.index import Entry
+from zfpipe.pictures.parts import read_parts, with_parts
+from zfpipe.pictures.sources import Source
 from zfpipe.pictures.synsets import DEVKIT, MAPPING, TRUTH
 from zfpipe.pictures.tar import BLOCK
 
@@ -90,12 +94,12 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: layout(tmp_path_factory.mktemp(name), made) for name, layout in layouts.items()}
 
 
-def survives(root: Path, path: str, data: bytes) -> None:
+def survives(root: Path, path: str, data: bytes, source: Source = entries) -> None:
     """Tries the set with one file changed, and puts the file back."""
     before = (root / path).read_bytes()
     try:
         (root / path).write_bytes(data)
-        assert list(entries(root, ilsvrc.settings()))
+        assert list(source(root, ilsvrc.settings()))
     except UserError as error:
         assert "\n" not in str(error)
     finally:
@@ -139,6 +143,42 @@ def test_ground_truth(changes: list[tuple[float, int, bytes]], roots: dict[str, 
 @given(path=st.sampled_from(TEXTS), changes=damage())
 def test_tables_and_xml(path: str, changes: list[tuple[float, int, bytes]], roots: dict[str, Path]) -> None:
     survives(roots["kaggle"], path, damaged((roots["kaggle"] / path).read_bytes(), changes))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {
+        "tiny-imagenet": layouts.tiny_set(tmp_path_factory.mktemp("tiny")),
+        "voc2012": layouts.voc_set(tmp_path_factory.mktemp("voc")),
+    }
+
+
+@FUZZ
+@given(
+    path=st.sampled_from([f"train/{layouts.CRANE}/{layouts.CRANE}_boxes.txt", "val/val_annotations.txt", "words.txt"]),
+    changes=damage(),
+)
+def test_tiny_imagenet(path: str, changes: list[tuple[float, int, bytes]], small: dict[str, Path]) -> None:
+    root = small["tiny-imagenet"]
+    survives(root, path, damaged((root / path).read_bytes(), changes), tiny_imagenet.entries)
+
+
+@FUZZ
+@given(path=st.sampled_from(["Annotations/2008_1.xml", "ImageSets/Main/train.txt"]), changes=damage())
+def test_voc(path: str, changes: list[tuple[float, int, bytes]], small: dict[str, Path]) -> None:
+    root = small["voc2012"] / voc.LAYOUT
+    survives(root, path, damaged((root / path).read_bytes(), changes), voc.entries)
+
+
+@FUZZ
+@given(changes=damage())
+def test_parts(changes: list[tuple[float, int, bytes]], tmp_path: Path) -> None:
+    path = tmp_path / "parts.csv"
+    path.write_bytes(damaged(b"image,part,x0,y0,x1,y1\ndog/1.jpg,nose,1,2,3.5,4\ndog/1.jpg,ear,1,2,3,4\n", changes))
+    try:
+        list(with_parts([Entry("train", 0, "dog", "dog/1.jpg", 40, 30)], read_parts(path)))
+    except UserError as error:
+        assert "\n" not in str(error)
 
 
 def test_xml_that_grows_without_end() -> None:

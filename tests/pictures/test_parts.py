@@ -30,9 +30,17 @@ def test_parts_join_their_images(tmp_path: Path) -> None:
         (HEAD + "dog/1.jpg,nose,1,2,3,x\n", "line 2: 1,2,3,x; must be four numbers of pixels"),
         (HEAD + "dog/1.jpg,nose,1,2,inf,4\n", "line 2: 1,2,inf,4; x0 must be less than x1"),
         (HEAD + "dog/1.jpg,nose,3,2,3,4\n", "line 2: 3,2,3,4; x0 must be less than x1"),
-        (HEAD + "dog/1.jpg,nose,1,2,3,4\ndog/1.jpg,nose,1,2,3,4\n", "line 3: part 'nose' of dog/1.jpg; must have a"),
+        (HEAD + "dog/1.jpg,nose,1,2,3,4\ndog/1.jpg,nose,1,2,3,4\n", "line 3: part 'nose' of 'dog/1.jpg'; must have a"),
+        (HEAD + "dog/1.jpg,,1,2,3,4\n", "line 2: part '' of 'dog/1.jpg'; must have a name"),
+        (HEAD + "\ndog/1.jpg,nose,1,2\n", "line 3: 4 columns; must be 6"),
+        (HEAD + f"dog/1.jpg,{'n' * 200_000},1,2,3,4\n", "line 2: field larger than field limit"),
+        (HEAD + "dog/2.jpg,nose,-1,2,3,4\n", "nose of dog/2.jpg lies beyond the image"),
+        (HEAD + "dog/1.jpg,nose,1,2,3,31\n", "nose of dog/1.jpg lies beyond the image, 40x30 pixels"),
         (HEAD + "dog/1.jpg,nose,1,2,41,4\n", "nose of dog/1.jpg lies beyond the image, 40x30 pixels"),
-        (HEAD + "cat/1.jpg,nose,1,2,3,4\n", "names 1 images that the set does not have, the first cat/1.jpg"),
+        (
+            HEAD + "cat/1.jpg,nose,1,2,3,4\n",
+            "names 1 images that the set does not have, the first 'cat/1.jpg'; must be paths",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_line(text: str, line: str, tmp_path: Path) -> None:
@@ -41,6 +49,19 @@ def test_a_wrong_file_is_one_line(text: str, line: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=re.escape(line)) as error:
         list(with_parts(ENTRIES, read_parts(path)))
     assert "\n" not in str(error.value)
+
+
+def test_a_table_as_spreadsheets_write_it(tmp_path: Path) -> None:
+    path = tmp_path / "parts.csv"
+    path.write_text("\ufeff" + HEAD.replace("\n", "\r\n") + 'dog/1.jpg,"nose",1,2,3,4\r\n\r\n', newline="")
+    assert read_parts(path) == {"dog/1.jpg": {"nose": Box(1, 2, 3, 4)}}
+
+
+def test_an_archive_is_not_an_image() -> None:
+    """Every image in it has its path: none of them is meant."""
+    archived = [Entry("train", 0, "dog", "train.tar", 40, 30, offset, 99) for offset in (512, 1024)]
+    with pytest.raises(UserError, match=r"the first 'train.tar'; must be paths of files"):
+        list(with_parts(archived, {"train.tar": {"nose": Box(1, 2, 3, 4)}}))
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:

@@ -5,30 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.pictures.layouts import image, settings
+from tests.pictures.layouts import CRANE, GOLDFISH, OTHER, image, settings, tiny_set, voc_set, xml
 from zfpipe.errors import UserError
 from zfpipe.pictures import caltech, imagenette, tiny_imagenet, voc
 from zfpipe.pictures.index import Box, Entry
 from zfpipe.pictures.sources import SOURCES, limited
 
-GOLDFISH, CRANE, OTHER = "n01443537", "n02012849", "n03126707"
-
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
-    for number, wnid in enumerate((GOLDFISH, CRANE, OTHER)):
-        lines = ""
-        for name in (f"{wnid}_0.JPEG", f"{wnid}_1.JPEG"):
-            image(tmp_path / "train" / wnid / "images" / name, 64, 64)
-            lines += f"{name}\t0\t{number}\t63\t49\n"
-        (tmp_path / "train" / wnid / f"{wnid}_boxes.txt").write_text(lines)
-    rows = [("val_0.JPEG", CRANE), ("val_1.JPEG", GOLDFISH), ("val_2.JPEG", "n09999999"), ("val_3.JPEG", OTHER)]
-    for name, _ in rows:
-        image(tmp_path / "val/images" / name, 64, 64)
-    text = "".join(f"{name}\t{wnid}\t3\t4\t60\t55\n" for name, wnid in rows)
-    (tmp_path / "val/val_annotations.txt").write_text(text)
-    (tmp_path / "words.txt").write_text(f"{GOLDFISH}\tgoldfish, Carassius auratus\n{CRANE}\tcrane\n{OTHER}\tcrane\n")
-    return tmp_path
+    return tiny_set(tmp_path)
 
 
 def test_tiny_imagenet(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,6 +31,18 @@ def test_tiny_imagenet(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 validation images left out" in capsys.readouterr().out
 
 
+def test_images_of_tiny_imagenet_without_annotation(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image(tiny / "val/images/val_9.JPEG", 64, 64)
+    found = list(tiny_imagenet.entries(tiny, settings()))
+    assert all("val_9" not in one.path for one in found)
+    assert "1 files in val/images passed over" in capsys.readouterr().out
+
+
+def test_names_of_tiny_imagenet_without_words(tiny: Path) -> None:
+    (tiny / "words.txt").unlink()
+    assert {one.class_name for one in tiny_imagenet.entries(tiny, settings())} == {GOLDFISH, CRANE, OTHER}
+
+
 @pytest.mark.parametrize(
     ("path", "text", "line"),
     [
@@ -52,6 +50,12 @@ def test_tiny_imagenet(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("val/val_annotations.txt", "val_0.JPEG\tn02012849\t3\t4\t60\n", "line 1: 'val_0.JPEG n02012849 3 4 60'; must"),
         ("val/val_annotations.txt", "../../etc\tn02012849\t3\t4\t60\t61\n", "line 1: '../../etc n02012849"),
         ("val/val_annotations.txt", f"val_0.JPEG\t{CRANE}\t3\t4\t60\t55\n", f"names no image of class {GOLDFISH}"),
+        (
+            f"train/{CRANE}/{CRANE}_boxes.txt",
+            "\na.JPEG\t1\t2\t0\t4\n",
+            "line 2: 'a.JPEG 1 2 0 4'; must have 5 columns, the l",
+        ),
+        (f"train/{CRANE}/{CRANE}_boxes.txt", "a.JPEG\t1\t2\t²\t4\n", "line 1: 'a.JPEG 1 2 ² 4'; must have 5 columns"),
         (f"train/{CRANE}/{CRANE}_boxes.txt", "a.JPEG\t1\t2\tthree\t4\n", "line 1: 'a.JPEG 1 2 three 4'; must have 5"),
     ],
 )
@@ -92,31 +96,28 @@ def test_caltech256_passes_its_strays_over(tmp_path: Path, capsys: pytest.Captur
     assert "2 files passed over" in capsys.readouterr().out
 
 
-def xml(*objects: tuple[str, int, tuple[int, int, int, int]]) -> str:
-    things = "".join(
-        f"<object><name>{name}</name><difficult>{difficult}</difficult><bndbox><xmin>{x0}</xmin><ymin>{y0}</ymin>"
-        f"<xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox><part><name>head</name><bndbox><xmin>1</xmin></bndbox></part></object>"
-        for name, difficult, (x0, y0, x1, y1) in objects
-    )
-    return f"<annotation><size><width>50</width><height>40</height></size>{things}</annotation>"
+def test_classes_of_caltech256_follow_their_numbers(tmp_path: Path) -> None:
+    lay_out_caltech(tmp_path, "001.zebra", "002.ant", "010.bat", "257.clutter")
+    for clutter, names in ((False, ["zebra", "ant", "bat"]), (True, ["zebra", "ant", "bat", "clutter"])):
+        found = list(caltech.caltech256(tmp_path, settings(clutter=clutter)))
+        assert {one.label: one.class_name for one in found} == dict(enumerate(names))
+
+
+def test_no_class_of_caltech_hides_another(tmp_path: Path) -> None:
+    lay_out_caltech(tmp_path, "001.cat", "002.cat")
+    with pytest.raises(UserError, match=r"002.cat: another folder is cat too; rename one"):
+        list(caltech.caltech256(tmp_path, settings()))
+
+
+def test_a_folder_too_high_is_not_caltech(tmp_path: Path) -> None:
+    lay_out_caltech(tmp_path / "caltech101/101_ObjectCategories", "bonsai", "Faces")
+    with pytest.raises(UserError, match=r"holds no folder with images; pictures.root must hold 101_ObjectCategories"):
+        list(caltech.caltech101(tmp_path, settings()))
 
 
 @pytest.fixture
 def devkit(tmp_path: Path) -> Path:
-    base = tmp_path / "VOCdevkit/VOC2012"
-    (base / "ImageSets/Main").mkdir(parents=True)
-    (base / "Annotations").mkdir()
-    images = {
-        "2008_1": xml(("dog", 0, (1, 1, 10, 10)), ("person", 0, (5, 1, 50, 40)), ("cat", 1, (1, 1, 50, 40))),
-        "2008_2": xml(("dog", 1, (1, 1, 10, 10))),
-        "2008_3": xml(("aeroplane", 0, (2, 3, 20, 30))),
-    }
-    for name, text in images.items():
-        image(base / f"JPEGImages/{name}.jpg", 50, 40)
-        (base / f"Annotations/{name}.xml").write_text(text)
-    (base / "ImageSets/Main/train.txt").write_text("2008_2\n2008_1\n")
-    (base / "ImageSets/Main/val.txt").write_text("2008_3\n")
-    return tmp_path
+    return voc_set(tmp_path)
 
 
 def test_voc(devkit: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,6 +136,11 @@ def test_voc(devkit: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ("text", "line"),
     [
         ("<annotation>", "2008_3.xml is damaged (no element found"),
+        (
+            '<!DOCTYPE a [<!ENTITY e "x">]><annotation>&e;</annotation>',
+            "2008_3.xml is damaged (not UTF-8, or with a DOCTYPE",
+        ),
+        (xml(("dog", 0, (60, 1, 70, 2))), "2008_3.xml: a box lies beyond the image, 50x40 pixels"),
         (xml(("unicorn", 0, (1, 1, 2, 2))), "2008_3.xml is damaged ("),
         (xml(("dog", 0, (9, 1, 2, 2))), "2008_3.xml is damaged (an empty box)"),
         (None, "2008_3.xml not found; pictures.root must hold VOCdevkit/VOC2012"),
@@ -146,6 +152,25 @@ def test_voc_otherwise(text: str | None, line: str, devkit: Path) -> None:
     with pytest.raises(UserError, match=re.escape(line)) as error:
         list(voc.entries(devkit, settings()))
     assert "\n" not in str(error.value)
+
+
+def test_voc_in_another_encoding_hides_no_doctype(devkit: Path) -> None:
+    text = '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE a [<!ENTITY e "x">]><annotation>&e;</annotation>'
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        (devkit / "VOCdevkit/VOC2012/Annotations/2008_3.xml").write_bytes(text.encode(encoding))
+        with pytest.raises(UserError, match=r"2008_3.xml is damaged"):
+            list(voc.entries(devkit, settings()))
+
+
+def test_images_of_voc_follow_their_names(devkit: Path) -> None:
+    (devkit / "VOCdevkit/VOC2012/ImageSets/Main/val.txt").write_text("2008_3\n2008_1\n")
+    assert [one.path[-10:-4] for one in voc.entries(devkit, settings()) if one.split == "val"] == ["2008_1", "2008_3"]
+
+
+def test_boxes_of_voc_end_at_the_border(devkit: Path) -> None:
+    path = devkit / "VOCdevkit/VOC2012/Annotations/2008_3.xml"
+    path.write_text(xml(("dog", 0, (0, 0, 60, 41)), ("cat", 0, (1, 1, 2, 2))))
+    assert list(voc.entries(devkit, settings()))[-1].box == Box(0, 0, 50, 40)
 
 
 def test_lists_of_voc_stay_in_their_folder(devkit: Path) -> None:
@@ -163,6 +188,36 @@ def test_imagenette(tmp_path: Path) -> None:
         ("train", 0, "tench"), ("train", 1, "parachute"), ("train", 2, "n99999999")
     ]  # fmt: skip
     assert len(found) == 6
+
+
+def test_classes_are_those_of_torchvision(tmp_path: Path) -> None:
+    """Its readers look at the same miniature copies."""
+    from torchvision import datasets
+
+    lay_out_caltech(tmp_path / "caltech101/101_ObjectCategories", "BACKGROUND_Google", "bonsai", "Faces", "Leopards")
+    theirs = datasets.Caltech101(tmp_path)
+    ours = {one.label: one.class_name for one in caltech.caltech101(tmp_path / "caltech101", settings())}
+    assert ours == dict(enumerate(theirs.categories))
+
+    for split in ("train", "val"):
+        for wnid in list(imagenette.NAMES)[::-1]:
+            image(tmp_path / "imagenette2" / split / wnid / "a.JPEG")
+    theirs = datasets.Imagenette(tmp_path)
+    ours = {one.label: one.class_name for one in imagenette.entries(tmp_path / "imagenette2", settings())}
+    assert ours == {label: names[0] for label, names in enumerate(theirs.classes)}
+
+
+def test_objects_are_those_of_torchvision(devkit: Path) -> None:
+    from torchvision import datasets
+
+    ours = {one.path: one for one in voc.entries(devkit, settings())}
+    for split in ("train", "val"):
+        theirs = datasets.VOCDetection(devkit, "2012", split)
+        for number, path in enumerate(theirs.images):
+            objects = theirs[number][1]["annotation"]["object"]
+            names = {one["name"] for one in objects if one["difficult"] == "0"}
+            one = ours.get(Path(path).relative_to(devkit).as_posix())
+            assert {voc.CLASSES[label] for label in (one and one.labels) or ()} == names
 
 
 def test_every_name_in_params_has_a_source() -> None:

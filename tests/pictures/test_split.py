@@ -41,6 +41,19 @@ def test_another_class_moves_no_image(root: Path) -> None:
     assert found(root)["val"] == {path for path in before["val"] if not path.startswith("bee")}
 
 
+def test_no_share_takes_all_of_a_class(root: Path) -> None:
+    splits = found(root, val_share=0.9)
+    assert [sum(path.startswith("cat") for path in paths) for paths in splits.values()] == [1, 1]
+
+
+def test_classes_are_split_each_in_its_own_way(root: Path) -> None:
+    shutil.copytree(root / "ant", root / "ape")
+    val = found(root, val_share=0.5)["val"]
+    ant, ape = ({path[4:] for path in val if path.startswith(name)} for name in ("ant", "ape"))
+    assert len(ant) == len(ape) == 10
+    assert ant != ape
+
+
 def test_the_same_picture_twice_stays_on_one_side(root: Path) -> None:
     for number in range(20):
         shutil.copy(root / f"ant/{number}.png", root / f"ant/copy{number}.png")

@@ -73,7 +73,7 @@ def read_objects(root: Path) -> dict[str, Objects]:
 def parse_xml(data: bytes, what: str) -> Objects:
     """The objects that an XML lists. Raises UserError, which calls it `what`, when it is damaged."""
     try:
-        tree = ElementTree.fromstring(data)
+        tree = parse(data)
         size = tree.find("size")
         boxes = tuple(
             (sys.intern(thing.findtext("name") or ""), corners([box.findtext(side) for side in SIDES]))
@@ -83,6 +83,17 @@ def parse_xml(data: bytes, what: str) -> Objects:
         return Objects(boxes, None if size is None else marked_size(size))
     except (ElementTree.ParseError, ValueError, TypeError, LookupError) as error:
         raise UserError(f"{what} is damaged ({' '.join(str(error).split())}); download it again") from None
+
+
+def parse(data: bytes) -> ElementTree.Element:
+    """The tree of an XML file in UTF-8. Raises ParseError, or ValueError for a DOCTYPE, without which are no entities.
+
+    Of text the parser takes no other encoding from a declaration, but it would still see UTF-16 in every other byte 0.
+    """
+    text = data.decode()
+    if "\0" in text or "<!DOCTYPE" in text:
+        raise ValueError("not UTF-8, or with a DOCTYPE")
+    return ElementTree.fromstring(text)
 
 
 def marked_size(size: ElementTree.Element) -> tuple[float, float] | None:

@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 
 from zfpipe import stage
+from zfpipe.errors import UserError
 from zfpipe.params import Pictures
-from zfpipe.pictures.files import EXTENSIONS, class_folders
+from zfpipe.pictures.files import EXTENSIONS, class_folders, walk
 from zfpipe.pictures.index import Entry
 from zfpipe.pictures.split import split_classes
 
@@ -27,16 +28,26 @@ def entries(folder: str, name: Callable[[str], str], root: Path, settings: Pictu
     for directory in class_folders(base):
         if directory in CLUTTER and not settings.clutter:
             continue
-        found = sorted(path for path in (base / directory).rglob("*") if not path.name.startswith("."))
-        images = [path for path in found if path.parent == base / directory and path.suffix.lower() in EXTENSIONS]
-        strays += sum(path.is_file() or path.is_symlink() for path in found) - len(images)
+        if name(directory) in classes:
+            raise UserError(f"{base / directory}: another folder is {name(directory)} too; rename one")
+        images, others = class_images(base / directory)
+        strays += others
         if images:
             classes[name(directory)] = images
         else:
             stage.log(f"{directory} passed over: it holds no images")
+    if not classes:
+        raise UserError(f"{base} holds no folder with images; pictures.root must hold {folder} as it is unpacked")
     if strays:
         stage.log(f"{strays} files passed over: not images directly in a class's folder")
     return split_classes(root, classes, settings)
+
+
+def class_images(folder: Path) -> tuple[list[Path], int]:
+    """The images directly in a class's folder, sorted, and how many other files are in it and below it."""
+    files = [path for files in walk(folder) for path in files]
+    images = sorted(path for path in files if path.parent == folder and path.name.lower().endswith(EXTENSIONS))
+    return images, len(files) - len(images)
 
 
 def without_number(directory: str) -> str:

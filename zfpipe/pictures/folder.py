@@ -13,14 +13,18 @@ from zfpipe.pictures.split import split_classes
 def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
     """Every image below `root`, training first, in the order of classes and names; labels follow the class names.
 
-    With neither `train/` nor `val/` below it, the root's own folders are the classes, and `settings.val_share` of each
-    is for validation. Raises UserError, in one line, when the layout is not as expected.
+    With neither `train/` nor `val/` below it, the root's own folders, at least two, are the classes, and
+    `settings.val_share` of each is for validation. Raises UserError, in one line, when the layout is not as expected.
     """
     if not root.is_dir():
         raise UserError(f"pictures.root = {root} is not a folder; it must hold train/ and val/ with a folder per class")
     if not (root / "train").is_dir() and not (root / "val").is_dir():
-        classes = {name: image_paths(root / name) for name in class_folders(root)}
-        return split_classes(root, classes, settings)
+        names = class_folders(root)
+        if len(names) == 1:
+            raise UserError(
+                f"pictures.root = {root} holds one folder alone; must be two or more classes: {root / names[0]}?"
+            )
+        return split_classes(root, {name: image_paths(root / name) for name in names}, settings)
     return split_folders(root)
 
 

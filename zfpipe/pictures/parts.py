@@ -21,19 +21,28 @@ def read_parts(path: Path) -> dict[str, dict[str, Box]]:
     if not path.is_file():
         raise UserError(f"pictures.parts: {path} not found; it must lie in pictures.root")
     found: dict[str, dict[str, Box]] = {}
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:  # spreadsheets write a mark first
         rows = csv.reader(file)
-        if next(rows, None) != COLUMNS:
-            raise UserError(f"{path}: the first line must be {','.join(COLUMNS)}")
-        for number, row in enumerate(rows, 2):
-            if len(row) != len(COLUMNS):
-                raise UserError(f"{path}, line {number}: {len(row)} columns; must be {len(COLUMNS)}")
-            image, part, *sides = row
-            parts = found.setdefault(image, {})
-            if part in parts or not part:
-                raise UserError(f"{path}, line {number}: part {part!r} of {image}; must have a name and stand once")
-            parts[part] = box(sides, f"{path}, line {number}")
+        try:
+            if next(rows, None) != COLUMNS:
+                raise UserError(f"{path}: the first line must be {','.join(COLUMNS)}")
+            for row in rows:
+                if row:
+                    add(row, found, f"{path}, line {rows.line_num}")
+        except csv.Error as error:
+            raise UserError(f"{path}, line {rows.line_num}: {error}; must be a CSV file") from None
     return found
+
+
+def add(row: list[str], found: dict[str, dict[str, Box]], where: str) -> None:
+    """Adds a row's box to those found. Raises UserError."""
+    if len(row) != len(COLUMNS):
+        raise UserError(f"{where}: {len(row)} columns; must be {len(COLUMNS)}")
+    image, part, *sides = row
+    parts = found.setdefault(image, {})
+    if part in parts or not part:
+        raise UserError(f"{where}: part {part!r} of {image!r}; must have a name and stand once")
+    parts[part] = box(sides, where)
 
 
 def box(sides: list[str], where: str) -> Box:
@@ -48,20 +57,29 @@ def box(sides: list[str], where: str) -> Box:
 
 
 def with_parts(entries: Iterable[Entry], parts: dict[str, dict[str, Box]]) -> Iterator[Entry]:
-    """The entries with their parts. Raises UserError for a box beyond its image, and images that are not there."""
+    """The entries with their parts. Raises UserError for a box beyond its image, and images that are not there.
+
+    An image in an archive has no path of its own, so it has no parts.
+    """
     unknown = set(parts)
     for entry in entries:
-        boxes = parts.get(entry.path, {})
+        if entry.offset is not None or entry.path not in parts:
+            yield entry
+            continue
         unknown.discard(entry.path)
-        for part, found in boxes.items():
-            beyond = entry.width and entry.height and (found.x1 > entry.width or found.y1 > entry.height)
-            if beyond or found.x0 < 0 or found.y0 < 0:
-                raise UserError(
-                    f"pictures.parts: {part} of {entry.path} lies beyond the image, {entry.width}x{entry.height} pixels"
-                )
-        yield replace(entry, parts=boxes) if boxes else entry
+        for part, found in parts[entry.path].items():
+            refuse_beyond(entry, part, found)
+        yield replace(entry, parts=parts[entry.path])
     if unknown:
         raise UserError(
-            f"pictures.parts names {len(unknown)} images that the set does not have, the first {min(unknown)}; "
-            "must be paths relative to pictures.root"
+            f"pictures.parts names {len(unknown)} images that the set does not have, the first {min(unknown)!r}; "
+            "must be paths of files relative to pictures.root, not of archives"
         )
+
+
+def refuse_beyond(entry: Entry, part: str, box: Box) -> None:
+    """Stops where a box does not lie in its image, as far as its size is known."""
+    width, height = entry.width or math.inf, entry.height or math.inf
+    if box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height:
+        size = f", {width}x{height} pixels" if entry.width else ""
+        raise UserError(f"pictures.parts: {part} of {entry.path} lies beyond the image{size}")

@@ -1,21 +1,26 @@
 """Tiny-ImageNet in its own layout: 64 x 64 pixels, an object box for every image."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from zfpipe import stage
 from zfpipe.errors import UserError
 from zfpipe.params import Pictures
-from zfpipe.pictures.files import class_folders, image_paths, image_size
+from zfpipe.pictures.files import class_folders, image_paths, image_size, walk
 from zfpipe.pictures.index import Box, Entry
 from zfpipe.pictures.synsets import first_words
+
+SIDE = re.compile("[0-9]{1,4}")
+"""A pixel's place in a picture."""
 
 
 def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
     """Every image below `root`, training first; labels follow the WordNet ids, names are the first of `words.txt`.
 
-    Boxes name the last pixel inside (64 pixels end at 63). Validation images of classes without training images are
-    left out, and counted. Raises UserError, in one line, when the layout is not as expected.
+    Boxes name the last pixel inside (64 pixels end at 63). Validation images of classes without training images, and
+    those without annotation, are left out, and counted. Raises UserError, in one line, when the layout is not as
+    expected.
     """
     wnids = class_folders(root / "train")
     names = class_names(root, wnids)
@@ -32,6 +37,9 @@ def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
         raise UserError(f"{root / 'val/val_annotations.txt'} names no image of class {absent[0]}, which train/ holds")
     if len(known) < len(rows):
         stage.log(f"{len(rows) - len(known)} validation images left out: their classes have no training images")
+    alone = {path.name for files in walk(root / "val" / "images") for path in files} - {name for name, *_ in rows}
+    if alone:
+        stage.log(f"{len(alone)} files in val/images passed over: val_annotations.txt does not name them")
     for label, name, sides in known:
         yield entry(root, root / "val" / "images" / name, "val", label, names[wnids[label]], box(sides))
 
@@ -53,14 +61,23 @@ def table(path: Path, columns: int) -> list[list[str]]:
     """Rows of a file with tabs between the columns. Raises UserError when it is missing or has other columns."""
     if not path.is_file():
         raise UserError(f"{path} not found; pictures.root must hold Tiny-ImageNet as it is unpacked")
-    rows = [line.split("\t") for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    for number, row in enumerate(rows, 1):
-        whole = columns == 2 or all(side.strip().isdigit() for side in row[-4:])
-        if len(row) != columns or not whole or Path(row[0]).name != row[0]:
-            raise UserError(
-                f"{path}, line {number}: {' '.join(row)[:40]!r}; must have {columns} columns; download again"
-            )
+    rows: list[list[str]] = []
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        row = line.split("\t")
+        if len(row) == columns and Path(row[0]).name == row[0] and (columns == 2 or is_box(row[-4:])):
+            rows.append(row)
+        elif line.strip():
+            what = f"{columns} columns" + (", the last four a box" if columns > 2 else "")
+            raise UserError(f"{path}, line {number}: {' '.join(row)[:40]!r}; must have {what}; download again")
     return rows
+
+
+def is_box(sides: list[str]) -> bool:
+    """Whether four texts are the first and last pixel of a box."""
+    if not all(SIDE.fullmatch(side) for side in sides):
+        return False
+    x0, y0, x1, y1 = (int(side) for side in sides)
+    return x0 <= x1 and y0 <= y1
 
 
 def box(sides: list[str]) -> Box:

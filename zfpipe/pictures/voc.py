@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from zfpipe import stage
 from zfpipe.errors import UserError
 from zfpipe.params import Pictures
-from zfpipe.pictures.annotations import SIDES, finite
+from zfpipe.pictures.annotations import SIDES, finite, parse
 from zfpipe.pictures.files import image_size
 from zfpipe.pictures.index import Box, Entry
 
@@ -34,14 +34,16 @@ def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
                 left_out += 1
                 continue
             path = base / "JPEGImages" / f"{name}.jpg"
+            width, height = image_size(path)
             label, box = max(objects, key=lambda one: (one[1].x1 - one[1].x0) * (one[1].y1 - one[1].y0))
             yield Entry(
                 split,
                 label,
                 CLASSES[label],
                 path.relative_to(root).as_posix(),
-                *image_size(path),
-                box=box,
+                width,
+                height,
+                box=inside(box, width, height, name),
                 labels=tuple(sorted({label for label, _ in objects})),
             )
         if left_out:
@@ -59,10 +61,19 @@ def listed(path: Path) -> list[str]:
     return sorted(names)
 
 
+def inside(box: Box, width: int | None, height: int | None, name: str) -> Box:
+    """A box cut at the picture's border, where its size is known. Raises UserError when nothing is left."""
+    x1, y1 = min(box.x1, width or box.x1), min(box.y1, height or box.y1)
+    cut = Box(max(box.x0, 0), max(box.y0, 0), x1, y1)
+    if cut.x0 >= cut.x1 or cut.y0 >= cut.y1:
+        raise UserError(f"{name}.xml: a box lies beyond the image, {width}x{height} pixels; download both again")
+    return cut
+
+
 def read_objects(path: Path) -> list[tuple[int, Box]]:
     """Class and box of every object that is not difficult. Boxes in the file count from 1, last pixels inside."""
     try:
-        tree = ElementTree.fromstring(path.read_bytes())
+        tree = parse(path.read_bytes())
         found = []
         for thing in tree.iter("object"):
             if (thing.findtext("difficult") or "0").strip() == "1":
@@ -74,5 +85,5 @@ def read_objects(path: Path) -> list[tuple[int, Box]]:
         return found
     except FileNotFoundError:
         raise UserError(f"{path} not found; pictures.root must hold {LAYOUT} as it is unpacked") from None
-    except (ElementTree.ParseError, ValueError, LookupError) as error:
+    except (ElementTree.ParseError, ValueError) as error:
         raise UserError(f"{path} is damaged ({' '.join(str(error).split())}); download it again") from None
