@@ -11,6 +11,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
 PIP := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile --require-hashes --no-build-isolation
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Every stage is a process of its own: without compiled modules on disk each would compile all of torch again
+unexport PYTHONDONTWRITEBYTECODE
 
 report: setup
 	@dvc repro
