@@ -1,6 +1,7 @@
 """activations: the maximum of every feature map on every validation image (section 4).
 
-Reads zfnet's weights and the validation beton; writes activations/val.parquet. Costs a few seconds.
+Reads zfnet's weights and the validation beton; writes activations/: val.parquet (every maximum), strongest.parquet (the
+strongest of every map) and maps.parquet (a row for each map). Costs a few seconds.
 """
 
 from zfpipe import params, paths, stage
@@ -19,7 +20,7 @@ def main() -> None:
     with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
         network = weights.load(settings.network("zfnet"), crop, len(batches.classes), paths.weights("zfnet"), device())
         inputs = MeanSubtraction.read(paths.MEAN, crop, device())
-        activations.write(activations.measure(network, batches, inputs), batches.images, paths.ACTIVATIONS)
+        activations.run(network, batches, inputs, settings.projections.strongest, paths.ACTIVATIONS)
 
 
 if __name__ == "__main__":

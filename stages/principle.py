@@ -7,6 +7,7 @@ strongest activation of layer 2 over the validation images. Costs seconds.
 import json
 
 import numpy as np
+import pandas as pd
 
 from zfpipe import params, paths, stage
 from zfpipe.betons.inputs import MeanSubtraction
@@ -14,7 +15,7 @@ from zfpipe.betons.reader import Batch, Batches
 from zfpipe.convnet import weights
 from zfpipe.convnet.receptive_field import receptive_field
 from zfpipe.device import device
-from zfpipe.probes import activations, principle, projections
+from zfpipe.probes import principle, projections
 
 BATCH = 64
 LAYER = 2
@@ -23,8 +24,7 @@ LAYER = 2
 def main() -> None:
     settings = params.load()
     crop = settings.crops.size
-    maps = list(range(activations.layers(paths.ACTIVATIONS)[LAYER]))
-    rows = activations.strongest(paths.ACTIVATIONS, LAYER, maps, 1)
+    rows = pd.read_parquet(paths.STRONGEST).query("layer == @LAYER and rank == 0")
     chosen = rows.loc[rows["activation"].idxmax()]
     with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
         classes = batches.classes

@@ -20,7 +20,7 @@ BATCH = 64
 def main() -> None:
     settings = params.load()
     crop = settings.crops.size
-    rows = projections.chosen(paths.ACTIVATIONS, settings.projections)
+    rows = projections.chosen(pd.read_parquet(paths.STRONGEST), settings.projections)
     with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
         classes = batches.classes
         crops = projections.gather(batches, set(rows["id"].tolist()))
@@ -34,7 +34,6 @@ def main() -> None:
             with stage.whole(paths.PROJECTIONS / f"{name}.npy") as temporary, temporary.open("wb") as file:
                 np.save(file, array)
     table = pd.concat(described, ignore_index=True)
-    table["class"] = [classes[label] for label in table["label"]]
     with stage.whole(paths.PROJECTIONS / "projections.parquet") as temporary:
         table.to_parquet(temporary, index=False)
 

@@ -1,7 +1,8 @@
 """report: one page with every figure and table, the published numbers beside ours, and how each was made.
 
 Reads reports/figures/, reports/tables/, metrics/, models/RUN/history.csv, the betons' descriptions and lists of
-rejected images, projections/projections.parquet and filters/; writes reports/index.html. Costs a second.
+rejected images, projections/, principle/, shapes/, evolution/, features/ and filters/; writes reports/index.html.
+Costs a second.
 """
 
 from zfpipe import params, paths, stage

@@ -15,10 +15,12 @@ MEAN = BETONS / "mean.npy"
 MODELS = Path("models")
 EVALUATIONS = Path("evaluations")
 METRICS = Path("metrics")
-ACTIVATIONS = Path("activations/val.parquet")
+ACTIVATIONS = Path("activations")
+STRONGEST = ACTIVATIONS / "strongest.parquet"
 PROJECTIONS = Path("projections")
 FILTERS = Path("filters")
 EVOLUTION = Path("evolution")
+FEATURES = Path("features")
 SHAPES = Path("shapes")
 PRINCIPLE = Path("principle")
 

@@ -1,6 +1,7 @@
 """What every stage script does around its work: errors in one line, whole files, timed log lines."""
 
 import errno
+import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -51,12 +52,32 @@ def whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     try:
-        yield temporary
-        temporary.replace(path)
+        with room(path):
+            yield temporary
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """An empty folder for the time of the block. Raises UserError when the disk is full."""
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    folder.mkdir(parents=True)
+    try:
+        with room(folder):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def room(path: Path) -> Iterator[None]:
+    """Says in one line that the disk is full when writing to `path` ends so."""
+    try:
+        yield
     except OSError as error:
         if error.errno not in FULL:
             raise
         where = error.filename or path
         raise UserError(f"{where} can't be written: {error.strerror}; make room there and run it again") from None
-    finally:
-        temporary.unlink(missing_ok=True)

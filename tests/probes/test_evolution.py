@@ -83,6 +83,6 @@ def test_drawn_maps_are_a_seeded_subset_at_every_epoch(beton: Path, inputs: Mean
     assert set(drawn.groupby(["layer", "epoch"])["map"].count().tolist()) == {2}
     assert set(drawn.groupby("layer")["map"].nunique().tolist()) == {2}
     alive = rows[(rows["epoch"] == 5) & (rows["activation"] > 0)]
-    assert alive["likeness"].to_numpy().min() > 0.999
+    assert np.min(alive["likeness"]) > 0.999
     again = evolution.compared(seen, settings.model_copy(update={"seed": 1}))
     assert not again["drawn"].equals(rows["drawn"])

@@ -16,6 +16,7 @@ from zfpipe.convnet import weights
 from zfpipe.convnet.deconvnet import Units, project
 from zfpipe.convnet.network import ConvNet, initialise
 from zfpipe.convnet.receptive_field import receptive_field
+from zfpipe.pictures.generated.picture import CLASSES, class_of
 from zfpipe.probes import activations, filters, projections
 
 
@@ -27,12 +28,20 @@ def network() -> ConvNet:
     return network.eval()
 
 
-@pytest.fixture
-def table(network: ConvNet, beton: Path, inputs: MeanSubtraction, tmp_path: Path) -> Path:
-    path = tmp_path / "activations.parquet"
+@pytest.fixture(params=[32, 1024])
+def table(
+    request: pytest.FixtureRequest,
+    network: ConvNet,
+    beton: Path,
+    inputs: MeanSubtraction,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
+    """The table, in several chunks on disk and in one."""
+    monkeypatch.setattr(activations, "CHUNK", request.param)
     with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
-        activations.write(activations.measure(network, batches, inputs), batches.images, path)
-    return path
+        activations.run(network, batches, inputs, 9, tmp_path / "activations")
+    return tmp_path / "activations/val.parquet"
 
 
 def images(beton: Path, inputs: MeanSubtraction) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -47,7 +56,8 @@ def test_every_maximum_is_in_the_table(network: ConvNet, beton: Path, inputs: Me
     pixels, _, ids = images(beton, inputs)
     maps = {conv.layer: conv.maps for conv in network.architecture.convs}
     assert len(rows) == 100 * sum(maps.values())
-    assert activations.layers(table) == maps
+    assert rows.groupby("layer")["map"].nunique().to_dict() == maps
+    assert [path.name for path in sorted(table.parent.iterdir())] == ["maps.parquet", "strongest.parquet", table.name]
     assert rows[["layer", "map", "id"]].equals(rows[["layer", "map", "id"]].sort_values(["layer", "map", "id"]))
     with torch.no_grad():
         for trace in network.trace(pixels):
@@ -63,20 +73,40 @@ def test_every_maximum_is_in_the_table(network: ConvNet, beton: Path, inputs: Me
 
 def test_the_strongest_are_sorted_one_per_image(table: Path) -> None:
     rows = pq.read_table(table).to_pandas()
-    found = activations.strongest(table, 3, [0, 4], 9)
-    for number in (0, 4):
-        plain = rows[(rows["layer"] == 3) & (rows["map"] == number)]
+    kept = pd.read_parquet(table.with_name("strongest.parquet"))
+    assert len(kept) == 9 * len(rows.groupby(["layer", "map"]))
+    for layer, number in ((2, 1), (3, 0), (3, 4)):  # layer 2's map 1 is dead: all its maxima are equal
+        plain = rows[(rows["layer"] == layer) & (rows["map"] == number)]
         expected = sorted(plain[["activation", "id"]].itertuples(index=False), key=lambda row: (-row[0], row[1]))[:9]
-        mine = found[found["map"] == number]
-        assert mine["id"].tolist() == [row[1] for row in expected]
-        assert mine["rank"].tolist() == list(range(9))
-        assert len(set(mine["id"])) == 9
+        found = activations.strongest(table, layer, number, 9)
+        assert found["id"].tolist() == [row[1] for row in expected]
+        assert found["rank"].tolist() == list(range(9))
+        mine = kept[(kept["layer"] == layer) & (kept["map"] == number)].reset_index(drop=True)
+        pd.testing.assert_frame_equal(mine.loc[:, found.columns.to_list()], found)
+        assert mine["label"].tolist() == [class_of(image) for image in found["id"]]
+        assert mine["class"].tolist() == [CLASSES[label] for label in mine["label"]]
+
+
+@pytest.mark.parametrize(("layer", "number"), [(1, 99), (6, 0), (0, 0)])
+def test_a_map_that_is_not_there(table: Path, layer: int, number: int) -> None:
+    with pytest.raises(LookupError, match=f"no map {number} of layer {layer}"):
+        activations.strongest(table, layer, number, 9)
+
+
+def test_every_map_is_summed_up(table: Path) -> None:
+    rows, maps = pq.read_table(table).to_pandas(), pd.read_parquet(table.with_name("maps.parquet"))
+    plain = rows.groupby(["layer", "map"], as_index=False)["activation"].agg(
+        mean=lambda values: values.astype(float).mean(), largest="max", fires=lambda values: (values > 0).mean()
+    )
+    pd.testing.assert_frame_equal(maps, plain, check_dtype=False)
+    assert maps.set_index(["layer", "map"]).loc[(2, 1), "fires"] == 0
 
 
 def test_projections_are_the_windows_of_whole_ones(
     network: ConvNet, beton: Path, inputs: MeanSubtraction, table: Path
 ) -> None:
-    chosen = projections.chosen(table, SETTINGS.projections.model_copy(update={"maps": 3, "strongest": 4}))
+    strongest = pd.read_parquet(table.with_name("strongest.parquet")).query("rank < 4")
+    chosen = projections.chosen(strongest, SETTINGS.projections.model_copy(update={"maps": 3}))
     with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
         crops = projections.gather(batches, set(chosen["id"].tolist()))
     pixels, shown, ids = images(beton, inputs)
@@ -103,9 +133,11 @@ def test_projections_are_the_windows_of_whole_ones(
 
 
 def test_the_drawn_maps_are_a_seeded_subset(table: Path) -> None:
+    strongest = pd.read_parquet(table.with_name("strongest.parquet"))
+
     def maps(seed: int) -> dict[int, list[int]]:
         settings = SETTINGS.projections.model_copy(update={"maps": 3, "seed": seed})
-        chosen: pd.DataFrame = projections.chosen(table, settings)
+        chosen: pd.DataFrame = projections.chosen(strongest, settings)
         return {int(layer): sorted(set(rows["map"])) for layer, rows in chosen.groupby("layer")}  # type: ignore[arg-type]
 
     assert maps(0) == maps(0) != maps(1)

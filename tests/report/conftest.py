@@ -22,7 +22,7 @@ FIELDS = {1: (7, 2, -1), 2: (27, 8, -1), 5: (139, 16, -49)}
 MAPS, STRONGEST = [0, 3, 17, 20, 21], 9
 EPOCHS = [1, 2, 4, 64]
 DEAD = {(1, 17), (5, 3)}
-STAGES = ("figure 1", "figure 2", "figure 3", "figure 4", "figure 6", "table 2", "table 3", "report")
+STAGES = ("figure 1", "figure 2", "figure 3", "figure 4", "figure 6", "features", "table 2", "table 3", "report")
 
 
 def write_projections(folder: Path, crop: int) -> None:
@@ -175,6 +175,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_metrics(root / "metrics", {run: (0.1, 0.2 + place / 100, 0.05) for place, run in enumerate(runs)})
     write_training(root, runs)
     write_betons(root / "data/betons")
+    (root / "activations").mkdir()
+    shutil.copy(root / "projections/projections.parquet", root / "activations/strongest.parquet")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         for words in STAGES:

@@ -65,22 +65,22 @@ class ConvNet(nn.Module):
         """Local response normalisation after a layer's pooling."""
         return normalised(pooled, self.get_buffer(f"band{layer}"), self.norm)
 
-    def trace(self, images: Float[Tensor, "batch 3 y x"], last: int = 5) -> Iterator[LayerTrace]:
-        """The convolution layers in order, up to layer `last`, one at a time, with switches."""
+    def trace(self, images: Float[Tensor, "batch 3 y x"], last: int = 5, switches: bool = True) -> Iterator[LayerTrace]:
+        """The convolution layers in order, up to layer `last`, one at a time; switches take time, so leave them out."""
         signal = images * self.input_scale
         for conv in self.architecture.convs:
             if conv.layer > last:
                 return
             rectified = functional.relu(self.conv(conv.layer)(signal))
-            signal, switches = rectified, None
-            if conv.pooled:
-                signal, switches = functional.max_pool2d(
+            pooled, places = rectified, None
+            if conv.pooled and switches:
+                pooled, places = functional.max_pool2d(
                     rectified, POOL_SIZE, POOL_STRIDE, ceil_mode=True, return_indices=True
                 )
-            pooled = signal
-            if conv.normed:
-                signal = self.normalise(conv.layer, pooled)
-            yield LayerTrace(conv.layer, rectified, switches, pooled, signal)
+            elif conv.pooled:
+                pooled = functional.max_pool2d(rectified, POOL_SIZE, POOL_STRIDE, ceil_mode=True)
+            signal = self.normalise(conv.layer, pooled) if conv.normed else pooled
+            yield LayerTrace(conv.layer, rectified, places, pooled, signal)
 
     def forward(self, images: Float[Tensor, "batch 3 y x"]) -> Float[Tensor, "batch class"]:
         """Logits of a batch."""

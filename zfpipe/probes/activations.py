@@ -1,6 +1,8 @@
 """How strongly, and where, every feature map responds to every image (section 4)."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +10,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from jaxtyping import Int64, Shaped
+from torch.nn import functional
 from tqdm import tqdm
 
 from zfpipe import stage
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batches
-from zfpipe.convnet.network import ConvNet
+from zfpipe.convnet.network import ConvNet, LayerTrace
 
-MAPS_PER_ROW_GROUP = 16
+CHUNK = 1024
+"""Images whose maxima wait in memory, and MAPS feature maps that are read back together."""
+MAPS = 16
+ENTRY = np.dtype([("activation", np.float32), ("place", np.int32)])
 
 SCHEMA = pa.schema(
     [
@@ -29,77 +36,162 @@ SCHEMA = pa.schema(
 )
 
 
-def measure(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> Iterator[pa.Table]:
-    """The maximum of every map on every image, a table per layer, sorted by map and image.
+@dataclass
+class Spool:
+    """Maxima as the images bring them, kept on disk, to be read map by map: memory does not grow with the images."""
+
+    folder: Path
+    ids: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    waiting: dict[int, list[np.ndarray]] = field(default_factory=dict)
+    maps: dict[int, int] = field(default_factory=dict)
+    widths: dict[int, int] = field(default_factory=dict)
+    chunks: list[int] = field(default_factory=list)
+
+    def add(self, layer: int, width: int, entries: Shaped[np.ndarray, "image map"]) -> None:
+        """The maxima of one layer, whose maps are so wide, on the next images."""
+        self.waiting.setdefault(layer, []).append(entries)
+        self.maps[layer], self.widths[layer] = entries.shape[1], width
+
+    def flush(self) -> None:
+        """Writes what waits, each layer to a file of its own, a chunk `(map, image)` after another."""
+        self.chunks.append(len(self.ids) - sum(self.chunks))
+        for layer, parts in self.waiting.items():
+            with (self.folder / f"layer{layer}").open("ab") as file:
+                file.write(np.ascontiguousarray(np.concatenate(parts).T).data)
+        self.waiting.clear()
+
+    def blocks(self, layer: int) -> Iterator[Shaped[np.ndarray, "map image"]]:
+        """The layer's maxima, some maps at a time, the images in the order of their ids."""
+        order = np.argsort(np.array(self.ids))
+        for first in range(0, self.maps[layer], MAPS):
+            count = min(MAPS, self.maps[layer] - first)
+            parts, start = [], 0
+            for images in self.chunks:
+                offset = (start * self.maps[layer] + first * images) * ENTRY.itemsize
+                part = np.fromfile(self.folder / f"layer{layer}", ENTRY, count * images, offset=offset)
+                parts.append(part.reshape(count, images))
+                start += images
+            yield np.concatenate(parts, axis=1)[:, order]
+
+
+def measure(network: ConvNet, batches: Batches, inputs: MeanSubtraction, spool: Spool) -> None:
+    """The maximum of every map on every image.
 
     The maximum over the rectified map is also that over the pooled one, which keeps maxima.
     """
-    ids: list[np.ndarray] = []
-    values: dict[int, list[np.ndarray]] = {}
-    places: dict[int, list[np.ndarray]] = {}
-    widths: dict[int, int] = {}
     for batch in tqdm(batches.epoch(), total=len(batches), desc="activations", leave=False, disable=None):
-        ids.append(batch.ids.numpy())
+        spool.ids += batch.ids.tolist()
+        spool.labels += batch.labels.tolist()
         with torch.inference_mode():
-            for trace in network.trace(inputs(batch)):
-                value, place = trace.rectified.flatten(2).max(2)
-                values.setdefault(trace.layer, []).append(value.cpu().numpy())
-                places.setdefault(trace.layer, []).append(place.to(torch.int32).cpu().numpy())
-                widths[trace.layer] = trace.rectified.shape[-1]
-    order = np.argsort(np.concatenate(ids))
-    images = np.concatenate(ids)[order]
-    for layer in sorted(values):
-        value = np.concatenate(values.pop(layer))[order].T
-        place = np.concatenate(places.pop(layer))[order].T
-        maps = len(value)
-        yield pa.table(
-            {
-                "layer": np.full(value.size, layer, np.int8),
-                "map": np.repeat(np.arange(maps, dtype=np.int16), len(images)),
-                "id": np.tile(images, maps),
-                "activation": value.ravel(),
-                "y": (place // widths[layer]).ravel().astype(np.int16),
-                "x": (place % widths[layer]).ravel().astype(np.int16),
-            },
-            schema=SCHEMA,
-        )
+            for trace in network.trace(inputs(batch), switches=False):
+                spool.add(trace.layer, trace.rectified.shape[-1], maxima(trace))
+        if len(spool.ids) - sum(spool.chunks) >= CHUNK:
+            spool.flush()
+    spool.flush()
 
 
-def write(tables: Iterator[pa.Table], images: int, path: Path) -> None:
-    """Writes the tables of so many images one after another, laid out so that one map's rows are read alone."""
-    encoding = {"activation": "BYTE_STREAM_SPLIT", "id": "DELTA_BINARY_PACKED"}
+def maxima(trace: LayerTrace) -> Shaped[np.ndarray, "image map"]:
+    """The largest value of every rectified map, and its place in the flattened map."""
+    value, place = functional.adaptive_max_pool2d(trace.rectified, 1, return_indices=True)  # faster than max
+    entries = np.empty(value.shape[:2], ENTRY)
+    entries["activation"], entries["place"] = value.flatten(1).cpu().numpy(), place.flatten(1).cpu().numpy()
+    return entries
+
+
+def tables(spool: Spool) -> Iterator[pa.Table]:
+    """The maxima, a table for each map, sorted by image; layers and maps in order."""
+    ids = np.sort(np.array(spool.ids))
+    for layer in sorted(spool.maps):
+        number = 0
+        for block in spool.blocks(layer):
+            for entries in block:
+                y, x = np.divmod(entries["place"], spool.widths[layer])
+                columns = {
+                    "layer": np.full(len(ids), layer, np.int8),
+                    "map": np.full(len(ids), number, np.int16),
+                    "id": ids,
+                    "activation": entries["activation"],
+                    "y": y.astype(np.int16),
+                    "x": x.astype(np.int16),
+                }
+                yield pa.table(columns, schema=SCHEMA)
+                number += 1
+
+
+def write(spool: Spool, classes: list[str], count: int, folder: Path) -> None:
+    """Writes the maxima to `val.parquet`, one row group a map, so that a map is read alone.
+
+    Beside it `strongest.parquet`, the `count` strongest of every map as `strongest` gives them, with label and class,
+    and `maps.parquet`, a row for each map: the mean of its maxima, the largest, and the share of images on which it
+    fires.
+    """
+    best, maps = [], []
     with (
-        stage.whole(path) as temporary,
+        stage.whole(folder / "val.parquet") as temporary,
         pq.ParquetWriter(
             temporary,
             SCHEMA,
             compression="zstd",
             compression_level=1,
             use_dictionary=["layer", "map"],  # pyright: ignore[reportArgumentType]
-            column_encoding=encoding,
+            column_encoding={"activation": "BYTE_STREAM_SPLIT", "id": "DELTA_BINARY_PACKED"},
         ) as writer,
     ):
-        for table in tables:
-            writer.write_table(table, row_group_size=images * MAPS_PER_ROW_GROUP)
+        for table in tables(spool):
+            writer.write_table(table, row_group_size=len(table))
+            values = table["activation"].to_numpy()
+            best.append(ranked(table, count))
+            of_map = {name: table[name][0].as_py() for name in ("layer", "map")}
+            statistics = {"mean": values.mean(dtype=np.float64), "largest": values.max(), "fires": (values > 0).mean()}
+            maps.append(of_map | statistics)
+    leaders = pd.concat(best, ignore_index=True)
+    labels = dict(zip(spool.ids, spool.labels, strict=True))
+    leaders["label"] = [labels[image] for image in leaders["id"]]
+    leaders["class"] = [classes[label] for label in leaders["label"]]
+    for name, rows in (("strongest", leaders), ("maps", pd.DataFrame(maps))):
+        with stage.whole(folder / f"{name}.parquet") as temporary:
+            rows.to_parquet(temporary, index=False)
 
 
-def strongest(path: Path, layer: int, maps: list[int], count: int) -> pd.DataFrame:
-    """The images that drive each of some maps of a layer most: columns of the table and `rank`, 0 the strongest.
+def ranked(table: pa.Table, count: int) -> pd.DataFrame:
+    """A map's strongest rows with their `rank`, 0 the strongest."""
+    rows = table.take(leading(table["activation"].to_numpy(), count)).to_pandas()
+    return rows.assign(rank=np.arange(len(rows), dtype=np.int16))
 
-    One activation per image; of equal activations the smaller id comes first.
+
+def leading(values: Shaped[np.ndarray, "image"], count: int) -> Int64[np.ndarray, "rank"]:
+    """Where the largest values stand, in falling order; of equal ones the first comes first."""
+    if count < len(values):
+        candidates = np.flatnonzero(values >= np.partition(values, -count)[-count])
+    else:
+        candidates = np.arange(len(values))
+    return candidates[np.argsort(-values[candidates], kind="stable")][:count]
+
+
+def strongest(path: Path, layer: int, number: int, count: int) -> pd.DataFrame:
+    """The images in `val.parquet` that drive a map most: columns of the table and `rank`, 0 the strongest.
+
+    One activation per image; of equal activations the smaller id comes first. Reads that map's rows alone. Raises
+    LookupError when there is no such map.
     """
-    rows = pq.read_table(path, filters=[("layer", "==", layer), ("map", "in", maps)]).to_pandas()
-    rows = rows.sort_values(["map", "activation", "id"], ascending=[True, False, True])
-    rows["rank"] = rows.groupby("map").cumcount()
-    return rows[rows["rank"] < count].reset_index(drop=True)
+    with pq.ParquetFile(path) as file:
+
+        def of_group(place: int) -> tuple[int, int]:
+            columns = (file.metadata.row_group(place).column(column) for column in (0, 1))
+            first, second = (column.statistics.max for column in columns)
+            return first, second
+
+        # Far faster than pyarrow's filter, which looks at every group
+        place = bisect_left(range(file.num_row_groups), (layer, number), key=of_group)
+        if place == file.num_row_groups or of_group(place) != (layer, number):
+            raise LookupError(f"{path} has no map {number} of layer {layer}")
+        return ranked(file.read_row_group(place), count)
 
 
-def layers(path: Path) -> dict[int, int]:
-    """The layers of the table and how many maps each has."""
-    file = pq.ParquetFile(path)
-    counts: dict[int, int] = {}
-    for group in range(file.num_row_groups):
-        row_group = file.metadata.row_group(group)
-        layer, last_map = (row_group.column(column).statistics.max for column in (0, 1))
-        counts[layer] = max(counts.get(layer, 0), last_map + 1)
-    return counts
+def run(network: ConvNet, batches: Batches, inputs: MeanSubtraction, count: int, folder: Path) -> None:
+    """Measures and writes everything; what waits on disk meanwhile lies in `folder`."""
+    with stage.scratch(folder / ".spool") as temporary:
+        spool = Spool(temporary)
+        measure(network, batches, inputs, spool)
+        write(spool, batches.classes, count, folder)

@@ -1,7 +1,6 @@
 """The strongest activations of feature maps, projected to pixels, beside the image patches they saw (Fig. 2)."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,6 @@ from zfpipe.convnet.network import ConvNet
 from zfpipe.convnet.receptive_field import ReceptiveField, receptive_field
 from zfpipe.convnet.windows import project_windows
 from zfpipe.params import Deconvnet, Projections
-from zfpipe.probes import activations
 
 BATCH = 64
 
@@ -43,13 +41,14 @@ class LayerProjections:
     patches: UInt8[np.ndarray, "map rank y x 3"]
 
 
-def chosen(table: Path, settings: Projections) -> pd.DataFrame:
-    """The strongest activations of a seeded random subset of every layer's maps."""
+def chosen(strongest: pd.DataFrame, settings: Projections) -> pd.DataFrame:
+    """Of the strongest activations those of a seeded random subset of every layer's maps."""
     parts = []
-    for layer, count in activations.layers(table).items():
+    for layer in sorted(set(strongest["layer"].tolist())):
+        rows = strongest.query("layer == @layer")
         generator = np.random.default_rng([settings.seed, layer])
-        maps = generator.permutation(count)[: settings.maps]
-        parts.append(activations.strongest(table, layer, sorted(maps.tolist()), settings.strongest))
+        maps = generator.permutation(rows["map"].nunique())[: settings.maps]
+        parts.append(rows[rows["map"].isin(maps.tolist())])
     return pd.concat(parts, ignore_index=True)
 
 

@@ -12,7 +12,7 @@ from zfpipe.report.artefacts import ARTEFACTS, Artefact
 from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig6
 from zfpipe.report.measured import Metrics
 from zfpipe.report.provenance import Settings
-from zfpipe.report.tables import errors, formats
+from zfpipe.report.tables import errors, features, formats
 
 HERE = Path(__file__).parent
 FIGURES: dict[str, Any] = {"1": fig1, "2": fig2, "3": fig3, "4": fig4, "6": fig6}
@@ -38,6 +38,8 @@ def render(settings: Settings) -> str:
         artefacts=ARTEFACTS,
         built=[card(artefact, settings, metrics) for artefact in ARTEFACTS if artefact.built],
         missing=[(artefact, published_table(artefact)) for artefact in ARTEFACTS if not artefact.built],
+        features=features.table(paths.FEATURES),
+        feature_files=[(link(path), what) for path, what in features.DATA.items()],
         runs=[run_line(run, settings, metrics[run]) for run in settings.runs],
         charts=curves.charts({run: measured.read_history(run) for run in settings.runs}),
         histories={run: link(paths.history(run)) for run in settings.runs},

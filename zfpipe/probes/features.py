@@ -1,0 +1,119 @@
+"""What section 4 says of the features in words, as numbers with intervals: how alike the nine strongest projections of
+a map are, how often their images show one class, and when a map settles in training."""
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Shaped
+
+RESAMPLES = 2000
+
+MEASURES = {
+    "projections": "mean correlation of a map's strongest projections with one another",
+    "patches": "the same of the image patches behind them",
+    "gap": "the first minus the second, map by map",
+    "others": "mean correlation of a map's strongest projections with those of another map",
+    "purity": "share of the most frequent class among a map's strongest images",
+    "settled": "epoch of the snapshot from which a map is settled (evolution/settled.csv)",
+}
+
+
+def alikeness(
+    rows: pd.DataFrame,
+    projections: Float[np.ndarray, "map rank y x 3"],
+    patches: Shaped[np.ndarray, "map rank y x 3"],
+    crop: int,
+) -> pd.DataFrame:
+    """`projections`, `patches`, `gap` and `others` of one layer's maps, without those that fire on fewer than two.
+
+    `rows` are those of projections.parquet for the layer, sorted as the arrays are. Only images on which the map fires
+    count, and of two windows only what lies inside both images. The other map is the next one.
+    """
+    shape = projections.shape[:2]
+    fires = rows["activation"].to_numpy().reshape(shape) > 0
+    kept = np.flatnonzero(fires.sum(1) > 1)
+    inside = visible(rows, crop).reshape(*shape, *projections.shape[2:4])
+    groups = [(projections[one][fires[one]], inside[one][fires[one]]) for one in kept]
+    found = []
+    for position, one in enumerate(kept):
+        tiles, masks = groups[position]
+        others = groups[(position + 1) % len(groups)]
+        alike = mean_correlation(tiles, masks)
+        seen = mean_correlation(patches[one][fires[one]], masks)
+        found.append(
+            {
+                "map": int(rows["map"].to_numpy().reshape(shape)[one, 0]),
+                "projections": alike,
+                "patches": seen,
+                "gap": alike - seen,
+                "others": mean_correlation(tiles, masks, others) if len(groups) > 1 else np.nan,
+            }
+        )
+    return pd.DataFrame(found, columns=["map", "projections", "patches", "gap", "others"])
+
+
+def visible(rows: pd.DataFrame, crop: int) -> Bool[np.ndarray, "unit y x"]:
+    """Which pixels of each unit's window lie inside the image."""
+    sides = []
+    for axis in ("y", "x"):
+        first, last = (rows[f"{axis}{end}"].to_numpy()[:, None] for end in (0, 1))
+        places = first + np.arange((last - first).max())
+        sides.append((places >= 0) & (places < crop))
+    return sides[0][:, :, None] & sides[1][:, None, :]
+
+
+def mean_correlation(
+    tiles: Shaped[np.ndarray, "tile y x 3"],
+    masks: Bool[np.ndarray, "tile y x"],
+    others: tuple[Shaped[np.ndarray, "other y x 3"], Bool[np.ndarray, "other y x"]] | None = None,
+) -> float:
+    """Mean correlation over all pairs of tiles, or of each tile with each of `others`; flat pairs count as 0."""
+    left, seen = flat(tiles, masks)
+    right, also_seen = (left, seen) if others is None else flat(*others)
+    # Every sum of a correlation, over the pixels that both tiles have, is a product of matrices
+    count = np.maximum(seen @ also_seen.T, 1)
+    first, second = left @ also_seen.T / count, seen @ right.T / count
+    together = left @ right.T / count - first * second
+    spread = (left**2 @ also_seen.T / count - first**2) * (seen @ (right**2).T / count - second**2)
+    matrix = np.divide(together, np.sqrt(np.maximum(spread, 0)), out=np.zeros_like(together), where=spread > 1e-12)
+    return float(matrix.mean() if others is not None else matrix[np.triu_indices(len(matrix), 1)].mean())
+
+
+def flat(
+    tiles: Shaped[np.ndarray, "tile y x 3"], masks: Bool[np.ndarray, "tile y x"]
+) -> tuple[Float[np.ndarray, "tile value"], Float[np.ndarray, "tile value"]]:
+    """Tiles as rows, their largest absolute value one and zero where masked, and which values count."""
+    seen = np.repeat(masks.reshape(len(tiles), -1), 3, axis=1).astype(np.float64)
+    values = tiles.reshape(len(tiles), -1) * seen
+    return values / np.maximum(np.abs(values).max(1, keepdims=True), np.finfo(np.float64).tiny), seen
+
+
+def purity(strongest: pd.DataFrame) -> pd.DataFrame:
+    """The share of the most frequent class among each map's strongest images, without dead maps."""
+    firing = strongest[strongest["activation"] > 0]
+    counts = pd.DataFrame(firing.groupby(["layer", "map", "label"], as_index=False).agg(purity=("id", "size")))
+    counts["purity"] /= counts.groupby(["layer", "map"])["purity"].transform("sum")
+    first = counts.sort_values("purity", ascending=False).drop_duplicates(["layer", "map"])
+    return first.filter(["layer", "map", "purity"]).sort_values(["layer", "map"], ignore_index=True)
+
+
+def summary(maps: pd.DataFrame) -> pd.DataFrame:
+    """Each measure's mean over a layer's maps with its 95 % bootstrap interval; `settled` is a median.
+
+    Maps are drawn again with replacement. A map that never settles counts as infinitely late; an infinite median
+    stands as missing.
+    """
+    found = []
+    for layer, rows in maps.groupby("layer"):
+        for measure in MEASURES:
+            values = rows[measure].to_numpy(np.float64)
+            values = values if measure == "settled" else values[~np.isnan(values)]
+            entry = {"layer": layer, "measure": measure, "maps": len(values)}
+            if len(values) and not np.isnan(values).all():
+                middle = np.median if measure == "settled" else np.mean
+                values = np.where(np.isnan(values), np.inf, values)
+                draws = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
+                low, high = np.quantile(middle(values[draws], axis=1), (0.025, 0.975), method="nearest")
+                entry |= {"value": middle(values), "low": low, "high": high}
+            found.append(entry)
+    table = pd.DataFrame(found, columns=["layer", "measure", "value", "low", "high", "maps"])
+    return table.replace(np.inf, np.nan)
