@@ -12,10 +12,8 @@ from zfpipe import params
 DAG = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
 SETTINGS = params.load(ROOT / "params.yaml")
 BASES = {"model", "alexnet"}
-RESOURCES = {
-    path.relative_to(ROOT).as_posix() for path in (ROOT / "zfpipe/report").glob("page.*") if path.suffix != ".py"
-}
-"""The page's template and style: read, not imported."""
+RESOURCES = {path.relative_to(ROOT).as_posix() for path in (ROOT / "zfpipe/report").glob("*.*") if path.suffix != ".py"}
+"""The pages and their style: read, not imported."""
 
 
 def stages() -> dict[str, tuple[dict[str, Any], list[str]]]:

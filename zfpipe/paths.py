@@ -27,6 +27,7 @@ PRINCIPLE = Path("principle")
 REPORTS = Path("reports")
 FIGURES = REPORTS / "figures"
 TABLES = REPORTS / "tables"
+ATLAS = REPORTS / "atlas"
 PAGE = REPORTS / "index.html"
 
 RESUME = Path(".zfpipe/resume")

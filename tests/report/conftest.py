@@ -177,6 +177,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_betons(root / "data/betons")
     (root / "activations").mkdir()
     shutil.copy(root / "projections/projections.parquet", root / "activations/strongest.parquet")
+    (root / "reports/atlas").mkdir(parents=True)
+    (root / "reports/atlas/index.html").touch()
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         for words in STAGES:

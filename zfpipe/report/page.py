@@ -38,6 +38,7 @@ def render(settings: Settings) -> str:
         artefacts=ARTEFACTS,
         built=[card(artefact, settings, metrics) for artefact in ARTEFACTS if artefact.built],
         missing=[(artefact, published_table(artefact)) for artefact in ARTEFACTS if not artefact.built],
+        atlas=link(measured.present(paths.ATLAS / "index.html", "atlas")),
         features=features.table(paths.FEATURES),
         feature_files=[(link(path), what) for path, what in features.DATA.items()],
         runs=[run_line(run, settings, metrics[run]) for run in settings.runs],

@@ -1,0 +1,90 @@
+"""The atlas: sheets with every map's tiles in their places, and a page that needs nothing but its folder."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from zfpipe.report import atlas, style, tiles
+
+CROP, NINE = 64, 9
+
+
+def layer(folder: Path, field: int, maps: int) -> tuple[atlas.Sheets, pd.DataFrame, np.ndarray, np.ndarray]:
+    """A layer's sheets, its rows, projections and patches: map 1 is dead, windows of odd ranks hang over the border."""
+    generator = np.random.default_rng(field)
+    sheets = atlas.Sheets(folder, 3, field, NINE, style.Drawing(99.0, CROP))
+    projections = generator.normal(0, 1, (maps, NINE, field, field, 3)).astype(np.float32)
+    patches = generator.integers(0, 256, projections.shape).astype(np.uint8)
+    rows = pd.DataFrame(
+        [
+            {"map": number, "rank": rank, "id": 10 * number + rank, "label": rank % 2, "x0": -3 * (rank % 2), "y0": 2,
+             "x1": field - 3 * (rank % 2), "y1": field + 2, "activation": float(number != 1) * (NINE - rank)}
+            for number in range(maps) for rank in range(NINE)
+        ]
+    )  # fmt: skip
+    for number, (_, top) in enumerate(rows.groupby("map")):
+        sheets.add(top, projections[number], patches[number])
+    sheets.flush()
+    return sheets, rows, projections, patches
+
+
+def tile_of(folder: Path, sheets: atlas.Sheets, kind: str, number: int, rank: int) -> np.ndarray:
+    """A tile cut from its sheet, where the page looks for it."""
+    sheet, place = divmod(number, atlas.COLUMNS * atlas.ROWS)
+    pixels = np.asarray(Image.open(folder / sheets.files[kind][sheet]).convert("RGB"))
+    size, side = sheets.tile, sheets.side
+    y = (place // atlas.COLUMNS * side + rank // side) * size
+    x = (place % atlas.COLUMNS * side + rank % side) * size
+    return pixels[y : y + size, x : x + size]
+
+
+@pytest.mark.parametrize("field", [7, 27])
+def test_small_tiles_are_exact(tmp_path: Path, field: int) -> None:
+    sheets, rows, projections, patches = layer(tmp_path, field, 35)
+    assert [len(files) for files in sheets.files.values()] == [2, 2], "32 maps on a sheet"
+    for number, rank in ((0, 0), (0, 5), (9, 8), (31, 4), (34, 7)):
+        top = rows[(rows["map"] == number) & (rows["rank"] == rank)]
+        seen = tiles.visible(top.filter(["x0", "y0", "x1", "y1"]).to_numpy()[0], CROP)
+        patch = np.where(seen[..., None], patches[number, rank], style.PAPER)
+        assert np.array_equal(tile_of(tmp_path, sheets, "patches", number, rank), patch)
+        shown = np.where(seen[..., None], style.contrast(projections[number, rank], seen, 99.0), style.PAPER)
+        assert np.array_equal(tile_of(tmp_path, sheets, "projections", number, rank), shown)
+    assert np.array_equal(tile_of(tmp_path, sheets, "patches", 1, 0), tiles.hatched(field, field))
+
+
+def test_large_tiles_are_small_jpegs_that_do_not_bleed(tmp_path: Path) -> None:
+    sheets = atlas.Sheets(tmp_path, 5, 139, 4, style.Drawing(99.0, 224))
+    top = pd.DataFrame({"x0": 0, "y0": 0, "x1": 139, "y1": 139, "activation": 1.0}, index=range(4))
+    patches = np.zeros((4, 139, 139, 3), np.uint8)
+    patches[1] = 255
+    sheets.add(top, np.zeros(patches.shape, np.float32), patches)
+    sheets.flush()
+    assert sheets.files["patches"][0].endswith(".jpg")
+    for rank in range(4):
+        found = tile_of(tmp_path, sheets, "patches", 0, rank)
+        assert found.shape == (96, 96, 3)
+        assert np.abs(found.astype(int) - 255 * (rank == 1)).max() <= 2
+
+
+def test_the_page_has_all_it_names(tmp_path: Path) -> None:
+    sheets, rows, *_ = layer(tmp_path, 7, 34)
+    settled = [None if number == 1 else 4.0 for number in range(34)]
+    statistics = pd.DataFrame({"map": range(34), "fires": 1 / 3, "mean": 0.1, "largest": 9.0, "settled": settled})
+    described = atlas.described(sheets, rows, statistics)
+    filters = atlas.write_filters(tmp_path, np.random.default_rng(0).normal(0, 1, (34, 7, 7, 3)))
+    atlas.write_page(tmp_path, [described], ["cat", "</script>"], filters, 1000)
+    script = (tmp_path / "atlas.js").read_text()
+    data = json.loads(script.removeprefix("const ATLAS = ").removesuffix(";\n"))
+    (found,) = data["layers"]
+    assert found["maps"][0]["top"][:2] == [[0, 0, 9.0], [1, 1, 8.0]]
+    assert found["maps"][1] == {"fires": 0.3333, "mean": 0.1, "largest": 9.0, "settled": None, "top": []}
+    named = {*found["sheets"]["projections"], *found["sheets"]["patches"], *data["filters"], "atlas.js", "index.html"}
+    assert named == {path.name for path in tmp_path.iterdir()}
+    page = (tmp_path / "index.html").read_text()
+    assert not re.search(r"https?://|/\* style \*/", page)
+    assert set(re.findall(r'(?:src|href)="([^"]+)"', page)) == {"../index.html", "atlas.js"}
