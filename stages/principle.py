@@ -1,6 +1,6 @@
 """principle: one activation up and down through layers 1 and 2, step by step (Fig. 1, section 2.1).
 
-Reads zfnet's weights, its activations and the validation beton; writes principle/steps.npz and steps.json: the
+Reads zfnet's weights, its activations and the validation beton; writes principle/steps.safetensors and steps.json: the
 strongest activation of layer 2 over the validation images. Costs seconds.
 """
 
@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pandas as pd
+from safetensors.numpy import save_file
 
 from zfpipe import params, paths, stage
 from zfpipe.betons.inputs import MeanSubtraction
@@ -34,8 +35,9 @@ def main() -> None:
     batch = Batch(crops.images, crops.labels, crops.labels, crops.labels * 0 + 4)
     unit = (int(chosen["map"]), int(chosen["y"]), int(chosen["x"]))
     found = principle.steps(network, inputs(batch), unit, settings.deconvnet)
-    with stage.whole(paths.PRINCIPLE / "steps.npz") as temporary, temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, image=crops.images[0].numpy(), **found.arrays())
+    arrays = {"image": crops.images[0].numpy(), **found.arrays()}
+    with stage.whole(paths.PRINCIPLE / "steps.safetensors") as temporary:
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
     field = receptive_field(network.architecture, LAYER)
     described = {
         "id": int(chosen["id"]),

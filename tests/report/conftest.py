@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import save_file
 
 from tests.imports import ROOT
 from zfpipe import params
@@ -61,7 +62,7 @@ def write_filters(folder: Path, runs: tuple[str, ...] = ("zfnet", "zfnet-unclipp
     for run in runs:
         filters[f"{run} layer 2"] = rng.normal(0, 1, (30, 27, 27, 3)).astype(np.float32)
         filters[f"{run} layer 2"][7] = 0
-    np.savez(folder / "filters.npz", allow_pickle=False, **filters)
+    save_file(filters, folder / "filters.safetensors")
     numbers = {
         run: {"rms_max": 0.4123, "rms_median": 0.02, "dominance": 20.6, "dead": 0.125 * (run == runs[0]),
               "low": 0.2, "middle": 0.3, "high": 0.5, "aliasing": 1.25,
@@ -83,11 +84,12 @@ def write_principle(folder: Path, crop: int) -> None:
     unpooled = unpooled.reshape(62, 62)
     kept = np.zeros((14, 14))
     kept[5, 10] = 68.6
-    np.savez(
-        folder / "steps.npz", allow_pickle=False, image=rng.integers(0, 256, (crop, crop, 3), np.uint8), map1=map1,
-        switches=switches, pooled1=map1.ravel()[switches], map2=kept, kept=kept, filtered=filtered, unpooled=unpooled,
-        rectified=unpooled.clip(0), reconstruction=rng.normal(0, 1, (crop, crop, 3)), layer1_map=np.array(2),
-    )  # fmt: skip
+    steps = {
+        "image": rng.integers(0, 256, (crop, crop, 3), np.uint8), "map1": map1, "switches": switches,
+        "pooled1": map1.ravel()[switches], "map2": kept, "kept": kept, "filtered": filtered, "unpooled": unpooled,
+        "rectified": unpooled.clip(0), "reconstruction": rng.normal(0, 1, (crop, crop, 3)), "layer1_map": np.array(2),
+    }  # fmt: skip
+    save_file(steps, folder / "steps.safetensors")
     facts = {"id": 6, "class": CLASSES[1], "layer1_map": 2, "layer2_map": 45, "y": 5, "x": 10, "activation": 68.6,
              "rows": [39, 66], "columns": [79, 106], "unpooling": "sum"}  # fmt: skip
     (folder / "steps.json").write_text(json.dumps(facts))

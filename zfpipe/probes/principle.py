@@ -33,7 +33,7 @@ class Steps:
     layer1_map: int
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything by name, for `np.savez`."""
+        """Everything by name."""
         return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
 
 

@@ -55,7 +55,10 @@ FIG1 = Artefact(
     ("figure@1", "principle", "activations", "train@zfnet"),
     "The paper's figure is a drawing; it prints no numbers.",
     ("runs", "deconvnet", "crops.size", "figures.percentile"),
-    {"principle/steps.npz": "every tensor (NumPy)", "principle/steps.json": "image, maps and places (JSON)"},
+    {
+        "principle/steps.safetensors": "all tensors (safetensors)",
+        "principle/steps.json": "maps and places (JSON)",
+    },
 )
 
 FIG2 = Artefact(
@@ -129,7 +132,7 @@ FIG6 = Artefact(
     "Published: filters of 7 × 7 at stride 2 (ours) against 11 × 11 at stride 4 (AlexNet), RMS clipped at 0.1; "
     "the paper prints no numbers for domination and dead filters.",
     NETWORKS,
-    {"filters/filters.npz": "the filters (NumPy)", "filters/filters.json": "their statistics (JSON)"},
+    {"filters/filters.safetensors": "the filters (safetensors)", "filters/filters.json": "their statistics (JSON)"},
 )
 
 TABLE2 = Artefact(

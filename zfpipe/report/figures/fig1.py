@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 from numpy.lib.stride_tricks import sliding_window_view
+from safetensors.numpy import load_file
 
 from zfpipe import paths
 from zfpipe.errors import UserError
@@ -53,12 +54,11 @@ def draw(folder: Path, drawing: Drawing) -> Figure:
 
 def read(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and facts by name."""
-    path, facts = folder / "steps.npz", folder / "steps.json"
+    path, facts = folder / "steps.safetensors", folder / "steps.json"
     for needed in (path, facts):
         if not needed.exists():
             raise UserError(f"{needed} not found; make it: dvc repro principle")
-    with np.load(path) as archive:
-        return {name: archive[name] for name in archive.files}, json.loads(facts.read_text())
+    return load_file(path), json.loads(facts.read_text())
 
 
 def up(arrays: dict[str, np.ndarray], facts: dict[str, Any]) -> list[Step]:

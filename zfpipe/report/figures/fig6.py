@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from safetensors.numpy import load_file
 
 from zfpipe import paths
 from zfpipe.errors import UserError
@@ -87,13 +88,11 @@ def place(figure: Figure, row: list[Panel], top: int) -> None:
 
 def read(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
     """Filters `(map, 3, y, x)`, layer-2 projections `(map, y, x, 3)` and numbers of every run in the folder."""
-    arrays, numbers = folder / "filters.npz", folder / "filters.json"
+    arrays, numbers = folder / "filters.safetensors", folder / "filters.json"
     for path in (arrays, numbers):
         if not path.exists():
             raise UserError(f"{path} not found; make it: dvc repro filters")
-    with np.load(arrays) as archive:
-        pictures = {name: archive[name] for name in archive.files}
-    return pictures, json.loads(numbers.read_text())
+    return load_file(arrays), json.loads(numbers.read_text())
 
 
 def layer1(title: str, filters: np.ndarray | None, numbers: dict[str, Any] | None, width: int) -> Panel:
