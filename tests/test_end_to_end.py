@@ -1,5 +1,6 @@
 """The whole pipeline in miniature (profile `smoke`), in clones as a new user has them."""
 
+import errno
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ import pandas as pd
 import pytest
 
 from tests.imports import ROOT
+from zfpipe import stage
+from zfpipe.errors import UserError
 
 BIN = Path(sys.executable).parent
 
@@ -185,8 +188,6 @@ def test_every_stage_refuses_a_bad_parameter_in_one_line(stage: str, tmp_path: P
 
 
 def test_an_output_is_whole_or_not_there(tmp_path: Path) -> None:
-    from zfpipe import stage
-
     target = tmp_path / "out"
     target.write_text("old")
     with pytest.raises(KeyboardInterrupt), stage.whole(target) as temporary:
@@ -194,3 +195,18 @@ def test_an_output_is_whole_or_not_there(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert target.read_text() == "old"
+
+
+def test_what_a_killed_stage_left_aside_is_gone_with_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / ".spool"
+    folder.mkdir()
+    (folder / "left").touch()
+    with stage.scratch(folder) as empty:
+        assert not list(empty.iterdir())
+        (empty / "aside").touch()
+    assert not folder.exists()
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "aside"))
+    line = re.escape(f"{folder}/aside can't be written: No space left on device; make room there and run it again")
+    with pytest.raises(UserError, match=line), stage.scratch(folder):
+        raise full
+    assert not folder.exists()
