@@ -47,7 +47,7 @@ def plain(network: ConvNet, layer: int) -> nn.Sequential:
     modules: list[nn.Module] = []
     for conv in network.architecture.convs[:layer]:
         modules += [network.conv(conv.layer), nn.ReLU()]
-        if conv.pooled and conv.layer < layer:
+        if conv.pool and conv.layer < layer:
             modules.append(nn.MaxPool2d(3, 2, ceil_mode=True))
     return nn.Sequential(*modules, nn.Flatten())
 

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from tests.convnet.conftest import KINDS, SETTINGS, small_network
 from zfpipe import params
-from zfpipe.convnet.architecture import Architecture, architecture, pooled
+from zfpipe.convnet.architecture import Architecture, Pool, architecture
 
 
 def sizes(architecture: Architecture) -> list[tuple[int, int]]:
@@ -48,7 +48,10 @@ def test_arithmetic_equals_torch(kind: str, crop: int) -> None:
 
 def test_pooling_sizes_equal_torch() -> None:
     for size in range(3, 60):
-        assert pooled(size) == functional.max_pool2d(torch.zeros(1, 1, size, size), 3, 2, ceil_mode=True).shape[-1]
+        for pool in (Pool(3, 2, ceil=True), Pool(2, 2, ceil=True), Pool(2, 2, ceil=False), Pool(3, 2, ceil=False)):
+            maps = torch.zeros(1, 1, size, size)
+            found = functional.max_pool2d(maps, pool.size, pool.stride, ceil_mode=pool.ceil)
+            assert pool.pooled(size) == found.shape[-1]
 
 
 def test_a_network_that_shrinks_to_nothing_is_refused() -> None:

@@ -106,7 +106,7 @@ def plain(network: ConvNet) -> tuple[list[oracle.PlainLayer], tuple[int, float, 
                 module.bias.detach().double().numpy(),
                 conv.stride,
                 conv.padding,
-                conv.pooled,
+                conv.pool is not None,
                 conv.normed,
             )
         )

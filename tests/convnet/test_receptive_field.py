@@ -36,7 +36,7 @@ def test_equals_the_support_of_the_gradient(kind: str, crop: int) -> None:
             for axis, unit in ((1, y), (0, x)):
                 pixels = seen.any(axis).nonzero().flatten().tolist()
                 assert pixels == list(range(*field.visible(unit)))
-        if conv.pooled:
+        if conv.pool:
             signal = functional.avg_pool2d(signal, 3, 2, ceil_mode=True)
 
 

@@ -1,14 +1,46 @@
 """The shapes of a network, from its parameters: sizes of maps, filters and features, by arithmetic alone."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # params.py checks networks with this module
     from zfpipe.params import Model
 
-POOL_SIZE = 3
-POOL_STRIDE = 2
-"""Max pooling after layers 1, 2 and 5: overlapping windows, ceil mode (3 x 3, stride 2; section 3, Fig. 3)."""
+
+@dataclass(frozen=True)
+class Pool:
+    """Max pooling after a layer: side of the windows, their distance, and whether a last one may hang over."""
+
+    size: int
+    stride: int
+    ceil: bool
+
+    def pooled(self, size: int) -> int:
+        """The side of a map after it."""
+        windows = (size - self.size) // self.stride + 1
+        if self.ceil:
+            windows = -(-(size - self.size) // self.stride) + 1
+            if (windows - 1) * self.stride >= size:  # torch's rule: a window has to start inside
+                windows -= 1
+        return windows
+
+
+POOL = Pool(3, 2, ceil=True)
+"""The paper's, after layers 1, 2 and 5: overlapping windows (section 3, Fig. 3)."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What has to be said of a convolution layer; the sizes of its maps follow."""
+
+    layer: int
+    maps: int
+    filter_size: int
+    stride: int
+    padding: int
+    pool: Pool | None = None
+    normed: bool = False
 
 
 @dataclass(frozen=True)
@@ -25,7 +57,7 @@ class Conv:
     filter_size: int
     stride: int
     padding: int
-    pooled: bool
+    pool: Pool | None
     normed: bool
     input_size: int
     map_size: int
@@ -34,7 +66,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class Dense:
-    """A fully connected layer; layer 8 is the softmax, named so whatever was left out below it."""
+    """A fully connected layer; the paper's softmax is layer 8, whatever was left out below it."""
 
     layer: int
     units_in: int
@@ -44,11 +76,15 @@ class Dense:
 
 @dataclass(frozen=True)
 class Architecture:
-    """The layers of a network in order, with every size worked out for one input size."""
+    """The layers of a network in order, with every size worked out for one input size.
+
+    `average`: the last maps are averaged down to (or up to) this side before the fully connected layers; None: not.
+    """
 
     crop: int
     convs: tuple[Conv, ...]
     denses: tuple[Dense, ...]
+    average: int | None = None
 
     @property
     def features(self) -> int:
@@ -61,57 +97,65 @@ def filtered(size: int, filter_size: int, stride: int, padding: int) -> int:
     return (size + 2 * padding - filter_size) // stride + 1
 
 
-def pooled(size: int) -> int:
-    """The side of a map after the pooling, in ceil mode: a last window may hang over the border."""
-    windows = -(-(size - POOL_SIZE) // POOL_STRIDE) + 1
-    if (windows - 1) * POOL_STRIDE >= size:  # torch's rule: a window has to start inside
-        windows -= 1
-    return windows
-
-
 def scaled(count: int, width: float) -> int:
     """A number of maps or units at this width; at least one."""
     return max(1, round(count * width))
 
 
 def architecture(model: "Model", crop: int, classes: int) -> Architecture:
-    """Works out every layer of a network.
+    """Works out every layer of a network of Fig. 3's kind.
 
     Raises ValueError, in words for params.yaml, where a map shrinks to nothing.
     """
-    filters = {
+    shapes = {
         1: (model.filter_size, model.stride, model.padding),
         2: (model.conv2.filter_size, model.conv2.stride, model.conv2.padding),
     }
+    filters = [
+        Filters(
+            layer,
+            scaled(model.maps[layer - 1], model.width),
+            *shapes.get(layer, (3, 1, 1)),
+            POOL if layer in (1, 2, 5) else None,
+            layer in (1, 2),
+        )
+        for layer in range(1, 6)
+        if layer not in model.drop
+    ]
+    hidden = {layer: scaled(model.fc[layer - 6], model.width) for layer in (6, 7) if layer not in model.drop}
+    return sized(filters, hidden | {8: classes}, crop)
+
+
+def sized(filters: Iterable[Filters], units: Mapping[int, int], crop: int, average: int | None = None) -> Architecture:
+    """The architecture with these convolution layers and, by layer, these units, the softmax last.
+
+    Raises ValueError, in words for params.yaml, where a map shrinks to nothing.
+    """
     convs: list[Conv] = []
     maps_in, size = 3, crop
-    for layer in (layer for layer in range(1, 6) if layer not in model.drop):
-        filter_size, stride, padding = filters.get(layer, (3, 1, 1))
-        map_size = filtered(size, filter_size, stride, padding)
+    for one in filters:
+        map_size = filtered(size, one.filter_size, one.stride, one.padding)
         if map_size < 1:
             raise ValueError(
-                f"layer {layer}'s maps shrink to nothing: a {filter_size}x{filter_size} filter on {size}x{size} maps; "
-                "must leave at least 1x1: use a smaller stride or filter, or a larger crops.size"
+                f"layer {one.layer}'s maps shrink to nothing: a {one.filter_size}x{one.filter_size} filter on "
+                f"{size}x{size} maps; must leave at least 1x1: use a smaller stride or filter, or a larger crops.size"
             )
-        is_pooled = layer in (1, 2, 5)
-        maps = scaled(model.maps[layer - 1], model.width)
-        size_out = pooled(map_size) if is_pooled else map_size
-        if is_pooled and map_size < POOL_SIZE:
+        if one.pool and map_size < one.pool.size:
             raise ValueError(
-                f"layer {layer}'s maps shrink to {map_size}x{map_size}, less than the {POOL_SIZE}x{POOL_SIZE} pooling "
-                "that follows: use a smaller stride or filter, or a larger crops.size"
+                f"layer {one.layer}'s maps shrink to {map_size}x{map_size}, less than the {one.pool.size}x"
+                f"{one.pool.size} pooling that follows: use a smaller stride or filter, or a larger crops.size"
             )
+        size_out = one.pool.pooled(map_size) if one.pool else map_size
         convs.append(
             Conv(
-                layer, maps_in, maps, filter_size, stride, padding, is_pooled, layer in (1, 2), size, map_size, size_out
+                one.layer, maps_in, one.maps, one.filter_size, one.stride, one.padding, one.pool, one.normed,
+                size, map_size, size_out,
             )
-        )
-        maps_in, size = maps, size_out
+        )  # fmt: skip
+        maps_in, size = one.maps, size_out
     denses: list[Dense] = []
-    units_in = maps_in * size * size
-    for layer in (layer for layer in (6, 7) if layer not in model.drop):
-        units = scaled(model.fc[layer - 6], model.width)
-        denses.append(Dense(layer, units_in, units, "hidden"))
-        units_in = units
-    denses.append(Dense(8, units_in, classes, "softmax"))
-    return Architecture(crop, tuple(convs), tuple(denses))
+    units_in = maps_in * (average or size) ** 2
+    for layer, count in units.items():
+        denses.append(Dense(layer, units_in, count, "softmax" if layer == max(units) else "hidden"))
+        units_in = count
+    return Architecture(crop, tuple(convs), tuple(denses), average)

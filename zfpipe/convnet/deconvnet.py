@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from zfpipe.convnet.architecture import POOL_SIZE, POOL_STRIDE, Conv
+from zfpipe.convnet.architecture import Conv
 from zfpipe.convnet.network import ConvNet, LayerTrace
 from zfpipe.params import Deconvnet
 
@@ -54,7 +54,7 @@ def descend(
         if position > 0:
             below = traces[position - 1]
             signal = unnormalised(network, below, signal, settings.norm)
-            signal = unpooled(signal, below, settings.unpooling)
+            signal = unpooled(signal, below, convs[below.layer], settings.unpooling)
     return signal * network.input_scale
 
 
@@ -69,18 +69,23 @@ def filtered_down(
 
 
 def unpooled(
-    signal: Float[Tensor, "batch map pooled_y pooled_x"], trace: LayerTrace, rule: Literal["sum", "overwrite"]
+    signal: Float[Tensor, "batch map pooled_y pooled_x"],
+    trace: LayerTrace,
+    conv: Conv,
+    rule: Literal["sum", "overwrite"],
 ) -> Float[Tensor, "batch map y x"]:
     """Places each pooled value where its maximum was.
 
     Pool windows overlap, so two can share a switch: `sum` adds them, which is the transpose of the
     pooling; `overwrite` keeps the last, as `max_unpool2d` does.
     """
-    if trace.switches is None:
+    if trace.switches is None or conv.pool is None:
         return signal
     if rule == "overwrite":
         size = list(trace.rectified.shape[-2:])
-        return functional.max_unpool2d(signal, trace.switches, [POOL_SIZE] * 2, [POOL_STRIDE] * 2, output_size=size)
+        return functional.max_unpool2d(
+            signal, trace.switches, [conv.pool.size] * 2, [conv.pool.stride] * 2, output_size=size
+        )
     flat = torch.zeros_like(trace.rectified, memory_format=torch.contiguous_format).flatten(2)
     flat.scatter_add_(2, trace.switches.flatten(2), signal.flatten(2))
     return flat.view(trace.rectified.shape)

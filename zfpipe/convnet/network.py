@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zfpipe.convnet.architecture import POOL_SIZE, POOL_STRIDE, Architecture
+from zfpipe.convnet.architecture import Architecture
 from zfpipe.params import Norm
 
 
@@ -65,20 +65,22 @@ class ConvNet(nn.Module):
         """Local response normalisation after a layer's pooling."""
         return normalised(pooled, self.get_buffer(f"band{layer}"), self.norm)
 
-    def trace(self, images: Float[Tensor, "batch 3 y x"], last: int = 5, switches: bool = True) -> Iterator[LayerTrace]:
+    def trace(
+        self, images: Float[Tensor, "batch 3 y x"], last: int | None = None, switches: bool = True
+    ) -> Iterator[LayerTrace]:
         """The convolution layers in order, up to layer `last`, one at a time; switches take time, so leave them out."""
         signal = images * self.input_scale
         for conv in self.architecture.convs:
-            if conv.layer > last:
+            if last is not None and conv.layer > last:
                 return
             rectified = functional.relu(self.conv(conv.layer)(signal))
             pooled, places = rectified, None
-            if conv.pooled and switches:
+            if conv.pool and switches:
                 pooled, places = functional.max_pool2d(
-                    rectified, POOL_SIZE, POOL_STRIDE, ceil_mode=True, return_indices=True
+                    rectified, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil, return_indices=True
                 )
-            elif conv.pooled:
-                pooled = functional.max_pool2d(rectified, POOL_SIZE, POOL_STRIDE, ceil_mode=True)
+            elif conv.pool:
+                pooled = functional.max_pool2d(rectified, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
             signal = self.normalise(conv.layer, pooled) if conv.normed else pooled
             yield LayerTrace(conv.layer, rectified, places, pooled, signal)
 
@@ -87,10 +89,12 @@ class ConvNet(nn.Module):
         signal = images * self.input_scale
         for conv in self.architecture.convs:
             signal = functional.relu(self.conv(conv.layer)(signal))
-            if conv.pooled:
-                signal = functional.max_pool2d(signal, POOL_SIZE, POOL_STRIDE, ceil_mode=True)
+            if conv.pool:
+                signal = functional.max_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
             if conv.normed:
                 signal = self.normalise(conv.layer, signal)
+        if self.architecture.average is not None:
+            signal = functional.adaptive_avg_pool2d(signal, self.architecture.average)
         signal = signal.flatten(1)
         for dense in self.architecture.denses:
             signal = self.denses[str(dense.layer)](signal)

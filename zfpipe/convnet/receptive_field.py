@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from zfpipe.convnet.architecture import POOL_SIZE, POOL_STRIDE, Architecture
+from zfpipe.convnet.architecture import Architecture
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def receptive_field(architecture: Architecture, layer: int) -> ReceptiveField:
         seen = min(seen, start + (conv.map_size - 1) * jump + size)
         if conv.layer == layer:
             return ReceptiveField(start, size, jump, seen)
-        if conv.pooled:
-            size += (POOL_SIZE - 1) * jump
-            jump *= POOL_STRIDE
+        if conv.pool:
+            size += (conv.pool.size - 1) * jump
+            jump *= conv.pool.stride
     raise ValueError(f"the network has no convolution layer {layer}")

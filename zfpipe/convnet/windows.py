@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from zfpipe.convnet.architecture import POOL_SIZE, POOL_STRIDE, Conv
+from zfpipe.convnet.architecture import Conv
 from zfpipe.convnet.deconvnet import Units, project, unnormalised, unpooled
 from zfpipe.convnet.network import ConvNet, LayerTrace
 from zfpipe.convnet.receptive_field import receptive_field
@@ -77,7 +77,7 @@ def project_windows(
         if position > 0:
             below = traces[position - 1]
             signal = frames[position - 1][1].inside(signal)
-            signal = unpooled(unnormalised(network, below, signal, settings.norm), below, "sum")
+            signal = unpooled(unnormalised(network, below, signal, settings.norm), below, convs[position - 1], "sum")
     return pixels.inside(signal) * network.input_scale, activations
 
 
@@ -87,7 +87,7 @@ def frames_above(convs: list[Conv], units: Units) -> Iterator[tuple[Frames, Fram
     yield frames, frames
     for conv, below in zip(convs[:0:-1], convs[-2::-1], strict=True):
         output = frames.below(conv.filter_size, conv.stride, conv.padding, below.size)
-        frames = output.below(POOL_SIZE, POOL_STRIDE, 0, below.map_size) if below.pooled else output
+        frames = output.below(below.pool.size, below.pool.stride, 0, below.map_size) if below.pool else output
         yield frames, output
 
 
@@ -108,8 +108,8 @@ def trace(
         rectified = functional.relu(functional.conv2d(signal, filters.weight, filters.bias, conv.stride))
         rectified = signal = rectified_frames.inside(rectified)
         switches = None
-        if conv.pooled and conv is not convs[-1]:
-            signal, switches = functional.max_pool2d(rectified, POOL_SIZE, POOL_STRIDE, return_indices=True)
+        if conv.pool and conv is not convs[-1]:
+            signal, switches = functional.max_pool2d(rectified, conv.pool.size, conv.pool.stride, return_indices=True)
             signal = output_frames.inside(signal)
         pooled = signal
         if conv.normed and conv is not convs[-1]:

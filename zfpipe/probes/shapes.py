@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 
-from zfpipe.convnet.architecture import POOL_SIZE, POOL_STRIDE
 from zfpipe.convnet.network import ConvNet
 
 
@@ -19,7 +18,7 @@ def measure(network: ConvNet) -> list[dict[str, Any]]:
     crop = network.architecture.crop
     image = torch.zeros(1, 3, crop, crop, device=device)
     layers: list[dict[str, Any]] = [{"kind": "input", "maps": 3, "size": crop}]
-    for trace in network.trace(image):
+    for conv, trace in zip(network.architecture.convs, network.trace(image), strict=True):
         filters = network.conv(trace.layer)
         layers.append(
             {
@@ -31,7 +30,7 @@ def measure(network: ConvNet) -> list[dict[str, Any]]:
                 "stride": filters.stride[0],
                 "padding": filters.padding[0],
                 "pooled": trace.pooled.shape[-1] if trace.switches is not None else None,
-                "pool": [POOL_SIZE, POOL_STRIDE],
+                "pool": [conv.pool.size, conv.pool.stride] if conv.pool else None,
                 "normed": trace.output is not trace.pooled,
                 "parameters": sum(parameter.numel() for parameter in filters.parameters()),
             }
