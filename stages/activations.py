@@ -18,8 +18,8 @@ def main() -> None:
     settings = params.load()
     crop = settings.crops.size
     with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
-        network = weights.load(settings.network("zfnet"), crop, len(batches.classes), paths.weights("zfnet"), device())
-        inputs = MeanSubtraction.read(paths.MEAN, crop, device())
+        network = weights.load(paths.weights("zfnet"), device())
+        inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
         activations.run(network, batches, inputs, settings.projections.strongest, paths.ACTIVATIONS)
 
 

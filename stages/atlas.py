@@ -31,8 +31,8 @@ def main() -> None:
     with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
         classes, images = batches.classes, batches.images
         crops = projections.gather(batches, set(rows["id"].tolist()))
-    network = weights.load(settings.network("zfnet"), crop, len(classes), paths.weights("zfnet"), device())
-    inputs = MeanSubtraction.read(paths.MEAN, crop, device())
+    network = weights.load(paths.weights("zfnet"), device())
+    inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
     layers = []
     for layer in sorted(set(rows["layer"].tolist())):
         part = rows.query("layer == @layer").sort_values(by=["map", "rank"])

@@ -23,9 +23,8 @@ def main() -> None:
     settings = params.load()
     run = stage.argument("a run", settings.runs)
     crop = settings.crops.size
-    classes = len(read_sidecar(paths.beton("train")).classes)
-    network = weights.load(settings.network(run), crop, classes, paths.weights(run), device())
-    inputs = MeanSubtraction.read(paths.MEAN, crop, device())
+    network = weights.load(paths.weights(run), device())
+    inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
 
     def predictions(split: str, rows: np.ndarray | None = None) -> ten_crop.Predictions:
         with Batches(paths.beton(split), batch=BATCH, crop=crop, crops="ten", rows=rows) as batches:
@@ -43,7 +42,7 @@ def main() -> None:
         "val_top1": val.top_error(1),
         "val_top5": val.top_error(5),
         "val_images": len(val.ids),
-        "classes": classes,
+        "classes": network.architecture.denses[-1].units,
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
     }
     with stage.whole(paths.metrics(run)) as temporary:

@@ -8,7 +8,7 @@ minute on two cores with the default parameters.
 import numpy as np
 import pandas as pd
 
-from zfpipe import params, paths, stage
+from zfpipe import params, paths, stage, unavailable
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batches
 from zfpipe.convnet import weights
@@ -20,12 +20,17 @@ BATCH = 64
 
 def main() -> None:
     settings = params.load()
-    crop, model = settings.crops.size, settings.network("zfnet")
-    inputs = MeanSubtraction.read(paths.MEAN, crop, device())
+    crop = settings.crops.size
     files = sorted(paths.snapshots("zfnet").glob("*.safetensors"))
+    reason = None if files else "training kept no snapshots: runs.zfnet.snapshots is empty"
+    if settings.network("zfnet").trained_elsewhere:
+        reason = "its layers were trained elsewhere (model.source), so there are no snapshots of them"
+    if unavailable.settle(paths.EVOLUTION, reason):
+        return
+    inputs = MeanSubtraction.read(paths.MEAN, crop, device())
     with Batches(paths.beton("train"), batch=BATCH, crop=crop, crops="centre") as batches:
         classes = batches.classes
-        networks = {int(path.stem): weights.load(model, crop, len(classes), path, device()) for path in files}
+        networks = {int(path.stem): weights.load(path, device()) for path in files}
         seen = {epoch: evolution.watch(network, batches, inputs) for epoch, network in networks.items()}
         rows = evolution.compared(seen, settings.evolution)
         crops = projections.gather(batches, set(rows.loc[rows["drawn"], "id"].tolist()))

@@ -6,7 +6,7 @@ reports/figures/figN.png. Costs a few seconds.
 
 import importlib
 
-from zfpipe import params, paths, stage
+from zfpipe import params, paths, stage, unavailable
 from zfpipe.report import style
 
 NUMBERS = ("1", "2", "3", "4", "6")
@@ -16,7 +16,11 @@ def main() -> None:
     settings = params.load()
     number = stage.argument("a figure", NUMBERS)
     module = importlib.import_module(f"zfpipe.report.figures.fig{number}")
-    figure = module.draw(module.FOLDER, style.Drawing(settings.figures.percentile, settings.crops.size))
+    reason = unavailable.reason(module.FOLDER)
+    if reason is None:
+        figure = module.draw(module.FOLDER, style.Drawing(settings.figures.percentile, settings.crops.size))
+    else:
+        figure = style.notice(f"Figure {number} is not available: {reason}.")
     style.save(figure, paths.figure(number))
 
 

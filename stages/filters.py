@@ -9,7 +9,7 @@ import json
 import numpy as np
 from safetensors.numpy import save_file
 
-from zfpipe import params, paths, stage
+from zfpipe import params, paths, stage, unavailable
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batches
 from zfpipe.convnet import weights
@@ -23,12 +23,17 @@ BATCH = 64
 def main() -> None:
     settings = params.load()
     crop = settings.crops.size
+    reason = None
+    if settings.network("zfnet").trained_elsewhere:
+        reason = "it compares networks trained here, and this one's layers were trained elsewhere (model.source)"
+    if unavailable.settle(paths.FILTERS, reason):
+        return
     inputs = MeanSubtraction.read(paths.MEAN, crop, device())
     pictures, numbers = {}, {}
     for run in RUNS:
         model = settings.network(run)
         with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
-            network = weights.load(model, crop, len(batches.classes), paths.weights(run), device())
+            network = weights.load(paths.weights(run), device())
             dead, peaks = filters.watch(network, batches, inputs)
         pictures[run] = filters.layer1_filters(network)
         pictures[f"{run} layer 2"] = filters.layer2_projections(network, peaks, inputs, settings.deconvnet)

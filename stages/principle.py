@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save_file
 
-from zfpipe import params, paths, stage
+from zfpipe import params, paths, stage, unavailable
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batch, Batches
 from zfpipe.convnet import weights
@@ -25,13 +25,19 @@ LAYER = 2
 def main() -> None:
     settings = params.load()
     crop = settings.crops.size
+    network = weights.load(paths.weights("zfnet"), device())
+    pooled = [conv.layer for conv in network.architecture.convs[:2] if conv.pool]
+    reason = (
+        None if 1 in pooled and len(network.architecture.convs) > 1 else "there is no pooling between layers 1 and 2"
+    )
+    if unavailable.settle(paths.PRINCIPLE, reason):
+        return
     rows = pd.read_parquet(paths.STRONGEST).query("layer == @LAYER and rank == 0")
     chosen = rows.loc[rows["activation"].idxmax()]
     with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
         classes = batches.classes
         crops = projections.gather(batches, {int(chosen["id"])})
-    network = weights.load(settings.network("zfnet"), crop, len(classes), paths.weights("zfnet"), device())
-    inputs = MeanSubtraction.read(paths.MEAN, crop, device())
+    inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
     batch = Batch(crops.images, crops.labels, crops.labels, crops.labels * 0 + 4)
     unit = (int(chosen["map"]), int(chosen["y"]), int(chosen["x"]))
     found = principle.steps(network, inputs(batch), unit, settings.deconvnet)

@@ -22,10 +22,9 @@ def main() -> None:
     crop = settings.crops.size
     rows = projections.chosen(pd.read_parquet(paths.STRONGEST), settings.projections)
     with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
-        classes = batches.classes
         crops = projections.gather(batches, set(rows["id"].tolist()))
-    network = weights.load(settings.network("zfnet"), crop, len(classes), paths.weights("zfnet"), device())
-    inputs = MeanSubtraction.read(paths.MEAN, crop, device())
+    network = weights.load(paths.weights("zfnet"), device())
+    inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
     described = []
     for layer, part in rows.groupby("layer"):
         result = projections.project_layer(network, crops, part, inputs, settings.deconvnet)

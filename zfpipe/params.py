@@ -47,6 +47,22 @@ def numbers(low: int, high: int, count: int) -> BeforeValidator:
     return BeforeValidator(check)
 
 
+def colours(value: Any) -> Any:
+    """Three positive numbers, for red, green and blue."""
+    valid = isinstance(value, list | tuple) and len(value) == 3
+    if not valid or any(isinstance(item, bool) or not isinstance(item, int | float) or item <= 0 for item in value):
+        raise ValueError("must be a list of three positive numbers, for red, green and blue")
+    return tuple(value)
+
+
+def function(value: Any) -> Any:
+    """A function that builds a network, by its module and name."""
+    parts = value.split(":") if isinstance(value, str) else []
+    if len(parts) != 2 or not all(name.isidentifier() for part in parts for name in part.split(".")):
+        raise ValueError("must be null or module:function, such as torchvision.models:vgg16")
+    return value
+
+
 def layers(value: Any) -> Any:
     """Layers that Table 3 leaves out."""
     if not isinstance(value, list | tuple) or any(item not in (3, 4, 6, 7) for item in value):
@@ -145,7 +161,7 @@ class Init(Section):
     std: Annotated[float, number(1e-6, 1)]
 
 
-class Model(Filter):
+class Network(Filter):
     """A network as in Fig. 3; `filter_size`, `stride` and `padding` are layer 1's."""
 
     conv2: Filter
@@ -158,6 +174,25 @@ class Model(Filter):
     norm: Norm
     renorm_radius: Annotated[float, number(1e-6, 1000)] | None
     init: Init
+
+    @property
+    def trained_elsewhere(self) -> bool:
+        """Whether the layers below the softmax come with their weights."""
+        return False
+
+
+class Model(Network):
+    """The network under the microscope: Fig. 3's, or one that another library builds, with weights trained there."""
+
+    source: Annotated[str, BeforeValidator(function)] | None
+    weights: Text
+    input_mean: Annotated[tuple[float, ...], BeforeValidator(colours)]
+    input_std: Annotated[tuple[float, ...], BeforeValidator(colours)]
+
+    @property
+    def trained_elsewhere(self) -> bool:
+        """Whether the layers below the softmax come with their weights."""
+        return self.source is not None
 
 
 class Run(Section):
@@ -224,7 +259,7 @@ class Params(Section):
     betons: Betons
     crops: Crops
     model: Model
-    alexnet: Model
+    alexnet: Network
     runs: dict[str, Run]
     training: Training
     evaluation: Evaluation
@@ -233,10 +268,10 @@ class Params(Section):
     evolution: Evolution
     figures: Figures
 
-    def network(self, run: str) -> Model:
+    def network(self, run: str) -> Network:
         """The network of a run: its base with the edit applied."""
         entry = self.runs[run]
-        base: Model = getattr(self, entry.base)
+        base: Network = getattr(self, entry.base)
         return merged(base, entry.edit)
 
     @model_validator(mode="after")
@@ -257,18 +292,20 @@ class Params(Section):
         return self
 
 
-def merged(base: Model, edit: dict[str, Any]) -> Model:
+def merged(base: Network, edit: dict[str, Any]) -> Network:
     """A section with some of its fields replaced; a nested section is edited, not replaced."""
 
     def overlay(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         nested = {key: overlay(old[key], value) for key, value in new.items() if isinstance(value, dict) and key in old}
         return {**old, **new, **nested}
 
-    return Model.model_validate(overlay(base.model_dump(), edit))
+    return type(base).model_validate(overlay(base.model_dump(), edit))
 
 
-def check_network(where: str, model: Model, crop: int) -> None:
+def check_network(where: str, model: Network, crop: int) -> None:
     """Refuses a network whose maps shrink to nothing."""
+    if model.trained_elsewhere:
+        return  # its layers are known when the `pretrained` stage has read them
     try:
         architecture(model, crop, classes=1)
     except ValueError as error:
@@ -308,6 +345,7 @@ def known_fields() -> list[str]:
         Betons,
         Crops,
         Model,
+        Network,
         Norm,
         Init,
         Run,

@@ -12,6 +12,7 @@ OVERLAP = Path("data/overlap")
 BETONS = Path("data/betons")
 MEAN = BETONS / "mean.npy"
 
+PRETRAINED = Path("pretrained")
 MODELS = Path("models")
 EVALUATIONS = Path("evaluations")
 METRICS = Path("metrics")
@@ -47,6 +48,11 @@ def sidecar(split: str) -> Path:
 def rejected(split: str) -> Path:
     """The images of a split that could not be read, with the reason."""
     return BETONS / f"{split}.rejected.csv"
+
+
+def pretrained(base: str) -> Path:
+    """The network that `model.source` names, as zfpipe reads it; nothing in it where a base has no source."""
+    return PRETRAINED / f"{base}.safetensors"
 
 
 def weights(run: str) -> Path:

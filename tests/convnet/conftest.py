@@ -5,6 +5,7 @@ import torch
 
 from zfpipe import params
 from zfpipe.convnet import weights
+from zfpipe.convnet.architecture import Filters, Pool, sized
 from zfpipe.convnet.network import ConvNet, initialise
 
 SETTINGS = params.load()
@@ -16,14 +17,28 @@ KINDS = {
     "alexnet": {"base": "alexnet"},
     "no 3, 4": {"drop": (3, 4)},
     "no 3, 4, 6, 7": {"base": "alexnet", "drop": (3, 4, 6, 7)},
+    "vgg": {},
 }
+
+VGG = [
+    Filters(1, 4, 3, 1, 1),
+    Filters(2, 5, 3, 1, 1, Pool(2, 2, ceil=False)),
+    Filters(3, 6, 3, 1, 1, Pool(3, 2, ceil=False)),
+    Filters(4, 6, 5, 3, 1, Pool(2, 2, ceil=False)),
+    Filters(5, 6, 3, 1, 1),
+]
+"""Pools that leave a remainder, two layers without one between, as in other people's networks."""
 
 
 def small_network(kind: str, crop: int = 121, scheme: str = "he", seed: int = 0) -> ConvNet:
     """A narrow network with random biases, so that a bias in the wrong place shows."""
     edit = dict(KINDS[kind])
     base = getattr(SETTINGS, str(edit.pop("base", "model")))
-    network = weights.build(params.merged(base, {"width": 0.03, "input_scale": 1 / 64, **edit}), crop, classes=5)
+    model = params.merged(base, {"width": 0.03, "input_scale": 1 / 64, **edit})
+    if kind == "vgg":
+        network = ConvNet(sized(VGG, {6: 9, 7: 5}, crop, average=3), model.norm, model.dropout, 1 / 64)
+    else:
+        network = weights.build(model, crop, classes=5)
     initialise(network, "he" if scheme == "he" else "gaussian", 0.01, seed)
     network.input_scale = 1.0  # after the weights were drawn for inputs near one: signals are large, differences show
     generator = torch.Generator().manual_seed(seed + 1)

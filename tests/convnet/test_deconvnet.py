@@ -32,8 +32,9 @@ def strongest(network: ConvNet, images: torch.Tensor, layer: int) -> Units:
 
 @pytest.mark.parametrize("settings", [SUM, OVERWRITE], ids=["sum", "overwrite"])
 @pytest.mark.parametrize("layer", [1, 2, 3, 4, 5])
-def test_projection_equals_the_slow_twin(layer: int, settings: params.Deconvnet) -> None:
-    network, images = small_network("zfnet", crop=65), random_images(2, 65)
+@pytest.mark.parametrize("kind", ["zfnet", "vgg"])
+def test_projection_equals_the_slow_twin(kind: str, layer: int, settings: params.Deconvnet) -> None:
+    network, images = small_network(kind, crop=65), random_images(2, 65)
     with torch.no_grad():
         units = strongest(network, images, layer)
     pixels, activations = project(network, images, units, settings)

@@ -5,13 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
+from torch.nn import functional
 
-from tests.convnet.conftest import SETTINGS, random_images, small_network
+from tests.convnet.conftest import KINDS, SETTINGS, random_images, small_network
 from tests.oracles import convnet as oracle
 from zfpipe import params
 from zfpipe.convnet import weights
-from zfpipe.convnet.network import ConvNet, band, initialise, normalised
+from zfpipe.convnet.network import ConvNet, band, initialise, normalised, with_new_softmax
 from zfpipe.errors import UserError
 
 
@@ -24,8 +26,9 @@ def test_normalisation_equals_torch(size: int, beta: float) -> None:
     torch.testing.assert_close(normalised(maps, band(7, size), norm), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_forward_equals_the_slow_twin() -> None:
-    network = small_network("zfnet", crop=65)
+@pytest.mark.parametrize("kind", ["zfnet", "vgg"])
+def test_forward_equals_the_slow_twin(kind: str) -> None:
+    network = small_network(kind, crop=65)
     image = random_images(1, 65)
     layers, norm = plain(network)
     traces = oracle.up(image[0].double().numpy(), layers, norm)
@@ -40,7 +43,8 @@ def test_forward_goes_through_the_traced_layers(network: ConvNet) -> None:
     images = random_images(3)
     with torch.no_grad():
         *_, last = network.trace(images)
-        logits = last.output.flatten(1)
+        average = network.architecture.average
+        logits = (functional.adaptive_avg_pool2d(last.output, average) if average else last.output).flatten(1)
         for dense in network.architecture.denses:
             logits = network.denses[str(dense.layer)](logits)
             logits = logits.relu() if dense.kind == "hidden" else logits
@@ -71,27 +75,41 @@ def test_initial_weights() -> None:
 
 
 def test_weights_come_back(tmp_path) -> None:
-    model = params.merged(SETTINGS.model, {"width": 0.03, "input_scale": 1.0})
-    network = small_network("zfnet")
-    weights.save(network, tmp_path / "weights.safetensors")
-    back = weights.load(model, 121, 5, tmp_path / "weights.safetensors", torch.device("cpu"))
-    images = random_images(2)
-    torch.testing.assert_close(back(images), network(images))
-    first = (tmp_path / "weights.safetensors").read_bytes()
-    weights.save(back, tmp_path / "weights.safetensors")
-    assert (tmp_path / "weights.safetensors").read_bytes() == first
+    for kind in KINDS:
+        network = small_network(kind)
+        weights.save(network, tmp_path / "weights.safetensors")
+        back = weights.load(tmp_path / "weights.safetensors", torch.device("cpu"))
+        images = random_images(2)
+        torch.testing.assert_close(back(images), network(images))
+        first = (tmp_path / "weights.safetensors").read_bytes()
+        weights.save(back, tmp_path / "weights.safetensors")
+        assert (tmp_path / "weights.safetensors").read_bytes() == first
 
 
-def test_other_or_damaged_weights_are_refused(tmp_path) -> None:
+def test_damaged_or_foreign_weights_are_refused(tmp_path) -> None:
     path = tmp_path / "weights.safetensors"
     weights.save(small_network("stride 4"), path)
-    with pytest.raises(UserError, match="does not hold this network's weights"):
-        weights.load(params.merged(SETTINGS.model, {"width": 0.04}), 121, 5, path, torch.device("cpu"))
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError, match="does not hold this network's weights"):
-        weights.load(
-            params.merged(SETTINGS.model, {"width": 0.03, "input_scale": 1.0}), 121, 5, path, torch.device("cpu")
-        )
+    with pytest.raises(UserError, match="does not hold a network's weights"):
+        weights.load(path, torch.device("cpu"))
+    save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(UserError, match="does not hold a network's weights"):
+        weights.load(path, torch.device("cpu"))
+
+
+def test_a_new_softmax_leaves_the_rest_as_it_is_and_alone_learns() -> None:
+    network = small_network("zfnet")
+    other = with_new_softmax(network, 7, 0.01, seed=1)
+    assert other(random_images(2)).shape == (2, 7)
+    assert [name for name, weight in other.named_parameters() if weight.requires_grad] == [
+        "denses.8.weight",
+        "denses.8.bias",
+    ]
+    for name, weight in network.named_parameters():
+        assert name.startswith("denses.8") or torch.equal(weight, other.get_parameter(name))
+    same = with_new_softmax(network, 5, 0.01, seed=1)
+    assert torch.equal(same(random_images(2)), network(random_images(2)))
+    assert not any(weight.requires_grad for weight in same.parameters())
 
 
 def plain(network: ConvNet) -> tuple[list[oracle.PlainLayer], tuple[int, float, float, float]]:
@@ -106,7 +124,7 @@ def plain(network: ConvNet) -> tuple[list[oracle.PlainLayer], tuple[int, float, 
                 module.bias.detach().double().numpy(),
                 conv.stride,
                 conv.padding,
-                conv.pool is not None,
+                (conv.pool.size, conv.pool.stride, conv.pool.ceil) if conv.pool else None,
                 conv.normed,
             )
         )

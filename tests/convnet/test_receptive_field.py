@@ -37,7 +37,7 @@ def test_equals_the_support_of_the_gradient(kind: str, crop: int) -> None:
                 pixels = seen.any(axis).nonzero().flatten().tolist()
                 assert pixels == list(range(*field.visible(unit)))
         if conv.pool:
-            signal = functional.avg_pool2d(signal, 3, 2, ceil_mode=True)
+            signal = functional.avg_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
 
 
 def test_a_layer_that_was_left_out_has_none() -> None:

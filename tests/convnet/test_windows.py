@@ -25,7 +25,7 @@ def everywhere(network: ConvNet, layer: int) -> Units:
 @pytest.mark.parametrize("settings", [SUM, GRADIENT, OVERWRITE], ids=["sum", "gradient", "overwrite"])
 @pytest.mark.parametrize("layer", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("crop", [199, 224])
-@pytest.mark.parametrize("kind", ["zfnet", "alexnet"])
+@pytest.mark.parametrize("kind", ["zfnet", "alexnet", "vgg"])
 def test_windows_equal_whole_images(kind: str, crop: int, layer: int, settings: Deconvnet) -> None:
     network = small_network(kind, crop=crop)
     units = everywhere(network, layer)

@@ -13,7 +13,7 @@ class PlainLayer:
     bias: np.ndarray
     stride: int
     padding: int
-    pooled: bool
+    pool: tuple[int, int, bool] | None  # size, stride, whether a last window may hang over
     normed: bool
 
 
@@ -42,18 +42,22 @@ def convolve(maps: np.ndarray, layer: PlainLayer) -> np.ndarray:
     return result
 
 
-def pool(maps: np.ndarray) -> tuple[np.ndarray, dict[tuple[int, int, int], tuple[int, int]]]:
-    """Max over 3x3 windows every 2 pixels; the last window may hang over the border. Keeps where each maximum was."""
+def pool(
+    maps: np.ndarray, size: int, stride: int, ceil: bool
+) -> tuple[np.ndarray, dict[tuple[int, int, int], tuple[int, int]]]:
+    """Max over square windows (the paper's: 3x3 every 2 pixels, hanging over). Keeps where each maximum was."""
     count, side, _ = maps.shape
-    windows = len([start for start in range(0, side, 2) if start == 0 or start + 2 < side + 1])
+    windows, start = 0, 0
+    while start + size <= side or (ceil and start < side and start - stride + size < side):
+        windows, start = windows + 1, start + stride
     result, switches = np.zeros((count, windows, windows)), {}
     for out in range(count):
         for y in range(windows):
             for x in range(windows):
                 places = [
                     (row, column)
-                    for row in range(2 * y, min(2 * y + 3, side))
-                    for column in range(2 * x, min(2 * x + 3, side))
+                    for row in range(stride * y, min(stride * y + size, side))
+                    for column in range(stride * x, min(stride * x + size, side))
                 ]
                 best = max(places, key=lambda place: maps[out][place])
                 result[out, y, x], switches[out, y, x] = maps[out][best], best
@@ -74,7 +78,7 @@ def up(image: np.ndarray, layers: list[PlainLayer], norm: tuple[int, float, floa
     traces, signal = [], image
     for layer in layers:
         rectified = np.maximum(convolve(signal, layer), 0)
-        pooled, switches = pool(rectified) if layer.pooled else (rectified, {})
+        pooled, switches = pool(rectified, *layer.pool) if layer.pool else (rectified, {})
         signal = normalise(pooled, *norm) if layer.normed else pooled
         traces.append(PlainTrace(rectified, switches, signal))
     return traces
@@ -91,7 +95,7 @@ def down(
         signal = np.maximum(signal, 0)
         below = traces[position - 1].output.shape if position else image.shape
         signal = filter_down(signal, layer, below)
-        if position and layers[position - 1].pooled:
+        if position and layers[position - 1].pool:
             under = traces[position - 1]
             wide = np.zeros_like(under.rectified)
             for (out, y, x), place in under.switches.items():

@@ -1,5 +1,6 @@
 """Images as the network takes them: uint8 pixels minus the per-pixel mean (section 3)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -22,8 +23,12 @@ class MeanSubtraction:
         self.device = device
 
     @classmethod
-    def read(cls, path: Path, crop: int, device: torch.device) -> "MeanSubtraction":
-        """From the mean of the training images and the side of the crops in pixels."""
+    def read(
+        cls, path: Path, crop: int, device: torch.device, constant: Sequence[float] | None = None
+    ) -> "MeanSubtraction":
+        """From the mean of the training images and the side of the crops in pixels; `constant`: RGB, instead of it."""
+        if constant is not None:
+            return cls(torch.tensor(constant).expand(10, crop, crop, 3), device)
         return cls(torch.from_numpy(mean.mean_crops(mean.read(path), crop)), device)
 
     def __call__(self, batch: Batch) -> Float[Tensor, "batch 3 y x"]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # params.py checks networks with this module
-    from zfpipe.params import Model
+    from zfpipe.params import Network
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def scaled(count: int, width: float) -> int:
     return max(1, round(count * width))
 
 
-def architecture(model: "Model", crop: int, classes: int) -> Architecture:
+def architecture(model: "Network", crop: int, classes: int) -> Architecture:
     """Works out every layer of a network of Fig. 3's kind.
 
     Raises ValueError, in words for params.yaml, where a map shrinks to nothing.

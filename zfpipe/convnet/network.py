@@ -1,8 +1,9 @@
 """The convnet of Fig. 3, and Krizhevsky's, built from their architecture (section 3)."""
 
+import copy
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -30,18 +31,27 @@ class LayerTrace:
 
 
 class ConvNet(nn.Module):
-    """Five convolution layers, two fully connected ones and a softmax, or what `drop` left of them.
+    """Convolution layers, then fully connected ones, the last of them the softmax: the paper's five, two and one.
 
-    The input is `(batch, 3, crop, crop)`: RGB minus the per-pixel mean, about -128..128, which the network
-    multiplies by `input_scale` first. The output is `(batch, classes)` logits.
+    The input is `(batch, 3, crop, crop)`: RGB minus the mean, about -128..128, which the network multiplies by
+    `input_scale` first. The mean is the training images', pixel by pixel, unless `input_mean` gives one for each
+    colour. The output is `(batch, classes)` logits.
     """
 
-    def __init__(self, architecture: Architecture, norm: Norm, dropout: float, input_scale: float = 1.0):
+    def __init__(
+        self,
+        architecture: Architecture,
+        norm: Norm,
+        dropout: float,
+        input_scale: float = 1.0,
+        input_mean: Sequence[float] | None = None,
+    ):
         super().__init__()
         self.architecture = architecture
         self.norm = norm
         self.dropout = dropout
         self.input_scale = input_scale
+        self.input_mean = input_mean
         self.convs = nn.ModuleDict(
             {
                 str(conv.layer): nn.Conv2d(conv.maps_in, conv.maps, conv.filter_size, conv.stride, conv.padding)
@@ -141,3 +151,19 @@ def initialise(network: ConvNet, scheme: Literal["gaussian", "he"], std: float, 
             spread = math.sqrt(2 / module.weight[0].numel()) / inputs
         nn.init.normal_(module.weight, 0, spread, generator=generator)
         nn.init.zeros_(module.get_parameter("bias"))
+
+
+def with_new_softmax(network: ConvNet, classes: int, std: float, seed: int) -> ConvNet:
+    """A copy whose layers are fixed but for a new softmax, weights from N(0, std): 5.2's way to use features elsewhere.
+
+    Asked for as many classes as it has it keeps its softmax, fixed like the rest.
+    """
+    network = copy.deepcopy(network).requires_grad_(False)
+    *below, softmax = network.architecture.denses
+    if softmax.units != classes:
+        network.architecture = replace(network.architecture, denses=(*below, replace(softmax, units=classes)))
+        new = nn.Linear(softmax.units_in, classes)
+        nn.init.normal_(new.weight, 0, std, generator=torch.Generator().manual_seed(seed))
+        nn.init.zeros_(new.bias)
+        network.denses[str(softmax.layer)] = new
+    return network

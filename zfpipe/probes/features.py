@@ -100,11 +100,14 @@ def summary(maps: pd.DataFrame) -> pd.DataFrame:
     """Each measure's mean over a layer's maps with its 95 % bootstrap interval; `settled` is a median.
 
     Maps are drawn again with replacement. A map that never settles counts as infinitely late; an infinite median
-    stands as missing.
+    stands as missing. A measure that `maps` lacks is of no maps.
     """
     found = []
     for layer, rows in maps.groupby("layer"):
         for measure in MEASURES:
+            if measure not in rows:
+                found.append({"layer": layer, "measure": measure, "maps": 0})
+                continue
             values = rows[measure].to_numpy(np.float64)
             values = values if measure == "settled" else values[~np.isnan(values)]
             entry = {"layer": layer, "measure": measure, "maps": len(values)}

@@ -109,7 +109,8 @@ def described(sheets: Sheets, rows: pd.DataFrame, statistics: pd.DataFrame) -> d
             top.append([int(row["id"]), int(row["label"]), rounded(row["activation"])])
     maps = [
         {name: rounded(row[name]) for name in ("fires", "mean", "largest")}
-        | {"settled": None if pd.isna(row["settled"]) else int(row["settled"]), "top": tops[int(row["map"])]}
+        | ({"settled": None if pd.isna(row["settled"]) else int(row["settled"])} if "settled" in row else {})
+        | {"top": tops[int(row["map"])]}
         for row in statistics.sort_values(by="map").to_dict("records")
     ]
     return {

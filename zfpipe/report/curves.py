@@ -11,7 +11,7 @@ LINES = (("train_error", "train", "training"), ("val_error", "val", "validation"
 
 def charts(histories: dict[str, pd.DataFrame]) -> dict[str, Markup]:
     """A chart of training and validation error for every run."""
-    last = max(int(history["epoch"].to_numpy().max()) for history in histories.values())
+    last = max((int(history["epoch"].to_numpy().max()) for history in histories.values()), default=0)
     return {run: chart(run, history, last) for run, history in histories.items()}
 
 

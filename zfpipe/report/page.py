@@ -6,7 +6,7 @@ from typing import Any
 import jinja2
 from PIL import Image
 
-from zfpipe import paths
+from zfpipe import paths, unavailable
 from zfpipe.report import curves, measured, provenance, published
 from zfpipe.report.artefacts import ARTEFACTS, Artefact
 from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig6
@@ -42,7 +42,7 @@ def render(settings: Settings) -> str:
         features=features.table(paths.FEATURES),
         feature_files=[(link(path), what) for path, what in features.DATA.items()],
         runs=[run_line(run, settings, metrics[run]) for run in settings.runs],
-        charts=curves.charts({run: measured.read_history(run) for run in settings.runs}),
+        charts=curves.charts({run: history for run in settings.runs if len(history := measured.read_history(run))}),
         histories={run: link(paths.history(run)) for run in settings.runs},
         splits=[(name, split, link(paths.sidecar(name)), link(paths.rejected(name))) for name, split in splits.items()],
         yaml=settings.yaml(),
@@ -69,15 +69,18 @@ def card(artefact: Artefact, settings: Settings, metrics: dict[str, Metrics]) ->
     """Everything the page shows of one artefact."""
     number = str(artefact.number)
     is_figure = artefact.kind == "Figure"
+    absent = unavailable.reason(FIGURES[number].FOLDER) if is_figure else None
     source = artefact.made_by[1 if is_figure else 0]  # a figure's data come from the stage before it
     return {
         "artefact": artefact,
         "caption": artefact.caption.format(percentile=settings.tree()["figures"]["percentile"]),
         "parameters": settings.chosen(artefact.parameters),
-        "files": [(link(measured.present(Path(path), source)), what) for path, what in artefact.data.items()],
+        "files": [
+            (link(measured.present(Path(path), source)), what) for path, what in artefact.data.items() if not absent
+        ],
         "picture": picture(number, artefact.made_by[0]) if is_figure else None,
         "table": None if is_figure else error_table(artefact.number, metrics),
-        "details": FIGURES[number].details(FIGURES[number].FOLDER) if is_figure else None,
+        "details": FIGURES[number].details(FIGURES[number].FOLDER) if is_figure and not absent else None,
     }
 
 
@@ -87,7 +90,9 @@ def picture(number: str, target: str) -> dict[str, Any]:
     with Image.open(path) as image:
         width, height = image.size
     module = FIGURES[number]
-    return {"src": link(path), "width": width, "height": height, "alt": module.alternative(module.FOLDER)}
+    absent = unavailable.reason(module.FOLDER)
+    words = f"Not available: {absent}." if absent else module.alternative(module.FOLDER)
+    return {"src": link(path), "width": width, "height": height, "alt": words}
 
 
 def error_table(number: int, metrics: dict[str, Metrics]) -> dict[str, Any]:

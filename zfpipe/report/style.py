@@ -1,5 +1,6 @@
 """How every figure looks and is saved: sizes in pixels, one contrast rule, the same bytes every time."""
 
+import textwrap
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,15 @@ def blank(height: int) -> Figure:
         figure = Figure(figsize=(WIDTH / DPI, height / DPI), dpi=DPI, facecolor="white")
         FigureCanvasAgg(figure)
         return figure
+
+
+def notice(words: str) -> Figure:
+    """A figure that says why there is none."""
+    lines = textwrap.wrap(words, 150)
+    figure = blank(2 * MARGIN + len(lines) * 34)
+    for number, line in enumerate(lines):
+        write(figure, MARGIN, MARGIN + 26 + 34 * number, line, color=MUTED)
+    return figure
 
 
 def write(figure: Figure, x: float, y: float, words: str, size: int = BODY, **options: Any) -> None:

@@ -22,6 +22,8 @@ from zfpipe.training.renorm import renormalise
 from zfpipe.training.resume import ResumeState
 from zfpipe.training.schedule import PlateauSchedule
 
+HISTORY = ("epoch", "learning_rate", "train_loss", "train_error", "val_loss", "val_error")
+
 
 class Trainer:
     """Trains one network in place and keeps a row of history per epoch.
@@ -45,8 +47,8 @@ class Trainer:
         self.renorm_radius = renorm_radius
         self.seed = seed
         self.device = device
-        filters = [weight for weight in network.parameters() if weight.dim() > 1]
-        biases = [bias for bias in network.parameters() if bias.dim() == 1]
+        filters = [weight for weight in network.parameters() if weight.requires_grad and weight.dim() > 1]
+        biases = [bias for bias in network.parameters() if bias.requires_grad and bias.dim() == 1]
         self.optimiser = torch.optim.SGD(
             [{"params": filters, "weight_decay": settings.weight_decay}, {"params": biases, "weight_decay": 0.0}],
             lr=settings.learning_rate,
