@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from tests.imports import ROOT
 from zfpipe import stage
@@ -149,6 +151,33 @@ def test_an_experiment_retrains_what_is_built_on_model_and_nothing_else(clone: C
     assert "model.filter_size" in clone.run("dvc", "params", "diff")
     assert "val_top1" in clone.run("dvc", "metrics", "diff", "--all")
     assert "metrics/zfnet.json:val_top1" in clone.run("dvc", "exp", "show", "--csv")
+    clone.run("git", "checkout", "-q", ".")
+    clone.run("dvc", "checkout", "-q")
+
+
+def test_another_librarys_convnet_goes_through_the_same_stages(clone: Clone) -> None:
+    (clone.folder / "nets.py").write_text(
+        """from torch import nn
+
+def small(num_classes: int = 3) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 6, 5, 2), nn.ReLU(), nn.Conv2d(6, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+        nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(128, 9), nn.ReLU(), nn.Linear(9, num_classes),
+    )
+"""
+    )
+    clone.run("python", "-c", "import nets, torch; torch.save(nets.small().state_dict(), 'net.pth')")
+    output = clone.run("dvc", "exp", "run", "-S", "model.source=nets:small", "-S", "model.weights=net.pth")
+    assert not {"pictures", "mean", "train@alexnet", "evaluate@alexnet"} & stages_run(output)
+    pretrained, trained = (
+        load_file(clone.folder / path) for path in ("pretrained/model.safetensors", "models/zfnet/weights.safetensors")
+    )
+    fixed = [name for name in pretrained if torch.equal(pretrained[name], trained[name])]
+    assert fixed == [name for name in pretrained if not name.startswith("denses.4")], "only a softmax is trained"
+    page = (clone.folder / "reports/index.html").read_text()
+    assert len(set(re.findall(r"Not available: ([^.]*)", page))) == 3, "Figs. 1, 4 and 6 say why they can't be had"
+    assert set(pd.read_parquet(clone.folder / "projections/projections.parquet")["layer"]) == {1, 2}
+    assert (clone.folder / "reports/atlas/index.html").exists()
     clone.run("git", "checkout", "-q", ".")
     clone.run("dvc", "checkout", "-q")
 

@@ -38,6 +38,12 @@ def test_defaults_are_valid() -> None:
         ("edit: {drop:", "edit: {dropped:", "runs.alexnet-no3467.edit.dropped is not a parameter; did you mean drop?"),
         ("  size: 128 ", "  size: 150 ", "crops.size = 150; must be at most betons.resize, 146"),
         ("  size: 128 ", "  size: 16 ", "model is a network for 16x16 crops; layer 2's maps shrink to nothing"),
+        (
+            "source: null                      # null: the",
+            "source: vgg16                     # null: the",
+            "model.source = vgg16; must be null or module:function, such as",
+        ),
+        ("[123.675, 116.28, 103.53]", "[0.5, 0.4]", "model.input_mean = [0.5, 0.4]; must be a list of three positive"),
         ("model:", "model: [", "params.yaml is not valid YAML"),
     ],
 )

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Literal
 
 from packaging.version import Version
@@ -47,6 +48,8 @@ def check(settings: Params) -> Iterator[Finding]:
     yield Finding("parameters", "ok", f"params.yaml is valid; {len(settings.runs)} networks to train")
     yield from libraries()
     yield device()
+    if settings.model.source is not None and not Path(settings.model.weights).is_file():
+        yield Finding("model.weights", "fails", f"{settings.model.weights}: no such file; put the weights there")
     try:
         counts, unreadable = count_images(settings.pictures)
     except UserError as error:

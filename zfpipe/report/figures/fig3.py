@@ -1,7 +1,8 @@
 """Fig. 3: the architecture, drawn from the sizes that the built network really has."""
 
 import json
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from zfpipe.report import style
 from zfpipe.report.style import BODY, MARGIN, MUTED, WIDTH
 
 FOLDER = paths.SHAPES
-HEIGHT = 640
+LENGTH, HEIGHT = 9, 590
+"""Layers in a row, and its height in pixels: the paper's network fills one row, deeper ones go on below."""
 MIDDLE, CAPTION = 205, 375
-"""Where the blocks are centred and where the words below them begin, in pixels from the top."""
+"""Where the blocks of a row are centred and where the words below them begin, in pixels from its top."""
+REMARK = 50
 SMALLEST, RANGE = 24, 130
 """Side of the square of a 1 x 1 map, and how much larger one of the image's size is, in pixels."""
 SHEETS, STEP = 4, 7
@@ -27,21 +30,31 @@ COLOURS = {"input": "#d9d4c7", "conv": "#9ecae1", "hidden": "#fdbe85", "softmax"
 def draw(folder: Path, drawing: style.Drawing) -> Figure:
     """Draws Fig. 3 from the table of the `shapes` stage."""
     layers = read(folder)
-    figure = style.blank(HEIGHT)
-    column = (WIDTH - 2 * MARGIN) / len(layers)
-    edges = []
-    for place, layer in enumerate(layers):
-        centre = MARGIN + (place + 0.5) * column
-        style.write(figure, centre, 50, heading(layer), 26, weight="bold", ha="center")
-        above = layers[place + 1] if place + 1 < len(layers) else {}
-        edges.append(block(figure, layer, above.get("filter_size"), centre, layers[0]["size"]))
-        for number, line in enumerate(lines(layer)):
-            look = {"color": MUTED} if number else {}
-            style.write(figure, centre, CAPTION + number * LINE, line, BODY, ha="center", **look)
-    for (_, end), (start, _) in pairwise(edges):
-        style.arrow(figure, (end + 6, MIDDLE), (start - 6, MIDDLE))
-    style.write(figure, MARGIN, HEIGHT - 24, weights(layers), BODY, color=MUTED)
+    rows = list(batched(zip(layers, [*layers[1:], {}], strict=True), LENGTH))
+    height = len(rows) * HEIGHT + REMARK
+    figure = style.blank(height)
+    column = (WIDTH - 2 * MARGIN) / min(LENGTH, len(layers))
+    for number, row in enumerate(rows):
+        top, edges = number * HEIGHT, []
+        for place, (layer, above) in enumerate(row):
+            centre = MARGIN + (place + 0.5) * column
+            style.write(figure, centre, top + 50, heading(layer), 26, weight="bold", ha="center")
+            filter_size = above.get("filter_size")
+            edges.append(block(figure, layer, filter_size, (centre, top + MIDDLE), layers[0]["size"]))
+            for under, line in enumerate(lines(layer)):
+                look = {"color": MUTED} if under else {}
+                style.write(figure, centre, top + CAPTION + under * LINE, line, BODY, ha="center", **look)
+        for (_, end), (start, _) in pairwise(edges):
+            style.arrow(figure, (end + 6, top + MIDDLE), (start - 6, top + MIDDLE))
+    style.write(figure, MARGIN, height - 24, weights(layers), BODY, color=MUTED)
     return figure
+
+
+def batched(items: Iterable[Any], count: int) -> Iterator[tuple[Any, ...]]:
+    """Tuples of `count` items, the last one perhaps shorter (itertools has it from Python 3.12 on)."""
+    iterator = iter(items)
+    while batch := tuple(islice(iterator, count)):
+        yield batch
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
@@ -74,21 +87,21 @@ def lines(layer: dict[str, Any]) -> list[str]:
 
 
 def block(
-    figure: Figure, layer: dict[str, Any], filter_size: int | None, centre: float, image: int
+    figure: Figure, layer: dict[str, Any], filter_size: int | None, at: tuple[float, float], image: int
 ) -> tuple[float, float]:
     """A stack of square maps with the next layer's filter, or a bar of units; returns where it begins and ends."""
-    colour = COLOURS[layer["kind"]]
+    colour, (centre, middle) = COLOURS[layer["kind"]], at
     if "units" in layer:
-        style.rectangle(figure, centre - 14, MIDDLE - 95, 28, 190, colour)
+        style.rectangle(figure, centre - 14, middle - 95, 28, 190, colour)
         return centre - 14, centre + 14
     side = SMALLEST + RANGE * layer["size"] / image
     reach = (SHEETS - 1) * STEP / 2
     for sheet in range(SHEETS):
         shift = reach - sheet * STEP
-        style.rectangle(figure, centre - side / 2 + shift, MIDDLE - side / 2 - shift, side, side, colour)
+        style.rectangle(figure, centre - side / 2 + shift, middle - side / 2 - shift, side, side, colour)
     if filter_size is not None:
         window = side * min(1, filter_size / (layer.get("pooled") or layer["size"]))
-        style.rectangle(figure, centre - reach - window / 2, MIDDLE + reach - window / 2, window, window, "#08519c")
+        style.rectangle(figure, centre - reach - window / 2, middle + reach - window / 2, window, window, "#08519c")
     return centre - side / 2 - reach, centre + side / 2 + reach
 
 
