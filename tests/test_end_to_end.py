@@ -77,7 +77,7 @@ def made(folder: Path) -> Clone:
 def resumed(folder: Path) -> tuple[Clone, str]:
     """A clone with two workers in which training was killed on the way, and what running everything then printed."""
     clone = Clone(folder, workers=2)
-    clone.run("dvc", "repro", "mean", "betons@val")
+    clone.run("dvc", "repro", "mean", "betons@val", "pretrained")
     training = subprocess.Popen(
         ["python", "-m", "stages.train", "zfnet"],
         cwd=clone.folder,
