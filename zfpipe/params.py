@@ -245,6 +245,21 @@ class Evolution(Section):
     seed: Seed
 
 
+class Invariance(Section):
+    """How images are moved, enlarged and turned (Fig. 5); lengths in pixels of a 224 x 224 crop."""
+
+    images: Annotated[int, whole(2, 100_000)]
+    shown: Annotated[int, whole(1, 10)]
+    translation: Annotated[int, whole(1, 224)]
+    translation_step: Annotated[int, whole(1, 224)]
+    scale: Annotated[float, number(1.01, 10)]
+    scale_step: Annotated[float, number(0.01, 1)]
+    rotation: Annotated[int, whole(1, 359)]
+    rotation_step: Annotated[int, whole(1, 359)]
+    border: Literal["reflect", "replicate"]
+    seed: Seed
+
+
 class Figures(Section):
     """How figures are drawn."""
 
@@ -266,6 +281,7 @@ class Params(Section):
     deconvnet: Deconvnet
     projections: Projections
     evolution: Evolution
+    invariance: Invariance
     figures: Figures
 
     def network(self, run: str) -> Network:
@@ -354,6 +370,7 @@ def known_fields() -> list[str]:
         Deconvnet,
         Projections,
         Evolution,
+        Invariance,
         Figures,
     ]
     return sorted({name for section in sections for name in section.model_fields})

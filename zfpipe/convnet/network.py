@@ -103,14 +103,19 @@ class ConvNet(nn.Module):
                 signal = functional.max_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
             if conv.normed:
                 signal = self.normalise(conv.layer, signal)
+        *_, (_, logits) = self.dense(signal)
+        return logits
+
+    def dense(self, maps: Float[Tensor, "batch map y x"]) -> Iterator[tuple[int, Float[Tensor, "batch unit"]]]:
+        """The fully connected layers by number, on the last convolution layer's output: after the ReLU, logits last."""
         if self.architecture.average is not None:
-            signal = functional.adaptive_avg_pool2d(signal, self.architecture.average)
-        signal = signal.flatten(1)
+            maps = functional.adaptive_avg_pool2d(maps, self.architecture.average)
+        signal = maps.flatten(1)
         for dense in self.architecture.denses:
             signal = self.denses[str(dense.layer)](signal)
             if dense.kind == "hidden":
                 signal = functional.dropout(functional.relu(signal), self.dropout, self.training)
-        return signal
+            yield dense.layer, signal
 
 
 def band(maps: int, size: int) -> Float[Tensor, "map map 1 1"]:

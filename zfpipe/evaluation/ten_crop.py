@@ -58,3 +58,11 @@ def write(predictions: Predictions, path: Path) -> None:
     )
     with stage.whole(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+def read(path: Path) -> Predictions:
+    """What `write` wrote."""
+    table = pq.read_table(path)
+    probabilities = table["probabilities"].combine_chunks()
+    flat = np.asarray(probabilities.flatten(), np.float32)
+    return Predictions(table["id"].to_numpy(), table["label"].to_numpy().astype(np.int64), flat.reshape(len(table), -1))

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib.style
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
@@ -81,6 +82,24 @@ def rectangle(
         figure.add_artist(
             Rectangle(corner, width / WIDTH, height / total, facecolor=colour, edgecolor=edge, linewidth=line)
         )
+
+
+def points(pixels: float) -> float:
+    """A size of letters in matplotlib's points."""
+    return pixels * 72 / DPI
+
+
+def axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes for a chart at a place in pixels from the top left; what is written outside them needs room there."""
+    total = figure.get_figheight() * DPI
+    with context():
+        found = figure.add_axes((left / WIDTH, 1 - (top + height) / total, width / WIDTH, height / total))
+        found.tick_params(labelsize=points(BODY - 2), colors=MUTED, labelcolor=INK)
+        for side in ("top", "right"):
+            found.spines[side].set_visible(False)
+        found.grid(axis="y", color="#dddddd", linewidth=0.8)
+        found.set_axisbelow(True)
+    return found
 
 
 def arrow(figure: Figure, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -1,0 +1,133 @@
+"""How features and the output change when images move, grow and turn (Fig. 5, section 4)."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batch
+from zfpipe.convnet.network import ConvNet
+from zfpipe.params import Invariance
+
+PAPER_CROP = 224
+BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE}
+
+
+def amounts(settings: Invariance, crop: int) -> dict[str, list[float]]:
+    """How far each transformation goes: whole pixels of the crop, factors, degrees; each has the one that is none."""
+    step = max(1, round(settings.translation_step * crop / PAPER_CROP))
+    steps = round(settings.translation * crop / PAPER_CROP) // step
+    scales = round((settings.scale - 1) / settings.scale_step)
+    return {
+        "translation": [float(step * place) for place in range(-steps, steps + 1)],
+        "scale": [round(1 + settings.scale_step * place, 6) for place in range(scales + 1)],
+        "rotation": [float(angle) for angle in range(0, settings.rotation + 1, settings.rotation_step)],
+    }
+
+
+def examples(several: list[float]) -> list[float]:
+    """Three amounts to show: the first, and those a third and two thirds of the way."""
+    return [several[round(place)] for place in np.linspace(0, len(several) - 1, 4)[:3]]
+
+
+def transformed(
+    image: UInt8[np.ndarray, "side side 3"], kind: str, amount: float, crop: int, border: str
+) -> UInt8[np.ndarray, "crop crop 3"]:
+    """The centre crop of an image moved down (pixels), enlarged (factor) or turned counterclockwise (degrees).
+
+    The whole image is transformed and cut then, so that what lies around the crop comes in; beyond the image the
+    border rule fills. Bilinear; without a change the very pixels of the crop.
+    """
+    middle, half = (len(image) - crop) // 2 + (crop - 1) / 2, (crop - 1) / 2
+    scale = amount if kind == "scale" else 1.0
+    angle = np.deg2rad(amount) if kind == "rotation" else 0.0
+    down = amount if kind == "translation" else 0.0
+    # Where each pixel of the crop comes from: turned back around the centre, shrunk, moved up
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
+    start = np.array([middle, middle - down]) - turn @ (half, half)
+    return cv2.warpAffine(
+        image,
+        np.column_stack([turn, start]),
+        (crop, crop),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=BORDERS[border],
+    )
+
+
+def hidden_layer(network: ConvNet) -> int | None:
+    """The highest fully connected layer below the softmax: the paper's layer 7; None: there is none."""
+    return max((dense.layer for dense in network.architecture.denses if dense.kind == "hidden"), default=None)
+
+
+@torch.inference_mode()
+def features(
+    network: ConvNet, images: Float[Tensor, "batch 3 y x"]
+) -> tuple[dict[int, Float[Tensor, "batch value"]], Float[Tensor, "batch class"]]:
+    """What layer 1 and the highest hidden layer hand on, flat, by layer; and the probabilities of the classes."""
+    first, *others = network.trace(images, switches=False)
+    found = {1: first.output.flatten(1)}
+    top, last = hidden_layer(network), others[-1] if others else first
+    logits = last.output
+    for layer, units in network.dense(last.output):
+        logits = units
+        if layer == top:
+            found[layer] = units
+    return found, logits.softmax(1)
+
+
+def measure(
+    network: ConvNet,
+    images: UInt8[np.ndarray, "image side side 3"],
+    labels: list[int],
+    ids: list[int],
+    inputs: MeanSubtraction,
+    settings: Invariance,
+) -> pd.DataFrame:
+    """A row for each image, transformation, amount and layer: how far the features went, the true class's probability.
+
+    `distance` is Euclidean, from the features of the untransformed image; `relative` the same in units of the median
+    distance between two different untransformed images of the set, so that layers can be compared.
+    """
+    crop = network.architecture.crop
+    steps = [(kind, amount) for kind, several in amounts(settings, crop).items() for amount in several]
+    parts, originals = [], []
+    for image, label, number in zip(images, labels, ids, strict=True):
+        plain = transformed(image, "translation", 0.0, crop, settings.border)
+        batch = [plain] + [transformed(image, kind, amount, crop, settings.border) for kind, amount in steps]
+        pixels = torch.from_numpy(np.stack(batch))
+        centre = torch.full((len(batch),), 4)
+        found, probabilities = features(network, inputs(Batch(pixels, centre, centre, centre)))
+        originals.append({layer: values[0].cpu() for layer, values in found.items()})
+        for layer, values in found.items():
+            distance = (values[1:] - values[0]).double().norm(dim=1).cpu().numpy()
+            rows = pd.DataFrame(steps, columns=["transform", "amount"])
+            p_true = probabilities[1:, label].double().cpu().numpy()
+            parts.append(rows.assign(id=number, layer=layer, distance=distance, p_true=p_true))
+    table = pd.concat(parts, ignore_index=True)
+    for layer in originals[0]:
+        typical = typical_distance(torch.stack([one[layer] for one in originals]))
+        table.loc[table["layer"] == layer, "relative"] = table["distance"] / typical
+    return table.filter(["id", "transform", "amount", "layer", "distance", "relative", "p_true"])
+
+
+def typical_distance(features: Float[Tensor, "image value"]) -> float:
+    """The median Euclidean distance between two of some feature vectors; 1 where there is only one."""
+    if len(features) < 2:
+        return 1.0
+    pairs = torch.pdist(features.float()).double()
+    return float(pairs.quantile(0.5)) if len(pairs) < 2**23 else float(pairs.median())
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Median and quartiles over the images, for each transformation, amount and layer, of `relative` and `p_true`."""
+    groups = table.groupby(["transform", "amount", "layer"])
+    shares = {"low": 0.25, "median": 0.5, "high": 0.75}
+    columns = {
+        f"{name}_{end}": groups[name].quantile(share)
+        for name in ("relative", "p_true")
+        for end, share in shares.items()
+    }
+    return pd.DataFrame(columns).reset_index()
