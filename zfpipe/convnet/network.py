@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zfpipe.convnet.architecture import Architecture
+from zfpipe.convnet.architecture import Architecture, Conv
 from zfpipe.params import Norm
 
 
@@ -84,15 +84,16 @@ class ConvNet(nn.Module):
             signal = self.normalise(conv.layer, pooled) if conv.normed else pooled
             yield LayerTrace(conv.layer, rectified, places, pooled, signal)
 
-    def forward(self, images: Float[Tensor, "batch 3 y x"]) -> Float[Tensor, "batch class"]:
-        """Logits of a batch."""
-        signal = images * self.input_scale
-        for conv in self.architecture.convs:
-            signal = functional.relu(self.conv(conv.layer)(signal))
-            if conv.pool:
-                signal = functional.max_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
-            if conv.normed:
-                signal = self.normalise(conv.layer, signal)
+    def finish(
+        self, layer: Conv, rectified: Float[Tensor, "batch map y x"]
+    ) -> Float[Tensor, "batch map pooled_y pooled_x"]:
+        """What follows a layer's ReLU: pooling and normalisation, where it has them."""
+        pool = layer.pool
+        pooled = functional.max_pool2d(rectified, pool.size, pool.stride, ceil_mode=pool.ceil) if pool else rectified
+        return self.normalise(layer.layer, pooled) if layer.normed else pooled
+
+    def classify(self, signal: Float[Tensor, "batch map y x"]) -> Float[Tensor, "batch class"]:
+        """Logits from the output of the last convolution layer."""
         if self.architecture.average is not None:
             signal = functional.adaptive_avg_pool2d(signal, self.architecture.average)
         signal = signal.flatten(1)
@@ -101,6 +102,13 @@ class ConvNet(nn.Module):
             if dense.kind == "hidden":
                 signal = functional.dropout(functional.relu(signal), self.dropout, self.training)
         return signal
+
+    def forward(self, images: Float[Tensor, "batch 3 y x"]) -> Float[Tensor, "batch class"]:
+        """Logits of a batch."""
+        signal = images * self.input_scale
+        for conv in self.architecture.convs:
+            signal = self.finish(conv, functional.relu(self.conv(conv.layer)(signal)))
+        return self.classify(signal)
 
 
 def band(maps: int, size: int) -> Float[Tensor, "map map 1 1"]:
