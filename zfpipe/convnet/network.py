@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zfpipe.convnet.architecture import Architecture
+from zfpipe.convnet.architecture import Architecture, Conv
 from zfpipe.params import Norm
 
 
@@ -94,17 +94,13 @@ class ConvNet(nn.Module):
             signal = self.normalise(conv.layer, pooled) if conv.normed else pooled
             yield LayerTrace(conv.layer, rectified, places, pooled, signal)
 
-    def forward(self, images: Float[Tensor, "batch 3 y x"]) -> Float[Tensor, "batch class"]:
-        """Logits of a batch."""
-        signal = images * self.input_scale
-        for conv in self.architecture.convs:
-            signal = functional.relu(self.conv(conv.layer)(signal))
-            if conv.pool:
-                signal = functional.max_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
-            if conv.normed:
-                signal = self.normalise(conv.layer, signal)
-        *_, (_, logits) = self.dense(signal)
-        return logits
+    def finish(
+        self, layer: Conv, rectified: Float[Tensor, "batch map y x"]
+    ) -> Float[Tensor, "batch map pooled_y pooled_x"]:
+        """What follows a layer's ReLU: pooling and normalisation, where it has them."""
+        pool = layer.pool
+        pooled = functional.max_pool2d(rectified, pool.size, pool.stride, ceil_mode=pool.ceil) if pool else rectified
+        return self.normalise(layer.layer, pooled) if layer.normed else pooled
 
     def dense(self, maps: Float[Tensor, "batch map y x"]) -> Iterator[tuple[int, Float[Tensor, "batch unit"]]]:
         """The fully connected layers by number, on the last convolution layer's output: after the ReLU, logits last."""
@@ -116,6 +112,18 @@ class ConvNet(nn.Module):
             if dense.kind == "hidden":
                 signal = functional.dropout(functional.relu(signal), self.dropout, self.training)
             yield dense.layer, signal
+
+    def classify(self, maps: Float[Tensor, "batch map y x"]) -> Float[Tensor, "batch class"]:
+        """Logits from the output of the last convolution layer."""
+        *_, (_, logits) = self.dense(maps)
+        return logits
+
+    def forward(self, images: Float[Tensor, "batch 3 y x"]) -> Float[Tensor, "batch class"]:
+        """Logits of a batch."""
+        signal = images * self.input_scale
+        for conv in self.architecture.convs:
+            signal = self.finish(conv, functional.relu(self.conv(conv.layer)(signal)))
+        return self.classify(signal)
 
 
 def band(maps: int, size: int) -> Float[Tensor, "map map 1 1"]:
