@@ -260,6 +260,18 @@ class Invariance(Section):
     seed: Seed
 
 
+class OcclusionProbe(Section):
+    """How images are hidden place by place (Fig. 7); lengths in pixels of a 224 x 224 crop."""
+
+    size: Annotated[int, whole(1, 224)]
+    stride: Annotated[int, whole(1, 224)]
+    shown_stride: Annotated[int, whole(1, 224)]
+    grey: Annotated[float, number(0, 255)]
+    images: Annotated[int, whole(1, 10_000_000)] | None
+    shown: Annotated[int, whole(1, 10)]
+    seed: Seed
+
+
 class Figures(Section):
     """How figures are drawn."""
 
@@ -282,6 +294,7 @@ class Params(Section):
     projections: Projections
     evolution: Evolution
     invariance: Invariance
+    occlusion: OcclusionProbe
     figures: Figures
 
     def network(self, run: str) -> Network:
@@ -371,6 +384,7 @@ def known_fields() -> list[str]:
         Projections,
         Evolution,
         Invariance,
+        OcclusionProbe,
         Figures,
     ]
     return sorted({name for section in sections for name in section.model_fields})

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from zfpipe.betons import mean
+from zfpipe.betons.crops import CENTRE
 from zfpipe.betons.reader import Batch
 
 
@@ -30,6 +31,10 @@ class MeanSubtraction:
         if constant is not None:
             return cls(torch.tensor(constant).expand(10, crop, crop, 3), device)
         return cls(torch.from_numpy(mean.mean_crops(mean.read(path), crop)), device)
+
+    def grey(self, value: float) -> Float[Tensor, "3 y x"]:
+        """A grey pixel (0..255) all over the centre crop: minus the mean it is grey no more, but differs by place."""
+        return rearrange(value - self.mean_crops[CENTRE], "y x rgb -> rgb y x")
 
     def __call__(self, batch: Batch) -> Float[Tensor, "batch 3 y x"]:
         """A batch of one crop each, at `batch.crops`; the ten crops come out one after another."""

@@ -44,6 +44,12 @@ class Batch:
     ids: Int64[Tensor, "batch"]
     crops: Int64[Tensor, "batch"] | None
 
+    def one(self, place: int) -> "Batch":
+        """A batch of one of the images."""
+        part = slice(place, place + 1)
+        crops = None if self.crops is None else self.crops[part]
+        return Batch(self.images[part], self.labels[part], self.ids[part], crops)
+
 
 @numba.njit(parallel=True, nogil=True, cache=True)
 @no_type_check  # a checker around it could not be compiled

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Shaped
 
-RESAMPLES = 2000
+from zfpipe.probes.intervals import bootstrap
 
 MEASURES = {
     "projections": "mean correlation of a map's strongest projections with one another",
@@ -113,10 +113,8 @@ def summary(maps: pd.DataFrame) -> pd.DataFrame:
             entry = {"layer": layer, "measure": measure, "maps": len(values)}
             if len(values) and not np.isnan(values).all():
                 middle = np.median if measure == "settled" else np.mean
-                values = np.where(np.isnan(values), np.inf, values)
-                draws = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
-                low, high = np.quantile(middle(values[draws], axis=1), (0.025, 0.975), method="nearest")
-                entry |= {"value": middle(values), "low": low, "high": high}
+                value, low, high = bootstrap(np.where(np.isnan(values), np.inf, values), middle)
+                entry |= {"value": value, "low": low, "high": high}
             found.append(entry)
     table = pd.DataFrame(found, columns=["layer", "measure", "value", "low", "high", "maps"])
     return table.replace(np.inf, np.nan)

@@ -1,0 +1,209 @@
+"""What hiding places of an image changes, and whether it tells where the object is (Fig. 7, section 4.2)."""
+
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from zfpipe.betons.reader import Batch
+from zfpipe.convnet.deconvnet import Units, project
+from zfpipe.convnet.network import ConvNet
+from zfpipe.convnet.occlusion import Occluders, Occlusion
+from zfpipe.params import Deconvnet
+from zfpipe.probes.intervals import bootstrap
+
+PAPER_CROP = 224
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a square occluder of `size` pixels goes: its centre to every `stride`th pixel of the crop, both ways."""
+
+    size: int
+    stride: int
+    crop: int
+
+    @classmethod
+    def scaled(cls, size: int, stride: int, crop: int) -> "Grid":
+        """From lengths in pixels of a 224 x 224 crop, as the paper's."""
+        size, stride = (max(1, round(length * crop / PAPER_CROP)) for length in (size, stride))
+        return cls(size, stride, crop)
+
+    @property
+    def centres(self) -> Int64[np.ndarray, "side"]:
+        """Pixels along one axis that the occluder's centre covers."""
+        return np.arange(self.stride // 2, self.crop, self.stride)
+
+    def occluders(self) -> Occluders:
+        """All positions, row by row; those at the border hang over it."""
+        places = torch.from_numpy(self.centres) - self.size // 2
+        tops, lefts = torch.cartesian_prod(places, places).unbind(1)
+        return Occluders(tops, lefts, self.size, self.size)
+
+    def on(self, mask: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "position"]:
+        """At which positions the occluder's centre lies in a mask."""
+        return mask[np.ix_(self.centres, self.centres)].ravel()
+
+    def under(self, values: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "position"]:
+        """The sum of a map's values under the occluder, at each position."""
+        sums = np.pad(values.astype(np.float64), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+        first = np.clip(self.centres - self.size // 2, 0, self.crop)
+        last = np.clip(self.centres - self.size // 2 + self.size, 0, self.crop)
+        rows = sums[last] - sums[first]
+        return (rows[:, last] - rows[:, first]).ravel()
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """One image hidden place by place: total activity of the strongest map, probability of the true class, best class.
+
+    The map is that of the last convolution layer with the largest activation in the unoccluded image, at `(y, x)`;
+    `whole_activity` and `whole_p_true` are those of the unoccluded image.
+    """
+
+    map: int
+    y: int
+    x: int
+    whole_activity: float
+    whole_p_true: float
+    activity: Float[np.ndarray, "position"]
+    p_true: Float[np.ndarray, "position"]
+    top1: Int64[np.ndarray, "position"]
+
+
+@torch.inference_mode()
+def hide(
+    network: ConvNet, image: Float[Tensor, "3 y x"], fill: Float[Tensor, "3 y x"], label: int, grid: Grid
+) -> Hidden:
+    """Hides one place after another; `fill` is what hidden pixels become, as the network takes them."""
+    occlusion = Occlusion(network, image, fill)
+    whole = occlusion.unoccluded.maps[0]
+    side = whole.shape[-1]
+    strongest, place = divmod(int(whole.flatten().argmax()), side * side)
+    activity, p_true, top1 = [], [], []
+    for found in occlusion.answers(grid.occluders()):
+        activity.append(found.maps[:, strongest].sum((1, 2)).double().cpu())
+        p_true.append(found.logits.softmax(1)[:, label].double().cpu())
+        top1.append(found.logits.argmax(1).cpu())
+    return Hidden(
+        strongest,
+        *divmod(place, side),
+        float(whole[strongest].sum()),
+        float(occlusion.unoccluded.logits.softmax(1)[0, label]),
+        *(torch.cat(parts).numpy() for parts in (activity, p_true, top1)),
+    )
+
+
+def energy(
+    network: ConvNet, image: Float[Tensor, "3 y x"], hidden: Hidden, settings: Deconvnet
+) -> Float[np.ndarray, "y x"]:
+    """The squared projection of the strongest map's strongest activation, summed over the colours."""
+    layer = network.architecture.convs[-1].layer
+    places = (torch.tensor([place], device=image.device) for place in (hidden.map, hidden.y, hidden.x))
+    pixels, _ = project(network, image[None], Units(layer, *places), settings)
+    return pixels[0].double().square().sum(0).cpu().numpy()
+
+
+def pointing(values: Float[np.ndarray, "position"], on: Bool[np.ndarray, "position"]) -> dict[str, float]:
+    """Whether the largest value lies on the object, and how well as many of the largest as the object has cover it.
+
+    `hit` is 1 where the largest does (a share of equal ones), `overlap` the intersection over union; each with what
+    positions drawn at random would reach.
+    """
+    largest = values == values.max()
+    count, size = len(on), int(on.sum())
+    order = np.argsort(-values, kind="stable")[:size]
+    shared = int(on[order].sum())
+    by_chance = sum(
+        comb(size, both) * comb(count - size, size - both) / comb(count, size) * both / (2 * size - both)
+        for both in range(max(0, 2 * size - count), size + 1)
+    )
+    return {
+        "hit": float(on[largest].mean()),
+        "hit_by_chance": size / count,
+        "overlap": shared / (2 * size - shared),
+        "overlap_by_chance": by_chance,
+    }
+
+
+def truth(
+    hidden: Hidden, energy: Float[np.ndarray, "y x"], mask: Bool[np.ndarray, "y x"], grid: Grid
+) -> dict[str, float] | None:
+    """What one image says of 4.2; None: the occluder's centre is never on the object, or never off it.
+
+    `on` and `off`: mean drop of the true class's probability with the occluder on the object and off it; `agreement`:
+    the correlation, over positions, of the drop of the map's total activity with the energy of its projection hidden.
+    """
+    on = grid.on(mask)
+    if on.all() or not on.any():
+        return None
+    drop = hidden.whole_p_true - hidden.p_true
+    return {
+        "on": float(drop[on].mean()),
+        "off": float(drop[~on].mean()),
+        **pointing(drop, on),
+        "agreement": correlation(hidden.whole_activity - hidden.activity, grid.under(energy)),
+    }
+
+
+def correlation(one: Float[np.ndarray, "value"], other: Float[np.ndarray, "value"]) -> float:
+    """Pearson's; missing where one never varies."""
+    one, other = one - one.mean(), other - other.mean()
+    norm = np.sqrt((one**2).sum() * (other**2).sum())
+    return float((one * other).sum() / norm) if norm > 0 else float("nan")
+
+
+def units(network: ConvNet, image: int, hidden: Hidden, strongest: pd.DataFrame, others: int) -> pd.DataFrame:
+    """The image's strongest activation and the same map's strongest of other images, as `project_layer` takes them."""
+    layer = network.architecture.convs[-1].layer
+    own = pd.DataFrame([{"layer": layer, "map": hidden.map, "id": image, "y": hidden.y, "x": hidden.x}])
+    same = strongest.query("layer == @layer and map == @hidden.map and id != @image").sort_values("rank")
+    found = pd.concat([own, same.head(others).filter(own.columns)], ignore_index=True)
+    return found.assign(rank=range(len(found)), shown=image)
+
+
+def table(image: int, hidden: Hidden, grid: Grid) -> pd.DataFrame:
+    """A row for each position, by the occluder's centre in pixels of the crop."""
+    y, x = np.repeat(grid.centres, len(grid.centres)), np.tile(grid.centres, len(grid.centres))
+    values = {"map_activity": hidden.activity, "p_true": hidden.p_true, "top1": hidden.top1}
+    return pd.DataFrame({"id": image, "y": y, "x": x, **values})
+
+
+def described(image: Batch, hidden: Hidden) -> dict[str, float]:
+    """One image and what is known of it unoccluded."""
+    return {
+        "id": int(image.ids[0]),
+        "label": int(image.labels[0]),
+        "map": hidden.map,
+        "activity": hidden.whole_activity,
+        "p_true": hidden.whole_p_true,
+    }
+
+
+SCORES = {
+    "drop": ("on", "off"),
+    "hit": ("hit", "hit_by_chance"),
+    "overlap": ("overlap", "overlap_by_chance"),
+    "agreement": ("agreement", None),
+}
+"""What is compared with what, image by image."""
+
+
+def scores(images: pd.DataFrame) -> pd.DataFrame:
+    """Each score's mean over the images, what it is compared with, and their paired difference with its interval."""
+    rows = []
+    for score, (column, other) in SCORES.items():
+        if column not in images:
+            continue
+        kept = images.dropna(subset=[column])
+        if not len(kept):
+            continue
+        against = kept[other].to_numpy(np.float64) if other else np.zeros(len(kept))
+        difference, low, high = bootstrap(kept[column].to_numpy(np.float64) - against)
+        means = {"value": float(np.mean(kept[column])), "against": float(against.mean())}
+        rows.append({"score": score, **means, "difference": difference, "low": low, "high": high, "images": len(kept)})
+    return pd.DataFrame(rows, columns=["score", "value", "against", "difference", "low", "high", "images"])
