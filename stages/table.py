@@ -1,6 +1,7 @@
 """table N: one table of the paper, published numbers beside ours.
 
-Reads metrics/RUN.json of every run in params.yaml; writes reports/tables/tableN.csv, .md and .tex. Costs a second.
+Reads correspondence/ (table 1) or metrics/RUN.json of every run in params.yaml (2 and 3); writes
+reports/tables/tableN.csv, .md and .tex. Costs a second.
 """
 
 import importlib
@@ -8,14 +9,14 @@ import importlib
 from zfpipe import params, paths, stage
 from zfpipe.report.tables import formats
 
-NUMBERS = ("2", "3")
+NUMBERS = ("1", "2", "3")
 
 
 def main() -> None:
     settings = params.load()
     number = stage.argument("a table", NUMBERS)
     module = importlib.import_module(f"zfpipe.report.tables.table{number}")
-    formats.write(module.build(paths.METRICS, settings.runs), paths.table(number))
+    formats.write(module.build(module.FOLDER, settings.runs), paths.table(number))
 
 
 if __name__ == "__main__":

@@ -272,6 +272,15 @@ class OcclusionProbe(Section):
     seed: Seed
 
 
+class Correspondence(Section):
+    """How parts of faces are hidden (Fig. 8, Table 1)."""
+
+    images: Annotated[int, whole(2, 10)]
+    random: Annotated[int, whole(3, 1000)]
+    grey: Annotated[float, number(0, 255)]
+    seed: Seed
+
+
 class Figures(Section):
     """How figures are drawn."""
 
@@ -295,6 +304,7 @@ class Params(Section):
     evolution: Evolution
     invariance: Invariance
     occlusion: OcclusionProbe
+    correspondence: Correspondence
     figures: Figures
 
     def network(self, run: str) -> Network:
@@ -385,6 +395,7 @@ def known_fields() -> list[str]:
         Evolution,
         Invariance,
         OcclusionProbe,
+        Correspondence,
         Figures,
     ]
     return sorted({name for section in sections for name in section.model_fields})

@@ -1,5 +1,6 @@
 """The strongest activations of feature maps, projected to pixels, beside the image patches they saw (Fig. 2)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from einops import rearrange
 from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
+from zfpipe.betons.crops import CENTRE
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batch, Batches
 from zfpipe.convnet.deconvnet import Units
@@ -27,6 +29,11 @@ class Crops:
     images: UInt8[torch.Tensor, "image y x 3"]
     labels: torch.Tensor
     position: dict[int, int]
+
+    def batch(self, ids: Sequence[int]) -> Batch:
+        """These images, as a reader's batch of centre crops."""
+        places = torch.tensor([self.position[image] for image in ids])
+        return Batch(self.images[places], self.labels[places], torch.tensor(ids), torch.full_like(places, CENTRE))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Tables of errors written out: CSV for programs, Markdown and LaTeX for people."""
+"""Tables written out: CSV for programs, Markdown and LaTeX for people."""
 
 import csv
 import io
@@ -7,7 +7,18 @@ from pathlib import Path
 from zfpipe import stage
 from zfpipe.report.tables.errors import NOT_RUN, Cells, ErrorTable, key
 
-TEX = {"&": r"\&", "%": r"\%", "∗": r"$^{*}$", "–": "--", "−": "$-$", "#": r"\#", "_": r"\_", "×": r"$\times$"}
+TEX = {
+    "&": r"\&",
+    "%": r"\%",
+    "∗": r"$^{*}$",
+    "–": "--",
+    "−": "$-$",
+    "#": r"\#",
+    "_": r"\_",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "Δ": r"$\Delta$",
+}
 
 
 def write(table: ErrorTable, path: Path) -> None:
@@ -33,8 +44,8 @@ def values(table: ErrorTable) -> str:
 
 
 def parts(column: str, cells: Cells) -> list[str]:
-    """What the paper's column splits into: `published`, `ours` and, where it can be measured, `difference`."""
-    return [part for part in ("published", "ours", "difference") if f"{part}_{key(column)}" in cells]
+    """What the paper's column splits into: `published`, `ours` and, where there is one, `difference` and others."""
+    return [part for part in ("published", "ours", "difference", "all", "changed") if f"{part}_{key(column)}" in cells]
 
 
 def shown(cells: Cells, part: str, column: str) -> str:
@@ -62,7 +73,7 @@ def markdown(table: ErrorTable) -> str:
     """A table for GitHub and the like."""
     columns = [f"{column} {part}" for column in table.published.columns for part in parts(column, table.cells[0])]
     lines = [f"**Table {table.published.number}. {table.published.title}** (section {table.published.section})", ""]
-    lines += ["| Error % | " + " | ".join(columns) + " |", "|---" + "|---:" * len(columns) + "|"]
+    lines += [f"| {table.published.unit} | " + " | ".join(columns) + " |", "|---" + "|---:" * len(columns) + "|"]
     for name, values in body(table):
         lines.append(f"| {name} | {' | '.join(values)} |" if values else f"| **{name}** |" + " |" * len(columns))
     return "\n".join([*lines, "", *(f"- {note}" for note in table.notes), ""])
@@ -81,7 +92,7 @@ def latex(table: ErrorTable) -> str:
         rf"% Table {table.published.number}: {table.published.title}. Needs the package booktabs",
         rf"\begin{{tabular}}{{p{{0.3\textwidth}}{'r' * width}}}",
         r"\toprule",
-        r"Error \% & " + " & ".join(heads) + r" \\",
+        rf"{escaped(table.published.unit)} & " + " & ".join(heads) + r" \\",
         "".join(rules),
         " & " + " & ".join(part for _, split in splits for part in split) + r" \\",
         r"\midrule",

@@ -3,8 +3,11 @@
 from collections.abc import Collection
 from pathlib import Path
 
+from zfpipe import paths
 from zfpipe.report.published import TABLE2
 from zfpipe.report.tables import errors
+
+FOLDER = paths.METRICS
 
 
 def build(folder: Path, runs: Collection[str]) -> errors.ErrorTable:

@@ -1,0 +1,140 @@
+"""Whether hiding the same part of several faces changes their features alike (Fig. 8, Table 1, section 4.3)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int8, UInt8
+from torch import Tensor
+
+from zfpipe.convnet.network import ConvNet
+from zfpipe.pictures.index import Box
+
+PARTS = ("right eye", "left eye", "nose")
+"""The creature's own right eye is on the left of the picture."""
+
+
+def frontal(parts: dict[str, Box], lean: float = 15.0, aside: float = 0.3) -> bool:
+    """Whether a face looks at us: both eyes and the nose are known, the eyes level and the nose between them.
+
+    Level: within `lean` degrees. Between: the nose lies at most `aside` of the eyes' distance from the middle.
+    """
+    if not set(PARTS) <= parts.keys():
+        return False
+    right, left, nose = (centre(parts[part]) for part in PARTS)
+    across = left - right
+    distance = float(np.hypot(*across))
+    if across[0] <= 0 or abs(np.degrees(np.arctan2(across[1], across[0]))) > lean:
+        return False
+    offset = nose - (right + left) / 2
+    return abs(float(offset @ across)) / distance**2 <= aside and offset[1] > 0
+
+
+def centre(box: Box) -> Float[np.ndarray, "2"]:
+    """The middle of a box: x, y."""
+    return np.array([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
+
+
+def side(parts: dict[str, Box]) -> int:
+    """One side for all masks of a face in pixels: the longest of the parts' boxes, so that every part is hidden."""
+    return max(1, round(max(max(box.x1 - box.x0, box.y1 - box.y0) for box in (parts[part] for part in PARTS))))
+
+
+def places(
+    parts: dict[str, Box], mask: Bool[np.ndarray, "y x"], count: int, rng: np.random.Generator
+) -> dict[str, list[tuple[int, int]]]:
+    """Top left corners of the square masks, by what they hide: the parts, one each, and `count` random ones.
+
+    Random: the centre is a pixel of the object, drawn evenly, that no part's mask covers.
+    """
+    size, crop = side(parts), len(mask)
+    found = {part: [corner(centre(parts[part]), size, crop)] for part in PARTS}
+    free = mask.copy()
+    for ((top, left),) in found.values():
+        free[top : top + size, left : left + size] = False
+    ys, xs = np.nonzero(free if free.any() else mask)
+    drawn = rng.integers(0, len(ys), count)
+    found["random"] = [corner(np.array([xs[place], ys[place]]) + 0.5, size, crop) for place in drawn]
+    return found
+
+
+def corner(middle: Float[np.ndarray, "2"], size: int, crop: int) -> tuple[int, int]:
+    """Top and left of a square around a point, moved into the crop."""
+    x, y = (min(max(round(float(value) - size / 2), 0), crop - size) for value in middle)
+    return y, x
+
+
+def hidden(
+    image: Float[Tensor, "3 y x"], fill: Float[Tensor, "3 y x"], corners: Sequence[tuple[int, int]], size: int
+) -> Float[Tensor, "mask 3 y x"]:
+    """The image with one square after another become `fill`."""
+    found = image.repeat(len(corners), 1, 1, 1)
+    for one, (top, left) in zip(found, corners, strict=True):
+        one[:, top : top + size, left : left + size] = fill[:, top : top + size, left : left + size]
+    return found
+
+
+def painted(
+    image: UInt8[np.ndarray, "y x 3"], corners: Sequence[tuple[int, int]], size: int, grey: float
+) -> UInt8[np.ndarray, "picture y x 3"]:
+    """The image as it is, then with one square after another grey, to look at."""
+    found = np.repeat(image[None], len(corners) + 1, axis=0)
+    for one, (top, left) in zip(found[1:], corners, strict=True):
+        one[top : top + size, left : left + size] = round(grey)
+    return found
+
+
+@torch.inference_mode()
+def changes(
+    network: ConvNet, image: Float[Tensor, "3 y x"], masked: Float[Tensor, "mask 3 y x"]
+) -> dict[int, Int8[np.ndarray, "mask feature"]]:
+    """Signs of the features' change under each mask, original minus masked, by layer.
+
+    Layers: the output of the last convolution layer (the paper's 5) and of the highest hidden one (its 7). The sign
+    of no change is 0, a third value.
+    """
+    *_, last = network.trace(torch.cat([image[None], masked]), switches=False)
+    features = {last.layer: last.output.flatten(1)}
+    hidden = [dense.layer for dense in network.architecture.denses if dense.kind == "hidden"]
+    features |= {layer: units for layer, units in network.dense(last.output) if layer == max(hidden, default=None)}
+    return {layer: (values[:1] - values[1:]).sign().to(torch.int8).cpu().numpy() for layer, values in features.items()}
+
+
+def consistency(
+    signs: Int8[np.ndarray, "image mask feature"],
+) -> tuple[Float[np.ndarray, "pair"], Float[np.ndarray, "pair"]]:
+    """How far every two images differ: shares of features whose signs differ, the mean over their masks one by one.
+
+    First the paper's normalised Hamming distance, of all features; then of those that change in both images: a mask
+    that changes little leaves many features at 0 in both, which makes images alike without any correspondence. Each
+    pair counts once, as both orders give the same.
+    """
+    pairs = np.triu_indices(len(signs), 1)
+    distance, among_changed = np.zeros(len(pairs[0])), np.zeros(len(pairs[0]))
+    for masks in signs.transpose(1, 0, 2):
+        less, none, more = ((masks == sign).astype(np.float32) for sign in (-1, 0, 1))
+        same = (less @ less.T + more @ more.T)[pairs]  # how many features have the same sign in both
+        changed = ((1 - none) @ (1 - none).T)[pairs]
+        distance += 1 - (same + (none @ none.T)[pairs]) / signs.shape[2]
+        among_changed += 1 - same / np.maximum(changed, 1)
+    return distance / signs.shape[1], among_changed / signs.shape[1]
+
+
+def table(signs: dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]], few: int) -> pd.DataFrame:
+    """A row for what is hidden, layer and set: mean and standard deviation of both distances over all pairs of images.
+
+    Sets: the first `few` images, as the paper's five, and all of them. `changed`: the share of features that change.
+    """
+    rows = []
+    for part, layers in signs.items():
+        for layer, values in layers.items():
+            for name, count in (("few", min(few, len(values))), ("all", len(values))):
+                distance, among_changed = consistency(values[:count])
+                row = {"part": part, "layer": layer, "set": name, "images": count, "pairs": len(distance)}
+                row["changed"] = float((values[:count] != 0).mean())
+                for column, found in (("", distance), ("changed_", among_changed)):
+                    row[f"{column}mean"] = float(found.mean())
+                    row[f"{column}deviation"] = float(found.std(ddof=1)) if len(found) > 1 else 0.0
+                rows.append(row)
+    return pd.DataFrame(rows)
