@@ -1,7 +1,7 @@
 """figure N: one figure of the paper, drawn from what an earlier stage measured.
 
-Reads principle/ (figure 1), projections/ (2), shapes/ (3), evolution/ (4) or filters/ (6); writes
-reports/figures/figN.png. Costs a few seconds.
+Reads principle/ (figure 1), projections/ (2), shapes/ (3), evolution/ (4), invariance/ (5), filters/ (6), occlusion/
+(7), attribution/ (7b) or correspondence/ (8); writes reports/figures/figN.png. Costs a few seconds.
 """
 
 import importlib
@@ -9,7 +9,7 @@ import importlib
 from zfpipe import params, paths, stage, unavailable
 from zfpipe.report import style
 
-NUMBERS = ("1", "2", "3", "4", "6")
+NUMBERS = ("1", "2", "3", "4", "5", "6", "7", "7b", "8")
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """report: one page with every figure and table, the published numbers beside ours, and how each was made.
 
 Reads reports/figures/, reports/tables/, metrics/, models/RUN/history.csv, the betons' descriptions and lists of
-rejected images, projections/, principle/, shapes/, evolution/, features/ and filters/; writes reports/index.html.
-Costs a second.
+rejected images, projections/, principle/, shapes/, evolution/, features/, filters/, invariance/, occlusion/,
+attribution/ and correspondence/; writes reports/index.html. Costs a second.
 """
 
 from zfpipe import params, paths, stage
@@ -22,6 +22,10 @@ def main() -> None:
         "deconvnet": settings.deconvnet,
         "projections": settings.projections,
         "evolution": settings.evolution,
+        "invariance": settings.invariance,
+        "occlusion": settings.occlusion,
+        "correspondence": settings.correspondence,
+        "attribution": settings.attribution,
         "figures": settings.figures,
     }
     networks = {run: settings.network(run) for run in settings.runs}

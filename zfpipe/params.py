@@ -281,6 +281,12 @@ class Correspondence(Section):
     seed: Seed
 
 
+class Attribution(Section):
+    """On how many images later methods are compared with occlusion and the deconvnet."""
+
+    images: Annotated[int, whole(2, 10_000_000)]
+
+
 class Figures(Section):
     """How figures are drawn."""
 
@@ -305,6 +311,7 @@ class Params(Section):
     invariance: Invariance
     occlusion: OcclusionProbe
     correspondence: Correspondence
+    attribution: Attribution
     figures: Figures
 
     def network(self, run: str) -> Network:
@@ -396,6 +403,7 @@ def known_fields() -> list[str]:
         Invariance,
         OcclusionProbe,
         Correspondence,
+        Attribution,
         Figures,
     ]
     return sorted({name for section in sections for name in section.model_fields})

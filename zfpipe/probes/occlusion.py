@@ -74,6 +74,11 @@ class Hidden:
     p_true: Float[np.ndarray, "position"]
     top1: Int64[np.ndarray, "position"]
 
+    @property
+    def drop(self) -> Float[np.ndarray, "position"]:
+        """How far the true class's probability falls."""
+        return self.whole_p_true - self.p_true
+
 
 @torch.inference_mode()
 def hide(
@@ -141,11 +146,10 @@ def truth(
     on = grid.on(mask)
     if on.all() or not on.any():
         return None
-    drop = hidden.whole_p_true - hidden.p_true
     return {
-        "on": float(drop[on].mean()),
-        "off": float(drop[~on].mean()),
-        **pointing(drop, on),
+        "on": float(hidden.drop[on].mean()),
+        "off": float(hidden.drop[~on].mean()),
+        **pointing(hidden.drop, on),
         "agreement": correlation(hidden.whole_activity - hidden.activity, grid.under(energy)),
     }
 

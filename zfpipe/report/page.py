@@ -8,14 +8,16 @@ from PIL import Image
 
 from zfpipe import paths, unavailable
 from zfpipe.report import curves, measured, provenance, published
-from zfpipe.report.artefacts import ARTEFACTS, Artefact
-from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig6
+from zfpipe.report.artefacts import ARTEFACTS, FIG7, FIG7B, Artefact
+from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig5, fig6, fig7, fig7b, fig8
 from zfpipe.report.measured import Metrics
 from zfpipe.report.provenance import Settings
-from zfpipe.report.tables import errors, features, formats
+from zfpipe.report.tables import errors, features, formats, table1
 
 HERE = Path(__file__).parent
-FIGURES: dict[str, Any] = {"1": fig1, "2": fig2, "3": fig3, "4": fig4, "6": fig6}
+FIGURES: dict[str, Any] = {
+    "1": fig1, "2": fig2, "3": fig3, "4": fig4, "5": fig5, "6": fig6, "7": fig7, "7b": fig7b, "8": fig8
+}  # fmt: skip
 
 
 def render(settings: Settings) -> str:
@@ -36,7 +38,7 @@ def render(settings: Settings) -> str:
         banner=provenance.banner(pictures, tree["crops"]["size"], splits["train"], splits["val"]),
         glance=glance(metrics),
         artefacts=ARTEFACTS,
-        built=[card(artefact, settings, metrics) for artefact in ARTEFACTS if artefact.built],
+        cards=[card(artefact, settings, metrics) for artefact in shown()],
         missing=[(artefact, published_table(artefact)) for artefact in ARTEFACTS if not artefact.built],
         atlas=link(measured.present(paths.ATLAS / "index.html", "atlas")),
         features=features.table(paths.FEATURES),
@@ -47,6 +49,13 @@ def render(settings: Settings) -> str:
         splits=[(name, split, link(paths.sidecar(name)), link(paths.rejected(name))) for name, split in splits.items()],
         yaml=settings.yaml(),
     )
+
+
+def shown() -> list[Artefact]:
+    """What has a place of its own on the page: the paper's artefacts as far as they are built, ours among them."""
+    found = [artefact for artefact in ARTEFACTS if artefact.built]
+    found.insert(found.index(FIG7) + 1, FIG7B)
+    return found
 
 
 def link(path: Path) -> str:
@@ -79,7 +88,7 @@ def card(artefact: Artefact, settings: Settings, metrics: dict[str, Metrics]) ->
             (link(measured.present(Path(path), source)), what) for path, what in artefact.data.items() if not absent
         ],
         "picture": picture(number, artefact.made_by[0]) if is_figure else None,
-        "table": None if is_figure else error_table(artefact.number, metrics),
+        "table": None if is_figure else table(int(artefact.number), metrics),
         "details": FIGURES[number].details(FIGURES[number].FOLDER) if is_figure and not absent else None,
     }
 
@@ -95,11 +104,12 @@ def picture(number: str, target: str) -> dict[str, Any]:
     return {"src": link(path), "width": width, "height": height, "alt": words}
 
 
-def error_table(number: int, metrics: dict[str, Metrics]) -> dict[str, Any]:
-    """Table 2 or 3 as its stage wrote it, ready for the page."""
+def table(number: int, metrics: dict[str, Metrics]) -> dict[str, Any]:
+    """A table as its stage wrote it, ready for the page."""
     table = published.TABLES[number]
     path = measured.present(paths.table(str(number)), f"table@{number}")
-    cells = errors.ErrorTable(table, formats.read(path), errors.notes(table, metrics))
+    notes = table1.notes(table1.FOLDER) if number == 1 else errors.notes(table, metrics)
+    cells = errors.ErrorTable(table, formats.read(path), notes)
     heads = [(column, formats.parts(column, cells.cells[0])) for column in table.columns]
     ours = [part == "ours" for _, split in heads for part in split]
     statuses = iter(row["status"] for row in cells.cells)
@@ -111,7 +121,7 @@ def published_table(artefact: Artefact) -> dict[str, Any] | None:
     """What the paper prints in a table that is not built yet."""
     if artefact.kind != "Table":
         return None
-    table = published.TABLES[artefact.number]
+    table = published.TABLES[int(artefact.number)]
     rows = [(row.name, [published.text(value, table.decimals) for value in row.values]) for row in table.rows]
     return {"unit": table.unit, "columns": table.columns, "rows": rows}
 

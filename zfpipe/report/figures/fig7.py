@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import matplotlib.colors
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from safetensors.numpy import load_file
 
 from zfpipe import paths
-from zfpipe.report import style, tiles
+from zfpipe.report import heat, style, tiles
 from zfpipe.report.measured import present
 from zfpipe.report.style import BODY, MARGIN, MUTED, WIDTH, Drawing
 
@@ -54,13 +53,13 @@ def draw(folder: Path, drawing: Drawing) -> Figure:
         rows = positions.query("id == @image['id']").sort_values(["y", "x"])
         mask = arrays["masks"][row] > 0
         picture = tiles.scaled(arrays["images"][row], PANEL, PANEL)
-        style.place(figure, lefts[0], top, outlined(picture, mask))
+        style.place(figure, lefts[0], top, heat.outlined(picture, mask))
         square(figure, lefts[0], top, described, drawing.crop)
         name = described["classes"][image["label"]]
         style.write(figure, lefts[0], top + PANEL + 30, name, BODY)
-        heat(figure, lefts[1], top, rows["map_activity"].to_numpy(), mask, image["activity"], f"map {image['map']}")
+        heat_map(figure, lefts[1], top, rows["map_activity"].to_numpy(), mask, image["activity"], f"map {image['map']}")
         projections(figure, lefts[2], top, row, arrays, drawing)
-        heat(figure, lefts[3], top, rows["p_true"].to_numpy(), mask, 1.0, f"unhidden: {image['p_true']:.2f}")
+        heat_map(figure, lefts[3], top, rows["p_true"].to_numpy(), mask, 1.0, f"unhidden: {image['p_true']:.2f}")
         answers(figure, lefts[4], top, rows["top1"].to_numpy(), described["classes"], image["label"], mask)
     style.write(figure, MARGIN, figure_height(figure) - (len(SCORES) + 1) * LINE, caption(described), BODY, color=MUTED)
     for number, words in enumerate(sentences(folder)):
@@ -89,21 +88,6 @@ def read(folder: Path) -> tuple[dict[str, Any], pd.DataFrame, dict[str, np.ndarr
     return described, pd.read_parquet(folder / "shown.parquet"), load_file(folder / "shown.safetensors")
 
 
-def outlined(panel: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A panel with the outline of the object: white, with a black line on both sides."""
-    side = len(panel)
-    places = np.arange(side) * len(mask) // side
-    inside = np.pad(mask[np.ix_(places, places)], 3, mode="edge")
-    edge = np.zeros((side, side), bool)
-    wide = np.zeros((side, side), bool)
-    for reach, line in ((1, edge), (2, wide)):
-        for y, x in ((0, reach), (reach, 0), (0, -reach), (-reach, 0)):
-            line |= inside[3:-3, 3:-3] != inside[3 + y : 3 + y + side, 3 + x : 3 + x + side]
-    found = panel.copy()
-    found[wide], found[edge] = 0, 255
-    return found
-
-
 def square(figure: Figure, left: int, top: int, described: dict[str, Any], crop: int) -> None:
     """The grey square at its true size, in the lower right corner of the image."""
     size = described["grids"]["shown"]["size"] * PANEL / crop
@@ -111,22 +95,18 @@ def square(figure: Figure, left: int, top: int, described: dict[str, Any], crop:
     style.rectangle(figure, left + PANEL - size - 4, top + PANEL - size - 4, size, size, grey, edge="white", line=1.5)
 
 
-def heat(figure: Figure, left: int, top: int, values: np.ndarray, mask: np.ndarray, most: float, words: str) -> None:
+def heat_map(
+    figure: Figure, left: int, top: int, values: np.ndarray, mask: np.ndarray, most: float, words: str
+) -> None:
     """A value at each place of the square, from 0 (dark) to the largest (yellow), with its bar of colours."""
     grid = values.reshape(round(len(values) ** 0.5), -1)
     full = max(most, float(grid.max())) or 1.0
-    style.place(figure, left, top, outlined(coloured(grid / full, PANEL, PANEL), mask))
+    style.place(figure, left, top, heat.outlined(heat.coloured(grid / full, PANEL, PANEL), mask))
     ramp = np.linspace(1, 0, PANEL)[:, None].repeat(BAR, 1)
-    style.place(figure, left + PANEL + 8, top, coloured(ramp, PANEL, BAR))
+    style.place(figure, left + PANEL + 8, top, heat.coloured(ramp, PANEL, BAR))
     for place, value in ((18, full), (PANEL / 2 + 6, full / 2), (PANEL, 0)):
         style.write(figure, left + PANEL + BAR + 14, top + place, f"{value:.3g}", BODY - 4)
     style.write(figure, left, top + PANEL + 30, words, BODY)
-
-
-def coloured(values: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Values 0 to 1 as bytes in a map of colours that the colour-blind can read, each a sharp square."""
-    colours = matplotlib.colormaps["viridis"](np.clip(values, 0, 1))[..., :3]
-    return tiles.scaled(np.rint(colours * 255).astype(np.uint8), height, width)
 
 
 def projections(figure: Figure, left: int, top: int, row: int, arrays: dict[str, np.ndarray], drawing: Drawing) -> None:
@@ -164,7 +144,7 @@ def answers(
         colours[label] = matplotlib.colors.to_rgb(colour)
     side = round(len(labels) ** 0.5)
     pixels = np.rint(colours[labels].reshape(side, side, 3) * 255).astype(np.uint8)
-    style.place(figure, left, top, outlined(tiles.scaled(pixels, PANEL, PANEL), mask))
+    style.place(figure, left, top, heat.outlined(tiles.scaled(pixels, PANEL, PANEL), mask))
     entries = [(colour, classes[label]) for colour, label in zip(LABELS, named, strict=False)]
     if len(others) + 1 > len(named):
         entries[-1] = (REST, f"{len(others) - len(named) + 2} others")

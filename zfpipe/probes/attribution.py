@@ -1,0 +1,93 @@
+"""Later methods that say where the network looks, by captum, beside occlusion and the deconvnet (not in the paper)."""
+
+from collections.abc import Callable
+
+import numpy as np
+from captum.attr import GuidedBackprop, IntegratedGradients, LayerAttribution, LayerGradCam, Saliency
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from zfpipe.convnet.network import ConvNet
+
+STEPS = 32
+"""Points on the way from the grey image at which integrated gradients look."""
+
+
+class Scale(nn.Module):
+    """The factor that the network multiplies its input by."""
+
+    def __init__(self, factor: float):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The images times the factor."""
+        return images * self.factor
+
+
+class Normalise(nn.Module):
+    """One layer's response normalisation."""
+
+    def __init__(self, network: ConvNet, layer: int):
+        super().__init__()
+        self.network = (network,)  # in a tuple, so that its weights don't count as this module's
+        self.layer = layer
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """As in the network."""
+        return self.network[0].normalise(self.layer, pooled)
+
+
+def modules(network: ConvNet) -> tuple[nn.Sequential, nn.ReLU]:
+    """The network as modules in a row, each used once, as captum's hooks need them; and the last layer's ReLU."""
+    row: list[nn.Module] = [Scale(network.input_scale)]
+    last = nn.ReLU()
+    for conv in network.architecture.convs:
+        last = nn.ReLU()
+        row += [network.conv(conv.layer), last]
+        if conv.pool:
+            row.append(nn.MaxPool2d(conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil))
+        if conv.normed:
+            row.append(Normalise(network, conv.layer))
+    if network.architecture.average is not None:
+        row.append(nn.AdaptiveAvgPool2d(network.architecture.average))
+    row.append(nn.Flatten())
+    for dense in network.architecture.denses:
+        row.append(network.denses[str(dense.layer)])
+        row += [nn.ReLU()] if dense.kind == "hidden" else []
+    return nn.Sequential(*row).eval(), last
+
+
+def methods(
+    network: ConvNet, fill: Float[Tensor, "3 y x"]
+) -> dict[str, Callable[[Tensor, int], Float[np.ndarray, "y x"]]]:
+    """What each method says of an image `(3, y, x)` and a class: how much each pixel matters, 0 or more.
+
+    Of the colours' values the largest absolute one counts for saliency (Simonyan et al. 2014), their absolute sum for
+    guided backpropagation (Springenberg et al. 2015) and integrated gradients (Sundararajan et al. 2017), which come
+    from `fill`. Grad-CAM (Selvaraju et al. 2017) is of the last convolution layer, enlarged bilinearly.
+    """
+    row, last = modules(network)
+    size = tuple(fill.shape[1:])
+    saliency, guided, integrated = Saliency(row), GuidedBackprop(row), IntegratedGradients(row)
+    grad_cam = LayerGradCam(row, last)
+
+    def camera(image: Tensor, label: int) -> Tensor:
+        found = grad_cam.attribute(image[None], label, relu_attributions=True)
+        return LayerAttribution.interpolate(found, size, "bilinear")[0, 0]  # pyright: ignore
+
+    def gradients_on_the_way(image: Tensor, label: int) -> Tensor:
+        found = integrated.attribute(image[None], fill[None], label, n_steps=STEPS, internal_batch_size=STEPS)
+        return found[0].abs().sum(0)  # pyright: ignore
+
+    ways: dict[str, Callable[[Tensor, int], Tensor]] = {
+        "saliency": lambda image, label: saliency.attribute(image[None], label, abs=True)[0].amax(0),
+        "guided backpropagation": lambda image, label: guided.attribute(image[None], label)[0].abs().sum(0),
+        "Grad-CAM": camera,
+        "integrated gradients": gradients_on_the_way,
+    }
+
+    def plain(way: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, int], Float[np.ndarray, "y x"]]:
+        return lambda image, label: way(image.clone().requires_grad_(), label).detach().double().cpu().numpy()
+
+    return {name: plain(way) for name, way in ways.items()}
