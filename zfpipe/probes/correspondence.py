@@ -13,6 +13,8 @@ from zfpipe.pictures.index import Box
 
 PARTS = ("right eye", "left eye", "nose")
 """The creature's own right eye is on the left of the picture."""
+ROUNDING = 1e-5
+"""Two rows of a batch may differ by so much where nothing changed."""
 
 
 def frontal(parts: dict[str, Box], lean: float = 15.0, aside: float = 0.3) -> bool:
@@ -28,7 +30,7 @@ def frontal(parts: dict[str, Box], lean: float = 15.0, aside: float = 0.3) -> bo
     if across[0] <= 0 or abs(np.degrees(np.arctan2(across[1], across[0]))) > lean:
         return False
     offset = nose - (right + left) / 2
-    return abs(float(offset @ across)) / distance**2 <= aside and offset[1] > 0
+    return abs(float(offset @ across)) / distance**2 <= aside and bool(offset[1] > 0)
 
 
 def centre(box: Box) -> Float[np.ndarray, "2"]:
@@ -55,7 +57,7 @@ def places(
         free[top : top + size, left : left + size] = False
     ys, xs = np.nonzero(free if free.any() else mask)
     drawn = rng.integers(0, len(ys), count)
-    found["random"] = [corner(np.array([xs[place], ys[place]]) + 0.5, size, crop) for place in drawn]
+    found["random"] = [corner(np.array([xs[place], ys[place]]) + size % 2 / 2, size, crop) for place in drawn]
     return found
 
 
@@ -92,13 +94,18 @@ def changes(
     """Signs of the features' change under each mask, original minus masked, by layer.
 
     Layers: the output of the last convolution layer (the paper's 5) and of the highest hidden one (its 7). The sign
-    of no change is 0, a third value.
+    of no change is 0, a third value; so is that of less than `ROUNDING` of the layer's largest feature.
     """
     *_, last = network.trace(torch.cat([image[None], masked]), switches=False)
     features = {last.layer: last.output.flatten(1)}
     hidden = [dense.layer for dense in network.architecture.denses if dense.kind == "hidden"]
     features |= {layer: units for layer, units in network.dense(last.output) if layer == max(hidden, default=None)}
-    return {layer: (values[:1] - values[1:]).sign().to(torch.int8).cpu().numpy() for layer, values in features.items()}
+    signs = {}
+    for layer, values in features.items():
+        change = values[:1] - values[1:]
+        change[change.abs() <= ROUNDING * values.abs().max()] = 0
+        signs[layer] = change.sign().to(torch.int8).cpu().numpy()
+    return signs
 
 
 def consistency(

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from zfpipe.betons.crops import CENTRE
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batch
 from zfpipe.convnet.network import ConvNet
@@ -97,15 +98,18 @@ def measure(
     for image, label, number in zip(images, labels, ids, strict=True):
         plain = transformed(image, "translation", 0.0, crop, settings.border)
         batch = [plain] + [transformed(image, kind, amount, crop, settings.border) for kind, amount in steps]
-        pixels = torch.from_numpy(np.stack(batch))
-        centre = torch.full((len(batch),), 4)
-        found, probabilities = features(network, inputs(Batch(pixels, centre, centre, centre)))
+        # What nothing changed is the very image, not one that rounding may tell from it in another row of a batch
+        rows = [0 if np.array_equal(one, plain) else row for row, one in enumerate(batch)][1:]
+        centre = torch.full((len(batch),), CENTRE)
+        found, probabilities = features(
+            network, inputs(Batch(torch.from_numpy(np.stack(batch)), centre, centre, centre))
+        )
         originals.append({layer: values[0].cpu() for layer, values in found.items()})
+        p_true = probabilities[rows, label].double().cpu().numpy()
         for layer, values in found.items():
-            distance = (values[1:] - values[0]).double().norm(dim=1).cpu().numpy()
-            rows = pd.DataFrame(steps, columns=["transform", "amount"])
-            p_true = probabilities[1:, label].double().cpu().numpy()
-            parts.append(rows.assign(id=number, layer=layer, distance=distance, p_true=p_true))
+            distance = (values[rows] - values[0]).double().norm(dim=1).cpu().numpy()
+            table = pd.DataFrame(steps, columns=["transform", "amount"])
+            parts.append(table.assign(id=number, layer=layer, distance=distance, p_true=p_true))
     table = pd.concat(parts, ignore_index=True)
     for layer in originals[0]:
         typical = typical_distance(torch.stack([one[layer] for one in originals]))

@@ -1,0 +1,114 @@
+"""The same part hidden in different faces: which faces, which masks, which distances."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.convnet.conftest import random_images, small_network
+from zfpipe.pictures.index import Box
+from zfpipe.probes import correspondence
+
+FACE = {"right eye": Box(30, 30, 40, 38), "left eye": Box(60, 30, 70, 38), "nose": Box(46, 50, 56, 56)}
+
+
+def around(x: float, y: float) -> Box:
+    return Box(x - 4, y - 4, x + 4, y + 4)
+
+
+def test_faces_that_look_at_us() -> None:
+    assert correspondence.frontal(FACE)
+    assert not correspondence.frontal({part: FACE[part] for part in ("right eye", "nose")})
+    mirrored = FACE | {"right eye": FACE["left eye"], "left eye": FACE["right eye"]}
+    assert not correspondence.frontal(mirrored), "the right eye is on the left"
+    assert not correspondence.frontal(FACE | {"nose": around(64, 53)}), "looks aside"
+    assert not correspondence.frontal(FACE | {"nose": around(51, 10)}), "upside down"
+    assert not correspondence.frontal(FACE | {"left eye": around(65, 52)}), "leans"
+
+
+def test_masks_are_of_one_size_on_the_parts_and_elsewhere() -> None:
+    mask = np.zeros((100, 100), bool)
+    mask[20:80, 20:80] = True
+    size = correspondence.side(FACE)
+    assert size == 10
+    found = correspondence.places(FACE, mask, 200, np.random.default_rng(0))
+    assert found["right eye"] == [(29, 30)] and found["nose"] == [(48, 46)]
+    taken = np.zeros((100, 100), bool)
+    for part in correspondence.PARTS:
+        ((top, left),) = found[part]
+        taken[top : top + size, left : left + size] = True
+    assert len(found["random"]) == 200
+    for top, left in found["random"]:
+        assert mask[top + 5, left + 5] and not taken[top + 5, left + 5]
+    assert len({top for top, _ in found["random"]}) > 30
+    assert correspondence.corner(np.array([1.0, 99.0]), 10, 100) == (90, 0), "moved into the crop"
+
+
+def test_hidden_squares_are_filled_and_nothing_else() -> None:
+    image, fill = torch.rand(3, 20, 20), torch.full((3, 20, 20), 5.0)
+    found = correspondence.hidden(image, fill, [(0, 3), (10, 10)], 4)
+    for one, (top, left) in zip(found, [(0, 3), (10, 10)], strict=True):
+        assert (one[:, top : top + 4, left : left + 4] == 5).all()
+        assert (one != image).sum() == 3 * 16
+    pictures = correspondence.painted(np.zeros((20, 20, 3), np.uint8), [(0, 3)], 4, 128.0)
+    assert pictures.shape == (2, 20, 20, 3) and not pictures[0].any()
+    assert (pictures[1, 0:4, 3:7] == 128).all() and pictures[1].sum() == 16 * 3 * 128
+
+
+def test_signs_are_of_original_minus_masked_and_no_change_is_zero() -> None:
+    network, image = small_network("zfnet"), random_images(1)[0]
+    cornered = image.clone()
+    cornered[:, :9, :9] = 50
+    masked = torch.stack([image, image * 0, cornered])
+    found = correspondence.changes(network, image, masked)
+    assert set(found) == {5, 7}
+    with torch.no_grad():
+        *_, one = network.trace(image[None])
+        for place, other in enumerate(masked):
+            *_, two = network.trace(other[None])
+            seventh = [dict(network.dense(trace.output))[7].flatten() for trace in (one, two)]
+            for layer, change in ((5, (one.output - two.output).flatten()), (7, seventh[0] - seventh[1])):
+                clear = change.abs().numpy() > 1e-3
+                assert np.array_equal(found[layer][place][clear], change.sign().numpy()[clear])
+                assert not found[layer][place][change.numpy() == 0].any()
+    assert not found[5][0].any() and not found[7][0].any(), "nothing changed"
+    assert (found[5][2] == 0).any() and (found[5][2] != 0).any(), "far from the corner nothing changes"
+
+
+def slow(signs: np.ndarray) -> tuple[list[float], list[float]]:
+    """Pair by pair, mask by mask, feature by feature."""
+    all_of_them, where_both_change = [], []
+    for i, j in combinations(range(len(signs)), 2):
+        one, two = [], []
+        for mask in range(signs.shape[1]):
+            pairs = list(zip(signs[i, mask].tolist(), signs[j, mask].tolist(), strict=True))
+            one.append(np.mean([a != b for a, b in pairs]))
+            two.append(np.mean([a != b for a, b in pairs if a != 0 and b != 0]))
+        all_of_them.append(float(np.mean(one)))
+        where_both_change.append(float(np.mean(two)))
+    return all_of_them, where_both_change
+
+
+def test_consistency_equals_the_slow_twin() -> None:
+    signs = np.random.default_rng(0).integers(-1, 2, (4, 3, 50)).astype(np.int8)
+    found = correspondence.consistency(signs)
+    for fast, plain in zip(found, slow(signs), strict=True):
+        np.testing.assert_allclose(fast, plain, rtol=1e-6)
+    assert not correspondence.consistency(np.repeat(signs[:1], 3, axis=0))[0].any()
+    opposite = np.stack([signs[0], -signs[0]])
+    assert correspondence.consistency(opposite)[1] == pytest.approx(1)
+
+
+def test_the_table_has_the_few_and_all() -> None:
+    rng = np.random.default_rng(1)
+    signs = {
+        part: {5: rng.integers(-1, 2, (6, count, 40)).astype(np.int8)} for part, count in (("nose", 1), ("random", 3))
+    }
+    rows = {(row["part"], row["set"]): row for row in correspondence.table(signs, 3).to_dict("records")}
+    assert len(rows) == 4
+    assert rows["nose", "few"]["pairs"] == 3 and rows["nose", "all"]["pairs"] == 15
+    expected, _ = slow(signs["random"][5][:3])
+    assert rows["random", "few"]["mean"] == pytest.approx(np.mean(expected))
+    assert rows["random", "few"]["deviation"] == pytest.approx(np.std(expected, ddof=1))
+    assert rows["random", "all"]["changed"] == pytest.approx((signs["random"][5] != 0).mean())
