@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from tests.imports import ROOT
 from zfpipe import params
 from zfpipe.convnet import weights
-from zfpipe.probes import shapes
+from zfpipe.probes import correspondence, invariance, occlusion, shapes
 
 CLASSES = ["daisy", "fox & hound", "stop sign"]
 FIELDS = {1: (7, 2, -1), 2: (27, 8, -1), 5: (139, 16, -49)}
@@ -23,7 +23,13 @@ FIELDS = {1: (7, 2, -1), 2: (27, 8, -1), 5: (139, 16, -49)}
 MAPS, STRONGEST = [0, 3, 17, 20, 21], 9
 EPOCHS = [1, 2, 4, 64]
 DEAD = {(1, 17), (5, 3)}
-STAGES = ("figure 1", "figure 2", "figure 3", "figure 4", "figure 6", "features", "table 2", "table 3", "report")
+FIGURES = ("1", "2", "3", "4", "5", "6", "7", "7b", "8")
+STAGES = (
+    *(f"figure {number}" for number in FIGURES),
+    "features",
+    *(f"table {number}" for number in (1, 2, 3)),
+    "report",
+)
 
 
 def write_projections(folder: Path, crop: int) -> None:
@@ -119,6 +125,88 @@ def write_evolution(folder: Path, crop: int) -> None:
     pd.DataFrame(settled).to_csv(folder / "settled.csv", index=False)
 
 
+def write_invariance(folder: Path, crop: int) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(4)
+    steps = {"translation": [-34.0, -17.0, 0.0, 17.0, 34.0], "scale": [1.0, 1.4, 1.8], "rotation": [0.0, 120.0, 240.0]}
+    rows = [
+        {"id": image, "transform": kind, "amount": amount, "layer": layer, "distance": float(rng.random()) * 100,
+         "relative": float(rng.random()), "p_true": float(rng.random())}
+        for image in range(6) for kind, amounts in steps.items() for amount in amounts for layer in (1, 7)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    table.to_parquet(folder / "invariance.parquet", index=False)
+    invariance.summary(table).to_csv(folder / "summary.csv", index=False)
+    names = [*CLASSES, CLASSES[1], "a wire-haired pointing griffon"]
+    pd.DataFrame({"id": range(5), "class": names}).to_csv(folder / "shown.csv", index=False)
+    np.save(folder / "shown.npy", rng.integers(0, 256, (5, 3, 3, crop, crop, 3), np.uint8))
+
+
+def write_occlusion(folder: Path, crop: int) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(5)
+    side, step, start = FIELDS[5]
+    places = np.arange(2, crop, 5)
+    y, x = np.repeat(places, len(places)), np.tile(places, len(places))
+    positions = [
+        pd.DataFrame({"id": image, "y": y, "x": x, "map_activity": rng.random(len(y)) * 90,
+                      "p_true": rng.random(len(y)), "top1": rng.integers(0, 3, len(y))})
+        for image in (7, 8, 9)
+    ]  # fmt: skip
+    pd.concat(positions).to_parquet(folder / "shown.parquet", index=False)
+    masks = np.zeros((3, crop, crop), np.uint8)
+    masks[:, 30:70, 20:110] = 1
+    boxes = np.tile([start + step, start, start + step + side, start + side], (3, 4, 1)).astype(np.int64)
+    arrays = {
+        "images": rng.integers(0, 256, (3, crop, crop, 3), np.uint8),
+        "masks": masks,
+        "projections": rng.normal(0, 1, (3, 4, side, side, 3)).astype(np.float32),
+        "patches": rng.integers(0, 256, (3, 4, side, side, 3), np.uint8),
+        "boxes": boxes,
+    }
+    save_file(arrays, folder / "shown.safetensors")
+    images = [
+        {"id": 7 + label, "label": label, "map": 30 + label, "activity": 80.0, "p_true": 0.75} for label in range(3)
+    ]
+    described = {"layer": 5, "grey": 128.0, "classes": CLASSES, "images": images,
+                 "grids": {"all": {"size": 23, "stride": 14}, "shown": {"size": 23, "stride": 5}}}  # fmt: skip
+    (folder / "shown.json").write_text(json.dumps(described))
+    truth = {"on": [0.4, 0.3], "off": [0.1, 0.0], "hit": [1.0, 0.0], "hit_by_chance": [0.2, 0.3], "overlap": [0.5, 0.4],
+             "overlap_by_chance": [0.2, 0.2], "agreement": [0.6, 0.7]}  # fmt: skip
+    occlusion.scores(pd.DataFrame(truth)).to_csv(folder / "scores.csv", index=False)
+    pd.DataFrame(truth).to_csv(folder / "truth.csv", index=False)
+
+
+def write_attribution(folder: Path, crop: int) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(6)
+    methods = ["deconvnet", "saliency", "guided backpropagation", "Grad-CAM", "integrated gradients"]
+    arrays = {
+        "images": rng.integers(0, 256, (3, crop, crop, 3), np.uint8),
+        "masks": np.ones((3, crop, crop), np.uint8),
+        "drop": rng.random((3, 26, 26)).astype(np.float32),
+        "maps": rng.random((3, 5, crop, crop)).astype(np.float32),
+    }
+    save_file(arrays, folder / "shown.safetensors")
+    (folder / "shown.json").write_text(json.dumps({"classes": CLASSES, "methods": methods}))
+    truth = {"hit": [1.0, 0.0], "hit_by_chance": [0.2, 0.3], "overlap": [0.5, 0.4], "overlap_by_chance": [0.2, 0.2]}
+    rows = [occlusion.scores(pd.DataFrame(truth)).assign(method=name) for name in ("occlusion", *methods)]
+    pd.concat(rows).to_csv(folder / "scores.csv", index=False)
+
+
+def write_correspondence(folder: Path, crop: int) -> None:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(7)
+    signs = {
+        part: {layer: rng.integers(-1, 2, (8, count, 60)).astype(np.int8) for layer in (5, 7)}
+        for part, count in (("right eye", 1), ("left eye", 1), ("nose", 1), ("random", 10))
+    }
+    correspondence.table(signs, 5).to_csv(folder / "consistency.csv", index=False)
+    images = [{"id": place, "class": CLASSES[place % 3], "size": 20 + place} for place in range(5)]
+    (folder / "images.json").write_text(json.dumps({"images": images, "random": 10}))
+    np.save(folder / "images.npy", rng.integers(0, 256, (5, 7, crop, crop, 3), np.uint8))
+
+
 def write_shapes(folder: Path, crop: int) -> None:
     folder.mkdir(parents=True)
     network = weights.build(params.load(ROOT / "params.yaml").model, crop, len(CLASSES))
@@ -174,6 +262,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_evolution(root / "evolution", settings.crops.size)
     write_shapes(root / "shapes", settings.crops.size)
     write_filters(root / "filters")
+    write_invariance(root / "invariance", settings.crops.size)
+    write_occlusion(root / "occlusion", settings.crops.size)
+    write_attribution(root / "attribution", settings.crops.size)
+    write_correspondence(root / "correspondence", settings.crops.size)
     write_metrics(root / "metrics", {run: (0.1, 0.2 + place / 100, 0.05) for place, run in enumerate(runs)})
     write_training(root, runs)
     write_betons(root / "data/betons")

@@ -11,8 +11,21 @@ from matplotlib.transforms import Bbox
 
 def words(figure: Figure) -> dict[Text, Bbox]:
     """Every visible text and the pixels it covers."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible() and text.get_text()]
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # the words of charts have no place before
+    renderer = canvas.get_renderer()
+    beyond = [
+        tick.label1
+        for axes in figure.axes
+        for axis in (axes.xaxis, axes.yaxis)
+        for tick in axis.get_major_ticks()
+        if not min(axis.get_view_interval()) <= tick.get_loc() <= max(axis.get_view_interval())
+    ]  # there, but not drawn
+    texts = [
+        text
+        for text in figure.findobj(Text)
+        if isinstance(text, Text) and text.get_visible() and text.get_text() and text not in beyond
+    ]
     return {text: text.get_window_extent(renderer) for text in texts}
 
 

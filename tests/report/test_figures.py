@@ -9,12 +9,12 @@ from PIL import Image
 from tests.imports import ROOT
 from tests.report import conftest
 from tests.report.layout import faults, words
-from zfpipe import params, profiles
+from zfpipe import params, profiles, unavailable
 from zfpipe.convnet import weights
 from zfpipe.errors import UserError
 from zfpipe.probes import shapes
-from zfpipe.report import style, tiles
-from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig6
+from zfpipe.report import heat, style, tiles
+from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig5, fig6, fig7, fig7b, fig8
 
 DRAWING = style.Drawing(99.5, 128)
 
@@ -24,7 +24,7 @@ def pixels(figure: object, path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-@pytest.mark.parametrize("number", ["1", "2", "3", "4", "6"])
+@pytest.mark.parametrize("number", conftest.FIGURES)
 def test_a_figure_has_its_size_and_is_not_blank(project: Path, number: str) -> None:
     with Image.open(f"reports/figures/fig{number}.png") as image:
         assert image.width == style.WIDTH and 300 < image.height < 8000
@@ -32,7 +32,7 @@ def test_a_figure_has_its_size_and_is_not_blank(project: Path, number: str) -> N
     assert (shades < 250).mean() > 0.05 and len(np.unique(shades)) > 100
 
 
-@pytest.mark.parametrize("number", ["1", "2", "3", "4", "6"])
+@pytest.mark.parametrize("number", conftest.FIGURES)
 def test_a_figure_is_the_same_bytes_each_time(project: Path, number: str) -> None:
     path = Path(f"reports/figures/fig{number}.png")
     before = path.read_bytes()
@@ -46,6 +46,10 @@ def test_every_word_can_be_read(project: Path) -> None:
     assert faults(fig3.draw(fig3.FOLDER, DRAWING)) == []
     assert faults(fig4.draw(fig4.FOLDER, DRAWING)) == []
     assert faults(fig6.draw(fig6.FOLDER, DRAWING)) == []
+    assert faults(fig5.draw(fig5.FOLDER, DRAWING)) == []
+    assert faults(fig7.draw(fig7.FOLDER, DRAWING)) == []
+    assert faults(fig7b.draw(fig7b.FOLDER, DRAWING)) == []
+    assert faults(fig8.draw(fig8.FOLDER, DRAWING)) == []
 
 
 def test_fig1_shows_the_pools_with_the_most_signal(project: Path) -> None:
@@ -189,7 +193,7 @@ def test_fig6_says_which_network_was_not_run(project: Path) -> None:
 
 
 def test_the_stage_takes_only_figures_that_exist(project: Path) -> None:
-    with pytest.raises(UserError, match="figure takes a figure, got 10; must be one of 1, 2, 3, 4, 6"):
+    with pytest.raises(UserError, match="figure takes a figure, got 10; must be one of 1, 2, 3, 4, 5, 6, 7, 7b, 8"):
         conftest.run_stage("figure 10")
 
 
@@ -199,3 +203,55 @@ def test_the_stage_hands_down_the_parameters(project: Path, monkeypatch: pytest.
     conftest.run_stage("figure 6")
     settings = params.load()
     assert drawings == [style.Drawing(settings.figures.percentile, settings.crops.size)]
+
+
+def test_fig5_has_a_curve_for_each_image_and_a_band_for_all(project: Path) -> None:
+    figure = fig5.draw(fig5.FOLDER, DRAWING)
+    single, many = figure.axes[:9], figure.axes[9:]
+    assert all(len(axes.lines) == 5 for axes in single)
+    assert len(many) == 6 and all(axes.collections for axes in many)
+    table = pd.read_parquet("invariance/invariance.parquet")
+    rows = table.query("id == 2 and transform == 'scale' and layer == 7").sort_values("amount")
+    drawn = single[3 + 1].lines[2]
+    np.testing.assert_allclose(np.asarray(drawn.get_ydata()), rows["distance"].to_numpy())
+    assert [round(float(amount), 3) for amount in np.asarray(drawn.get_xdata())] == [1.0, 1.4, 1.8]
+
+
+def test_fig7_outlines_the_object_and_places_the_projection() -> None:
+    mask = np.zeros((10, 10), bool)
+    mask[3:6, 2:9] = True
+    found = heat.outlined(np.full((100, 100, 3), 77, np.uint8), mask)
+    assert (found[30, 20:90] == 255).all() or (found[29, 20:90] == 255).all()
+    assert (found[45, 55] == 77).all() and (found[5, 5] == 77).all()
+    untouched = np.full((20, 20, 3), 77, np.uint8)
+    assert np.array_equal(heat.outlined(untouched, np.zeros((10, 10), bool)), untouched)
+    pixels = np.arange(6 * 6 * 3, dtype=np.uint8).reshape(6, 6, 3)
+    placed = fig7.in_place(pixels, np.array([-2, 7, 4, 13]), 10)
+    assert np.array_equal(placed[7:, :4], pixels[:3, 2:]) and (placed[:7] == style.PAPER).all()
+
+
+def test_fig7_colours_stay_with_their_values() -> None:
+    ramp = heat.coloured(np.array([[0.0, 0.5], [1.0, 2.0]]), 20, 20).astype(int)
+    assert ramp[0, 0].sum() < ramp[0, 15].sum() < ramp[15, 0].sum()
+    assert np.array_equal(ramp[15, 0], ramp[15, 15]), "beyond the largest"
+
+
+def test_what_can_not_be_had_says_why(project: Path) -> None:
+    for number, folder in (("1", "principle"), ("4", "evolution"), ("6", "filters"), ("8", "correspondence")):
+        assert unavailable.settle(Path(folder), "the reason is given")
+        conftest.run_stage(f"figure {number}")
+        with Image.open(f"reports/figures/fig{number}.png") as image:
+            assert image.width == style.WIDTH and image.height < 300
+    (text,) = words(style.notice("Figure 6 is not available: the reason is given."))
+    assert "the reason is given" in text.get_text()
+    conftest.run_stage("table 1")
+    assert Path("reports/tables/table1.csv").read_text().count("not available") == 4 * 2 * 3
+    pd.DataFrame(columns=["score"]).to_csv("occlusion/scores.csv", index=False)
+    pd.DataFrame(columns=["score", "method"]).to_csv("attribution/scores.csv", index=False)
+    conftest.run_stage("figure 7")
+    conftest.run_stage("figure 7b")
+    conftest.run_stage("report")
+    page = Path("reports/index.html").read_text()
+    assert page.count("Not available: the reason is given.") == 5
+    assert "Not available: no image has an object box or mask" in page
+    assert not unavailable.settle(Path("principle"), None) and unavailable.reason(Path("principle")) is None

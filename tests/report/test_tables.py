@@ -127,5 +127,5 @@ def test_the_stage_writes_three_files(project: Path) -> None:
             conftest.run_stage(f"table {number}")
             assert path.read_bytes() == before
         assert len(formats.read(Path(f"reports/tables/table{number}.csv"))) == len(table.rows)
-    with pytest.raises(UserError, match="must be one of 2, 3"):
+    with pytest.raises(UserError, match="must be one of 1, 2, 3"):
         conftest.run_stage("table 7")

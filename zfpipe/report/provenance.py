@@ -48,7 +48,7 @@ class Settings:
     def yaml(self) -> str:
         """The parameters as YAML, the network of each run spelled out."""
         tree = self.tree()
-        tree["runs"] = {name: {**run, "network": plain(self.networks[name])} for name, run in tree["runs"].items()}
+        tree["runs"] = {name: {**run, "network": network(self.networks[name])} for name, run in tree["runs"].items()}
         writer = YAML()
         writer.default_flow_style = None
         writer.width = 1000
@@ -63,6 +63,12 @@ class Settings:
 def plain(section: BaseModel) -> dict[str, Any]:
     """A section as plain values, lists for tuples."""
     return section.model_dump(mode="json")
+
+
+def network(section: BaseModel) -> dict[str, Any]:
+    """A run's network as plain values; a file of weights is known by its name alone."""
+    found = plain(section)
+    return found | {"weights": Path(found["weights"]).name} if "weights" in found else found
 
 
 def written(value: Any) -> str:

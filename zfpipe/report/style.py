@@ -94,7 +94,7 @@ def axes(figure: Figure, left: float, top: float, width: float, height: float) -
     total = figure.get_figheight() * DPI
     with context():
         found = figure.add_axes((left / WIDTH, 1 - (top + height) / total, width / WIDTH, height / total))
-        found.tick_params(labelsize=points(BODY - 2), colors=MUTED, labelcolor=INK)
+        found.tick_params(labelsize=points(BODY - 2), colors=MUTED, labelcolor=INK, pad=7)
         for side in ("top", "right"):
             found.spines[side].set_visible(False)
         found.grid(axis="y", color="#dddddd", linewidth=0.8)
