@@ -1,30 +1,50 @@
-"""Projections on the receptive field alone, beside captum's Deconvolution and our own on whole images.
+"""All strongest-nine projections of the paper's network at 224, beside captum's Deconvolution.
 
-The paper's network at 224 x 224 with random weights, without normalisation (captum's rule knows none), float32. For
-each layer some units at random places are projected by each way; the values must be equal. The time for all
-strongest-nine projections (9 for each of 1,376 maps) follows from the median time a unit, each way at its best batch.
+    python -m benchmarks.deconvnet [folder of images]
+
+The network has random weights and no normalisation (captum's rule knows none); float32. Its units are the real
+strongest nine, one an image, of all 1,376 maps over a thousand pictures: drawn by zfpipe, or a folder's.
+
+An image is among the strongest of several maps, and ours shares the way up between these; captum can't. So ours runs
+over a seeded quarter of the images with all their units, layer by layer and all layers at once; captum over a few
+seeded units of each layer, batched at its best. Both are taken for all units by their numbers, ours by the time of all
+layers at once. Medians of interleaved rounds. First, all ways must give equal values: to 1e-5 of the largest.
 """
 
 import statistics
+import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import cv2
+import numpy as np
 import torch
 from captum.attr import Deconvolution
 from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
 
 from zfpipe import params, profiles
 from zfpipe.convnet import weights
 from zfpipe.convnet.deconvnet import Units, project
 from zfpipe.convnet.network import ConvNet, initialise
+from zfpipe.convnet.receptive_field import receptive_field
 from zfpipe.convnet.windows import project_windows
 from zfpipe.device import device
 from zfpipe.params import Deconvnet, Norm
+from zfpipe.pictures.generated.picture import draw
+from zfpipe.probes.projections import BATCH
 
-UNITS, BATCHES, ROUNDS, NINE = 32, (1, 8, 32), 3, 9
+PICTURES, RESIZE, CROP, NINE = 1000, 256, 224, 9
+UNITS, BATCHES, ROUNDS, SHARE = 32, (1, 8, 32), 3, 4
+OURS = ALL = 0
 SETTINGS = Deconvnet(unpooling="sum", norm="skip")
+
+Chosen = tuple[Units, Tensor]
+"""Units of a layer, and the picture of each."""
 
 
 def papers_network() -> ConvNet:
@@ -36,79 +56,142 @@ def papers_network() -> ConvNet:
         settings = params.load(target)
     finally:
         target.unlink()
-    network = weights.build(settings.model, settings.crops.size, 1000)
+    network = weights.build(settings.model, CROP, 1000)
     initialise(network, "he", 0.01, 0)
     return network.to(device()).to(memory_format=torch.channels_last).eval()
 
 
-def plain(network: ConvNet, layer: int) -> nn.Sequential:
-    """The layers up to the rectified map of `layer`, as captum can hook them."""
-    modules: list[nn.Module] = []
-    for conv in network.architecture.convs[:layer]:
+def pictures(folder: Path | None) -> Tensor:
+    """Centre crops, minus their mean: `(image, 3, 224, 224)`."""
+    if folder is None:
+        found = (draw(0, "val", number).pixels for number in range(PICTURES))
+    else:
+        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        found = (np.asarray(cv2.imread(str(path)))[:, :, ::-1] for path in files[:PICTURES])
+    crops = []
+    for pixels in tqdm(found, total=PICTURES, desc="pictures", leave=False):
+        scale = RESIZE / min(pixels.shape[:2])
+        size = [max(RESIZE, round(side * scale)) for side in pixels.shape[1::-1]]
+        resized = cv2.resize(np.ascontiguousarray(pixels), size, interpolation=cv2.INTER_AREA)
+        top, left = ((side - CROP) // 2 for side in resized.shape[:2])
+        crops.append(resized[top : top + CROP, left : left + CROP])
+    images = torch.from_numpy(np.stack(crops)).float()
+    return (images - images.mean(0)).permute(0, 3, 1, 2).to(device())
+
+
+@torch.inference_mode()
+def strongest(network: ConvNet, images: Tensor) -> dict[int, Chosen]:
+    """The nine of every map, by layer."""
+    seen: dict[int, list[tuple[Tensor, ...]]] = {}
+    for batch in tqdm(images.split(BATCH), desc="activations", leave=False):
+        for trace in network.trace(batch, switches=False):
+            seen.setdefault(trace.layer, []).append(tuple(trace.rectified.flatten(2).max(2)))
+    chosen = {}
+    for conv in network.architecture.convs:
+        values, places = (torch.cat(parts) for parts in zip(*seen[conv.layer], strict=True))
+        rows = values.topk(NINE, 0).indices
+        place = places.gather(0, rows).flatten()
+        maps = torch.arange(conv.maps, device=rows.device).repeat(NINE)
+        chosen[conv.layer] = Units(conv.layer, maps, place // conv.map_size, place % conv.map_size), rows.flatten()
+    return chosen
+
+
+def some(chosen: Chosen, which: Tensor) -> Chosen:
+    """A part of a layer's units."""
+    units, rows = chosen
+    return Units(units.layer, units.maps[which], units.ys[which], units.xs[which]), rows[which]
+
+
+def by_captum(network: ConvNet, images: Tensor, chosen: Chosen) -> Tensor:
+    """Whole images, as a user of captum gets them: not yet times the activation."""
+    (units, rows), modules = chosen, []
+    for conv in network.architecture.convs[: units.layer]:
         modules += [network.conv(conv.layer), nn.ReLU()]
-        if conv.pool and conv.layer < layer:
-            modules.append(nn.MaxPool2d(3, 2, ceil_mode=True))
-    return nn.Sequential(*modules, nn.Flatten())
-
-
-def by_captum(network: ConvNet, images: Tensor, units: Units, activations: Tensor) -> Tensor:
-    """Whole images, as a user of captum gets them, times the activation."""
-    side = next(conv for conv in network.architecture.convs if conv.layer == units.layer).map_size
+        if conv.pool and conv.layer < units.layer:
+            modules.append(nn.MaxPool2d(conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil))
+    side = network.architecture.convs[units.layer - 1].map_size
     targets = (units.maps * side + units.ys) * side + units.xs
-    found = Deconvolution(plain(network, units.layer)).attribute(images.clone(), target=targets)
-    return found.detach() * activations[:, None, None, None]
+    return Deconvolution(nn.Sequential(*modules, nn.Flatten())).attribute(images[rows], target=targets).detach()
 
 
-def seconds(way: Callable[[slice], object], batch: int) -> float:
-    """Median time a unit when all of them go through in batches."""
-    times = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        for first in range(0, UNITS, batch):
-            way(slice(first, first + batch))
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) / UNITS
+def by_us(network: ConvNet, images: Tensor, layers: list[Chosen], of: Tensor) -> None:
+    """Projects all units of these layers in the images `of`, which ascend."""
+    for part in of.split(BATCH):
+        here = [some(chosen, torch.isin(chosen[1], part)) for chosen in layers]
+        asked = [(units, torch.searchsorted(part, rows)) for units, rows in here]
+        project_windows(network, images[part], asked, SETTINGS)
 
 
-def ways(network: ConvNet, images: Tensor, units: Units) -> dict[str, Callable[[slice], Tensor]]:
-    """Each way to project some of the units, by name. Fails where their values differ."""
+def check(network: ConvNet, images: Tensor, chosen: Chosen) -> None:
+    """Fails where captum's, our own on whole images, and those on receptive fields differ."""
+    units, rows = chosen
+    whole, activations = project(network, images[rows], units, SETTINGS)
+    theirs = by_captum(network, images, chosen) * activations[:, None, None, None]
+    assert (whole - theirs).abs().max() <= 1e-5 * theirs.abs().max()
+    [(ours, _)] = project_windows(network, images, [chosen], SETTINGS)
+    field = receptive_field(network.architecture, units.layer)
+    padded = functional.pad(theirs, (field.size,) * 4)
+    for pixels, larger, y, x in zip(ours, padded, units.ys.tolist(), units.xs.tolist(), strict=True):
+        top, left = (field.span(place)[0] + field.size for place in (y, x))
+        cut = larger[:, top : top + field.size, left : left + field.size]
+        assert (pixels - cut).abs().max() <= 1e-5 * theirs.abs().max()
 
-    def part(where: slice) -> Units:
-        return Units(units.layer, units.maps[where], units.ys[where], units.xs[where])
 
-    whole, activations = project(network, images, units, SETTINGS)
-    found: dict[str, Callable[[slice], Tensor]] = {
-        "captum": lambda where: by_captum(network, images[where], part(where), activations[where]),
-        "whole images": lambda where: project(network, images[where], part(where), SETTINGS)[0],
-        "receptive field": lambda where: project_windows(network, images[where], part(where), SETTINGS)[0],
-    }
-    assert (whole - found["captum"](slice(None))).abs().max() <= 1e-5 * whole.abs().max()
-    sums = [pixels.sum((1, 2, 3)) for pixels in (whole, found["receptive field"](slice(None)))]
-    assert (sums[0] - sums[1]).abs().max() <= 1e-4 * whole.abs().sum((1, 2, 3)).max()
-    return found
+def seconds(way: Callable[[], object]) -> float:
+    """Of one run."""
+    start = time.perf_counter()
+    way()
+    if device().type == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 def main() -> None:
     warnings.simplefilter("ignore")
     network = papers_network()
     network.norm = Norm(size=5, k=1.0, alpha=0.0, beta=0.75)  # divides by one
+    images = pictures(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    chosen = strongest(network, images)
+    distinct = torch.cat([rows for _, rows in chosen.values()]).unique()
     generator = torch.Generator().manual_seed(0)
-    images = torch.randn(UNITS, 3, 224, 224, generator=generator).to(device()) * 60
-    totals = {"captum": 0.0, "whole images": 0.0, "receptive field": 0.0}
-    print("layer  units  captum ms  whole ms  field ms  captum / field")
-    for conv in network.architecture.convs:
-        draws = [torch.randint(0, most, (UNITS,), generator=generator) for most in (conv.maps, *(conv.map_size,) * 2)]
-        units = Units(conv.layer, *(draw.to(device()) for draw in draws))
-        best = {
-            name: min(seconds(way, batch) for batch in BATCHES) for name, way in ways(network, images, units).items()
-        }
-        for name, value in best.items():
-            totals[name] += value * NINE * conv.maps
-        milliseconds = "  ".join(f"{1000 * value:8.2f}" for value in best.values())
-        ratio = best["captum"] / best["receptive field"]
-        print(f"{conv.layer:5}  {NINE * conv.maps:5}  {milliseconds}  {ratio:8.1f}", flush=True)
-    print(", ".join(f"{name} {value:.0f} s" for name, value in totals.items()), end="")
-    print(f": captum / receptive field {totals['captum'] / totals['receptive field']:.1f}")
+    shuffled = distinct.cpu()[torch.randperm(len(distinct), generator=generator)].to(distinct.device)
+    sample = shuffled[: len(distinct) // SHARE].sort().values
+    few = {}
+    for layer, layers_units in chosen.items():
+        which = torch.randperm(len(layers_units[1]), generator=generator)[:UNITS].to(distinct.device)
+        few[layer] = some(layers_units, which)
+        check(network, images, few[layer])
+    numbers = {layer: int(torch.isin(rows, sample).sum()) for layer, (_, rows) in chosen.items()}
+    ways: dict[tuple[int, int], tuple[Callable[[], object], int]] = {}
+    for layer, one in chosen.items():
+        for batch in BATCHES:
+            parts = [some(few[layer], part) for part in torch.arange(UNITS, device=sample.device).split(batch)]
+            ways[layer, batch] = (
+                partial(lambda parts: [by_captum(network, images, part) for part in parts], parts),
+                UNITS,
+            )
+        ways[layer, OURS] = partial(by_us, network, images, [one], sample), numbers[layer]
+    ways[ALL, OURS] = partial(by_us, network, images, list(chosen.values()), sample), sum(numbers.values())
+    rounds = [
+        {key: seconds(way) / units for key, (way, units) in ways.items()}
+        for _ in tqdm(range(ROUNDS), desc="rounds", leave=False)
+    ]
+    medians = {key: statistics.median(times[key] for times in rounds) for key in ways}
+    theirs = 0.0
+    print("layer  units  images  captum ms  its batch  ours ms  captum / ours")
+    for layer, (_, rows) in chosen.items():
+        captum, batch = min((medians[layer, batch], batch) for batch in BATCHES)
+        ours = medians[layer, OURS]
+        theirs += captum * len(rows)
+        print(
+            f"{layer:5}  {len(rows):5}  {len(rows.unique()):6}  {1000 * captum:9.2f}  {batch:9}  "
+            f"{1000 * ours:7.2f}  {captum / ours:13.1f}"
+        )
+    units = sum(len(rows) for _, rows in chosen.values())
+    ours = medians[ALL, OURS] * units
+    print(
+        f"all {units} units of {len(distinct)} images: captum {theirs:.0f} s, ours {ours:.1f} s: {theirs / ours:.1f}x"
+    )
 
 
 if __name__ == "__main__":

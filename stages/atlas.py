@@ -41,7 +41,7 @@ def main() -> None:
         sheets = atlas.Sheets(paths.ATLAS, layer, field, int(np.max(part["rank"])) + 1, drawing)
         for first in range(0, len(set(part["map"])), MAPS):
             group = pd.DataFrame(part[part["map"].between(first, first + MAPS - 1)])
-            found = projections.project_layer(network, crops, group, inputs, settings.deconvnet)
+            found = projections.project(network, crops, group, inputs, settings.deconvnet)[layer]
             for place, (_, top) in enumerate(found.rows.groupby("map")):
                 sheets.add(top, found.projections[place], found.patches[place])
         sheets.flush()

@@ -30,10 +30,8 @@ def main() -> None:
     chosen, crop = settings.occlusion, settings.crops.size
     predictions = ten_crop.read(paths.evaluation("zfnet"))
     known = Truth(paths.INDEX, "val", settings.betons.resize, crop)
-    order = sample.shuffled(predictions, chosen.seed)
-    masks = {image: mask for image in order if (mask := known.object(image)) is not None}
-    shown = sample.recognised(predictions, list(masks) or order, chosen.shown)
-    wanted = list(masks)[: settings.attribution.images]
+    objects, shown = sample.to_hide(predictions, known, chosen)
+    wanted = objects[: settings.attribution.images]
     with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
         classes = batches.classes
         crops = projections.gather(batches, {*shown, *wanted})
@@ -52,8 +50,8 @@ def main() -> None:
         if image in shown:
             drop = occlusion.hide(network, pixels, fill, label, fine).drop.reshape(len(fine.centres), -1)
             drawn[image] = {"drop": drop, "maps": np.stack(list(seen.values()))}
-        on = grid.on(masks[image]) if image in wanted else np.zeros(1, bool)
-        if on.all() or not on.any():
+        on = grid.on(known.mask(image))
+        if image not in wanted or on.all() or not on.any():
             continue
         places = {"occlusion": hidden.drop} | {name: grid.under(values) for name, values in seen.items()}
         rows += [{"id": image, "method": name, **occlusion.pointing(values, on)} for name, values in places.items()]
@@ -62,11 +60,10 @@ def main() -> None:
     table = pd.concat(scores) if scores else occlusion.scores(images).assign(method="")
     with stage.whole(paths.ATTRIBUTION / "scores.csv") as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g")
-    empty = np.zeros((crop, crop), bool)
     pictures = crops.batch(shown)
     arrays = {
         "images": pictures.images.numpy(),
-        "masks": np.stack([masks.get(image, empty) for image in shown]).astype(np.uint8),
+        "masks": np.stack([known.mask(image) for image in shown]).astype(np.uint8),
         **{name: np.stack([drawn[image][name] for image in shown]).astype(np.float32) for name in ("drop", "maps")},
     }
     with stage.whole(paths.ATTRIBUTION / "shown.safetensors") as temporary:

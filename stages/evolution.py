@@ -34,14 +34,14 @@ def main() -> None:
         seen = {epoch: evolution.watch(network, batches, inputs) for epoch, network in networks.items()}
         rows = evolution.compared(seen, settings.evolution)
         crops = projections.gather(batches, set(rows.loc[rows["drawn"], "id"].tolist()))
+    drawn = rows[rows["drawn"]].assign(rank=0)
+    projected = [
+        projections.project(network, crops, drawn.query("epoch == @epoch"), inputs, settings.deconvnet)
+        for epoch, network in networks.items()
+    ]
     described = []
-    for layer, part in rows[rows["drawn"]].groupby("layer"):
-        found = [
-            projections.project_layer(
-                network, crops, part.query("epoch == @epoch").assign(rank=0), inputs, settings.deconvnet
-            )
-            for epoch, network in networks.items()
-        ]
+    for layer in sorted(projected[0]):
+        found = [of_epoch[layer] for of_epoch in projected]
         described += [one.rows for one in found]
         for name, arrays in (("", [one.projections for one in found]), ("_patches", [one.patches for one in found])):
             with stage.whole(paths.EVOLUTION / f"layer{layer}{name}.npy") as temporary, temporary.open("wb") as file:

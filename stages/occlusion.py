@@ -32,10 +32,8 @@ def main() -> None:
     chosen, crop = settings.occlusion, settings.crops.size
     predictions = ten_crop.read(paths.evaluation("zfnet"))
     known = Truth(paths.INDEX, "val", settings.betons.resize, crop)
-    order = sample.shuffled(predictions, chosen.seed)
-    masks = {image: mask for image in order if (mask := known.object(image)) is not None}
-    wanted = set(list(masks)[: chosen.images])
-    shown = sample.recognised(predictions, list(masks) or order, chosen.shown)
+    objects, shown = sample.to_hide(predictions, known, chosen)
+    wanted = set(objects[: chosen.images])
     network = weights.load(paths.weights("zfnet"), device())
     inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
     coarse, fine = (occlusion.Grid.scaled(chosen.size, step, crop) for step in (chosen.stride, chosen.shown_stride))
@@ -49,10 +47,11 @@ def main() -> None:
                 one, label = batch.one(place), int(batch.labels[place])
                 if image in shown:
                     drawn[image] = (one, occlusion.hide(network, inputs(one)[0], fill, label, fine))
-                if image in wanted:
+                mask = known.object(image) if image in wanted else None
+                if mask is not None:
                     hidden = occlusion.hide(network, inputs(one)[0], fill, label, coarse)
                     energy = occlusion.energy(network, inputs(one)[0], hidden, settings.deconvnet)
-                    found = occlusion.truth(hidden, energy, masks[image], coarse)
+                    found = occlusion.truth(hidden, energy, mask, coarse)
                     rows += [{"id": image, "class": classes[label], **found}] if found else []
         strongest = pd.read_parquet(paths.STRONGEST)
         units = pd.concat([occlusion.units(network, image, drawn[image][1], strongest, OTHERS) for image in shown])
@@ -65,10 +64,9 @@ def main() -> None:
     positions = pd.concat([occlusion.table(image, drawn[image][1], fine) for image in shown])
     with stage.whole(paths.OCCLUSION / "shown.parquet") as temporary:
         positions.to_parquet(temporary, index=False)
-    empty = np.zeros((crop, crop), bool)
     arrays = {
         "images": np.stack([drawn[image][0].images[0].numpy() for image in shown]),
-        "masks": np.stack([masks.get(image, empty) for image in shown]).astype(np.uint8),
+        "masks": np.stack([known.mask(image) for image in shown]).astype(np.uint8),
         "projections": projected.projections,
         "patches": projected.patches,
         "boxes": projected.rows[["x0", "y0", "x1", "y1"]].to_numpy(np.int64).reshape(len(shown), -1, 4),

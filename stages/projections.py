@@ -26,8 +26,8 @@ def main() -> None:
     network = weights.load(paths.weights("zfnet"), device())
     inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
     described = []
-    for layer, part in rows.groupby("layer"):
-        result = projections.project_layer(network, crops, part, inputs, settings.deconvnet)
+    found = projections.project(network, crops, rows, inputs, settings.deconvnet)
+    for layer, result in sorted(found.items()):
         described.append(result.rows)
         for name, array in ((f"layer{layer}", result.projections), (f"layer{layer}_patches", result.patches)):
             with stage.whole(paths.PROJECTIONS / f"{name}.npy") as temporary, temporary.open("wb") as file:

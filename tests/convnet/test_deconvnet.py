@@ -53,8 +53,8 @@ def test_the_two_unpoolings_differ_where_windows_share_a_switch() -> None:
     network, images = small_network("zfnet"), random_images(8)
     *_, trace = network.trace(images, 2)
     assert trace.switches is not None
-    signal, conv = torch.ones_like(trace.pooled), network.architecture.convs[1]
-    summed, kept = (unpooled(signal, trace, conv, rule) for rule in ("sum", "overwrite"))
+    signal = torch.ones_like(trace.pooled)
+    summed, kept = (unpooled(signal, trace, rule) for rule in ("sum", "overwrite"))
     shared = sum(len(switches) - len(switches.unique()) for switches in trace.switches.flatten(2).flatten(0, 1))
     assert shared > 0
     assert summed.sum().item() == pytest.approx(signal.sum().item())
@@ -77,7 +77,7 @@ def test_each_step_down_is_the_transpose_of_the_step_up(kind: str) -> None:
             assert (up * above).sum().item() == pytest.approx((below * down).sum().item(), rel=1e-3, abs=1e-2)
             if trace.switches is not None:
                 above = torch.randn(trace.pooled.shape, generator=generator)
-                down = unpooled(above, trace, conv, "sum")
+                down = unpooled(above, trace, "sum")
                 up = trace.rectified.flatten(2).gather(2, trace.switches.flatten(2)).view(trace.pooled.shape)
                 torch.testing.assert_close(up, trace.pooled)
                 assert (up * above).sum().item() == pytest.approx((trace.rectified * down).sum().item(), rel=1e-3)

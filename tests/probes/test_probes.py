@@ -110,9 +110,9 @@ def test_projections_are_the_windows_of_whole_ones(
     with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
         crops = projections.gather(batches, set(chosen["id"].tolist()))
     pixels, shown, ids = images(beton, inputs)
-    for layer in (1, 3, 5):
-        rows = chosen.query("layer == @layer")
-        result = projections.project_layer(network, crops, rows, inputs, SETTINGS.deconvnet)
+    results = projections.project(network, crops, chosen, inputs, SETTINGS.deconvnet)
+    assert sorted(results) == [1, 2, 3, 4, 5]
+    for layer, result in results.items():
         field = receptive_field(network.architecture, layer)
         assert result.projections.shape == (3, 4, field.size, field.size, 3) == result.patches.shape
         for number, row in enumerate(result.rows.to_dict("records")):

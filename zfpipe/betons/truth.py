@@ -41,6 +41,11 @@ class Truth:
             return None
         return found if found.any() else None
 
+    def mask(self, image: int) -> Bool[np.ndarray, "y x"]:
+        """`object`, or no pixel where it is not known."""
+        found = self.object(image)
+        return np.zeros((self.crop, self.crop), bool) if found is None else found
+
     def parts(self, image: int) -> dict[str, Box]:
         """Boxes of the object's parts in pixels of the crop, without those that are cut off."""
         row = self.rows[image]

@@ -54,7 +54,7 @@ def descend(
         if position > 0:
             below = traces[position - 1]
             signal = unnormalised(network, below, signal, settings.norm)
-            signal = unpooled(signal, below, convs[below.layer], settings.unpooling)
+            signal = unpooled(signal, below, settings.unpooling)
     return signal * network.input_scale
 
 
@@ -71,24 +71,18 @@ def filtered_down(
 def unpooled(
     signal: Float[Tensor, "batch map pooled_y pooled_x"],
     trace: LayerTrace,
-    conv: Conv,
     rule: Literal["sum", "overwrite"],
 ) -> Float[Tensor, "batch map y x"]:
     """Places each pooled value where its maximum was.
 
     Pool windows overlap, so two can share a switch: `sum` adds them, which is the transpose of the
-    pooling; `overwrite` keeps the last, as `max_unpool2d` does.
+    pooling; `overwrite` keeps the last, as `max_unpool2d` does with one thread; its threads race for a shared switch.
     """
-    if trace.switches is None or conv.pool is None:
+    if trace.switches is None:
         return signal
-    if rule == "overwrite":
-        size = list(trace.rectified.shape[-2:])
-        return functional.max_unpool2d(
-            signal, trace.switches, [conv.pool.size] * 2, [conv.pool.stride] * 2, output_size=size
-        )
     flat = torch.zeros_like(trace.rectified, memory_format=torch.contiguous_format).flatten(2)
-    flat.scatter_add_(2, trace.switches.flatten(2), signal.flatten(2))
-    return flat.view(trace.rectified.shape)
+    scatter = flat.scatter_add_ if rule == "sum" else flat.scatter_
+    return scatter(2, trace.switches.flatten(2), signal.flatten(2)).view(trace.rectified.shape)
 
 
 def unnormalised(

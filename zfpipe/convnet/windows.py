@@ -1,18 +1,24 @@
 """The deconvnet on the receptive field alone: the same numbers as on the whole image, for a fraction of the work."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import no_type_check
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 from torch.nn import functional
 
+from zfpipe.betons.guarded_ffcv import numba
 from zfpipe.convnet.architecture import Conv
 from zfpipe.convnet.deconvnet import Units, project, unnormalised, unpooled
 from zfpipe.convnet.network import ConvNet, LayerTrace
 from zfpipe.convnet.receptive_field import receptive_field
 from zfpipe.params import Deconvnet
+
+BATCH = 64
+"""Units of a layer that go down together."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +40,15 @@ class Frames:
         places = start[:, None] + torch.arange(self.size, device=start.device)
         return places.clamp(0, self.whole - 1), (places >= 0) & (places < self.whole)
 
-    def cut(self, maps: Float[Tensor, "batch map y x"]) -> Float[Tensor, "batch map side side"]:
-        """The windows of whole maps; zero beyond the border."""
+    def cut(
+        self, maps: Shaped[Tensor, "image map y x"], rows: Int64[Tensor, "batch"]
+    ) -> Shaped[Tensor, "batch map side side"]:
+        """The windows of the whole maps of these images; zero beyond the border."""
         (ys, _), (xs, _) = self.places(self.top), self.places(self.left)
-        images = torch.arange(len(maps), device=maps.device)[:, None, None]
-        cut = maps.permute(0, 2, 3, 1)[images, ys[:, :, None], xs[:, None, :]].permute(0, 3, 1, 2)
-        return self.inside(cut)
+        cut = maps.permute(0, 2, 3, 1)[rows[:, None, None], ys[:, :, None], xs[:, None, :]]
+        return self.inside(cut.permute(0, 3, 1, 2))
 
-    def inside(self, windows: Float[Tensor, "batch map side side"]) -> Float[Tensor, "batch map side side"]:
+    def inside(self, windows: Shaped[Tensor, "batch map side side"]) -> Shaped[Tensor, "batch map side side"]:
         """The windows with zero beyond the border, where the whole maps have nothing or padding."""
         (_, rows), (_, columns) = self.places(self.top), self.places(self.left)
         if rows.all() and columns.all():
@@ -51,58 +58,182 @@ class Frames:
 
 @torch.no_grad()
 def project_windows(
-    network: ConvNet, images: Float[Tensor, "batch 3 y x"], units: Units, settings: Deconvnet
-) -> tuple[Float[Tensor, "batch 3 side side"], Float[Tensor, "batch"]]:
-    """As `deconvnet.project`, cut to the units' receptive fields; zero beyond the image's border.
+    network: ConvNet,
+    images: Float[Tensor, "image 3 y x"],
+    layers: Sequence[tuple[Units, Int64[Tensor, "_"]]],
+    settings: Deconvnet,
+) -> list[tuple[Float[Tensor, "_ 3 _ _"], Float[Tensor, "_"]]]:
+    """As `deconvnet.project`, for units of several layers, with the image of each: pixels and activations.
 
-    Works on the receptive fields alone where they are smaller than the images. Unpooling by `overwrite` needs whole
-    maps: there a window beyond the field may overwrite with its zero.
+    The pixels are `(batch, 3, side, side)`, cut to the units' receptive fields; zero beyond the image's border. Units
+    of one image share the way up, so far as that takes fewer multiply-adds than to go up each unit's windows alone.
+    Memory grows with the images.
+
+    Unpooling by `overwrite` needs whole maps: there a window beyond the field may overwrite with its zero.
     """
+    shared: list[LayerTrace] = []
+    if settings.unpooling == "sum":
+        depth = shared_layers(network.architecture.convs, len(images), [units for units, _ in layers])
+        shared = list(network.trace(images, network.architecture.convs[depth - 1].layer)) if depth else []
+    found = []
+    for units, rows in layers:
+        parts = []
+        for part in torch.arange(len(rows), device=rows.device).split(BATCH):
+            some = Units(units.layer, units.maps[part], units.ys[part], units.xs[part])
+            parts.append(project_some(network, images, shared, some, rows[part], settings))
+        pixels, activations = zip(*parts, strict=True)
+        found.append((torch.cat(pixels), torch.cat(activations)))
+    return found
+
+
+def shared_layers(convs: Sequence[Conv], images: int, layers: Sequence[Units]) -> int:
+    """How many layers are computed on whole images, so that these and the units' windows above take the least work."""
+
+    def work(depth: int) -> int:
+        whole = sum(images * multiply_adds(conv, conv.map_size) for conv in convs[:depth])
+        for units in layers:
+            frames = frames_above(convs, units)
+            whole += sum(
+                len(units.maps) * multiply_adds(conv, rectified.size)
+                for conv, (rectified, _) in list(zip(convs, frames, strict=False))[depth:]
+            )
+        return whole
+
+    return min(range(len(convs) + 1), key=work)
+
+
+def multiply_adds(conv: Conv, side: int) -> int:
+    """Of filtering maps of this side."""
+    return side**2 * conv.maps * conv.maps_in * conv.filter_size**2
+
+
+def project_some(
+    network: ConvNet,
+    images: Float[Tensor, "image 3 y x"],
+    shared: Sequence[LayerTrace],
+    units: Units,
+    rows: Int64[Tensor, "batch"],
+    settings: Deconvnet,
+) -> tuple[Float[Tensor, "batch 3 side side"], Float[Tensor, "batch"]]:
+    """`project_windows` for units of one layer, with what they share of the way up."""
     field = receptive_field(network.architecture, units.layer)
     tops, lefts = (field.start + places * field.jump for places in (units.ys, units.xs))
     pixels = Frames(tops, lefts, field.size, network.architecture.crop)
-    if settings.unpooling == "overwrite" or field.size >= network.architecture.crop:
-        whole, activations = project(network, images, units, settings)
-        return pixels.cut(whole), activations
+    if settings.unpooling == "overwrite":
+        whole, activations = project(network, images[rows], units, settings)
+        return pixels.cut(whole, torch.arange(len(rows), device=rows.device)), activations
     convs = [conv for conv in network.architecture.convs if conv.layer <= units.layer]
-    frames = list(frames_above(convs, units))[::-1]
-    traces = list(trace(network, convs, frames, pixels.cut(images)))
-    rows = torch.arange(len(images), device=images.device)
-    activations = traces[-1].rectified[rows, units.maps, 0, 0]
-    signal = torch.zeros_like(traces[-1].rectified)
-    signal[rows, units.maps, 0, 0] = activations
-    for position in range(len(convs) - 1, -1, -1):
-        conv = convs[position]
-        signal = functional.conv_transpose2d(signal.relu(), network.conv(conv.layer).weight, stride=conv.stride)
-        if position > 0:
-            below = traces[position - 1]
-            signal = frames[position - 1][1].inside(signal)
-            signal = unpooled(unnormalised(network, below, signal, settings.norm), below, convs[position - 1], "sum")
+    frames = frames_above(convs, units)
+    traces = [cut_trace(*one, rows) for one in zip(shared, frames[:-1], strict=False)]
+    if len(shared) >= len(convs):
+        activations = shared[len(convs) - 1].rectified[rows, units.maps, units.ys, units.xs]
+    else:
+        start = traces[-1].output if traces else pixels.cut(images, rows) * network.input_scale
+        traces += trace(network, convs[len(traces) :], frames[len(traces) :], start)
+        activations = traces[-1].rectified[torch.arange(len(rows), device=rows.device), units.maps, 0, 0]
+    # A single unit filtered down is its filter
+    signal = activations[:, None, None, None] * network.conv(units.layer).weight[units.maps]
+    for conv, below, (_, output) in list(zip(convs[:-1], traces, frames, strict=False))[::-1]:
+        signal = unnormalised(network, below, output.inside(signal), settings.norm)
+        signal = down(signal, below, network.conv(conv.layer).weight, conv)
     return pixels.inside(signal) * network.input_scale, activations
 
 
-def frames_above(convs: list[Conv], units: Units) -> Iterator[tuple[Frames, Frames]]:
-    """From the units down: the windows that they see of each layer's rectified map, and of its output."""
+def frames_above(convs: Sequence[Conv], units: Units) -> list[tuple[Frames, Frames]]:
+    """For each layer up to the units': the windows that they see of its rectified maps, and of its output."""
+    convs = [conv for conv in convs if conv.layer <= units.layer]
     frames = Frames(units.ys, units.xs, 1, convs[-1].map_size)
-    yield frames, frames
+    found = [(frames, frames)]
     for conv, below in zip(convs[:0:-1], convs[-2::-1], strict=True):
         output = frames.below(conv.filter_size, conv.stride, conv.padding, below.size)
         frames = output.below(below.pool.size, below.pool.stride, 0, below.map_size) if below.pool else output
-        yield frames, output
+        found.append((frames, output))
+    return found[::-1]
+
+
+def cut_trace(whole: LayerTrace, frames: tuple[Frames, Frames], rows: Int64[Tensor, "batch"]) -> LayerTrace:
+    """The windows of a layer computed on whole images; of the rectified maps only the size is used."""
+    rectified, output = frames
+    switches = None
+    if whole.switches is not None:
+        # From places in whole maps to places in windows: rows are shorter, and start further down and right
+        shorter = whole.switches - whole.switches // rectified.whole * (rectified.whole - rectified.size)
+        first = rectified.top * rectified.size + rectified.left
+        switches = output.cut(shorter, rows) - first[:, None, None, None]
+        switches = switches.clamp_(0, rectified.size**2 - 1)  # beyond the border, where the signal is zero
+    pooled = output.cut(whole.pooled, rows)
+    shape = (len(rows), whole.rectified.shape[1], rectified.size, rectified.size)
+    return LayerTrace(
+        whole.layer,
+        whole.rectified.new_zeros(1).expand(shape),
+        switches,
+        pooled,
+        pooled if whole.output is whole.pooled else output.cut(whole.output, rows),
+    )
+
+
+def down(
+    signal: Float[Tensor, "batch map pooled_y pooled_x"],
+    trace: LayerTrace,
+    filters: Float[Tensor, "map map_in fy fx"],
+    conv: Conv,
+) -> Float[Tensor, "batch map_in y_in x_in"]:
+    """A layer's way down on windows: unpooled by the sum, rectified, filtered."""
+    if trace.switches is None or signal.device.type != "cpu":
+        signal = unpooled(signal, trace, "sum")
+        return functional.conv_transpose2d(signal.relu(), filters, stride=conv.stride)
+    side = trace.rectified.shape[-1]
+    size = (side - 1) * conv.stride + conv.filter_size
+    painted = torch.zeros(len(signal), size, size, conv.maps_in)
+    paint(
+        signal.flatten(2).contiguous().numpy(),
+        trace.switches.flatten(2).contiguous().numpy(),
+        filters.permute(0, 2, 3, 1).flatten(2).contiguous().numpy(),
+        side,
+        conv.stride,
+        painted.flatten(2).numpy(),
+    )
+    return painted.permute(0, 3, 1, 2)
+
+
+@numba.njit(parallel=True, nogil=True, cache=True)
+@no_type_check  # a checker around it could not be compiled
+def paint(signal, switches, filters, side, stride, painted):  # pragma: no cover - compiled
+    """`down` for float32 `signal` and int64 `switches`, both `(unit, map, place)`.
+
+    Adds to `painted`, zeros of `(unit, y, x * map_in)`, the filters `(map, y, x * map_in)` where something is left:
+    after unpooling and ReLU less than a tenth of all places.
+    """
+    maps, filter_size, width = filters.shape
+    step = stride * width // filter_size
+    for unit in numba.prange(len(signal)):
+        unpooled = np.zeros(side * side, np.float32)
+        for number in range(maps):
+            places, values = switches[unit, number], signal[unit, number]
+            for i in range(len(places)):
+                unpooled[places[i]] += values[i]
+            for i in range(len(places)):
+                value = unpooled[places[i]]
+                unpooled[places[i]] = 0  # the next map's, and another window may have the same switch
+                if value > 0:
+                    y, x = places[i] // side * stride, places[i] % side * step
+                    for row in range(filter_size):
+                        target, source = painted[unit, y + row, x : x + width], filters[number, row]
+                        for j in range(width):
+                            target[j] += value * source[j]
 
 
 def trace(
     network: ConvNet,
-    convs: list[Conv],
-    frames: list[tuple[Frames, Frames]],
-    windows: Float[Tensor, "batch 3 side side"],
+    convs: Sequence[Conv],
+    frames: Sequence[tuple[Frames, Frames]],
+    signal: Float[Tensor, "batch map side side"],
 ) -> Iterator[LayerTrace]:
     """The way up through the windows, with switches, as `ConvNet.trace` goes through whole images.
 
     Beyond a map's border stands zero, which is the padding of the layer above; a pool prefers an equal value inside,
     which comes first.
     """
-    signal = windows * network.input_scale
     for conv, (rectified_frames, output_frames) in zip(convs, frames, strict=True):
         filters = network.conv(conv.layer)
         rectified = functional.relu(functional.conv2d(signal, filters.weight, filters.bias, conv.stride))

@@ -90,7 +90,8 @@ def layer2_projections(
         centre = torch.full((len(peaks.y[part]),), 4)
         batch = Batch(peaks.images[part], centre, centre, centre)
         maps = torch.arange(start, start + len(centre), device=inputs.device)
-        pixels, _ = project_windows(network, inputs(batch), Units(2, maps, peaks.y[part], peaks.x[part]), settings)
+        units = Units(2, maps, peaks.y[part], peaks.x[part])
+        [(pixels, _)] = project_windows(network, inputs(batch), [(units, maps - start)], settings)
         pixels[peaks.activation[part] == 0] = 0  # it fired on no image: there is none to project
         parts.append(pixels.permute(0, 2, 3, 1).cpu().numpy())
     return np.concatenate(parts)

@@ -46,7 +46,7 @@ def steps(network: ConvNet, image: Float[Tensor, "1 3 y x"], unit: tuple[int, in
     kept[0, *unit] = second.rectified[0, *unit]
     down = filtered_down(kept.relu(), network.conv(2).weight, conv2)
     down = unnormalised(network, first, down, settings.norm)
-    above = unpooled(down, first, conv1, settings.unpooling)
+    above = unpooled(down, first, settings.unpooling)
     rectified = above.relu()
     pixels = filtered_down(rectified, network.conv(1).weight, conv1) * network.input_scale
     most = int(rectified[0].sum((1, 2)).argmax())

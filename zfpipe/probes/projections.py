@@ -19,7 +19,9 @@ from zfpipe.convnet.receptive_field import ReceptiveField, receptive_field
 from zfpipe.convnet.windows import project_windows
 from zfpipe.params import Deconvnet, Projections
 
-BATCH = 64
+BATCH = 32
+"""Images that go through the network together, with all their units."""
+PLACE = ["map", "y", "x", "position"]
 
 
 @dataclass(frozen=True)
@@ -72,30 +74,47 @@ def gather(batches: Batches, ids: set[int]) -> Crops:
     return Crops(torch.stack(images), torch.stack(labels), position)
 
 
-def project_layer(
+def project(
     network: ConvNet, crops: Crops, rows: pd.DataFrame, inputs: MeanSubtraction, settings: Deconvnet
+) -> dict[int, LayerProjections]:
+    """Projects the activations in `rows`, by layer; `rows` are those of `chosen`, or some layers or maps of them.
+
+    Goes from image to image, so that all that is strong in one shares its way up.
+    """
+    rows = rows.assign(position=[crops.position[image] for image in rows["id"]], place=rows.groupby("layer").cumcount())
+    layers = sorted(set(rows["layer"].tolist()))
+    fields = {layer: receptive_field(network.architecture, layer) for layer in layers}
+    projections = {
+        layer: np.zeros((int((rows["layer"] == layer).sum()), field.size, field.size, 3), np.float32)
+        for layer, field in fields.items()
+    }
+    for images in torch.tensor(sorted(set(rows["position"].tolist()))).split(BATCH):
+        batch = Batch(crops.images[images], crops.labels[images], images, torch.full((len(images),), CENTRE))
+        here = rows[rows["position"].isin(images.tolist())]
+        parts = {layer: here.query("layer == @layer") for layer in layers}
+        units = []
+        for layer, part in parts.items():
+            maps, ys, xs, positions = (torch.tensor(part[name].to_numpy(np.int64)) for name in PLACE)
+            of = torch.searchsorted(images, positions)
+            units.append((Units(layer, *(one.to(inputs.device) for one in (maps, ys, xs))), of.to(inputs.device)))
+        for layer, (pixels, _) in zip(layers, project_windows(network, inputs(batch), units, settings), strict=True):
+            projections[layer][parts[layer]["place"]] = rearrange(pixels, "unit rgb y x -> unit y x rgb").cpu().numpy()
+    return {
+        layer: described(rows.query("layer == @layer"), crops, fields[layer], projections[layer]) for layer in layers
+    }
+
+
+def described(
+    rows: pd.DataFrame, crops: Crops, field: ReceptiveField, projections: Float[np.ndarray, "unit y x 3"]
 ) -> LayerProjections:
-    """Projects one layer's activations; `rows` are those of `chosen` for it."""
-    layer = int(rows["layer"].to_numpy()[0])
-    field = receptive_field(network.architecture, layer)
-    shape = (len(rows), field.size, field.size, 3)
-    projections, patches = np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
-    positions = torch.tensor([crops.position[image] for image in rows["id"].tolist()])
-    units = torch.from_numpy(rows[["map", "y", "x"]].to_numpy(np.int64).copy())
-    centre = torch.full((len(rows),), 4)
-    for start in range(0, len(rows), BATCH):
-        part = slice(start, start + BATCH)
-        batch = Batch(crops.images[positions[part]], crops.labels[positions[part]], positions[part], centre[part])
-        maps, ys, xs = units[part].to(inputs.device).unbind(1)
-        pixels, _ = project_windows(network, inputs(batch), Units(layer, maps, ys, xs), settings)
-        projections[part] = rearrange(pixels, "batch rgb y x -> batch y x rgb").cpu().numpy()
-        for offset, (_, y, x) in enumerate(units[part].tolist()):
-            patches[start + offset] = window(batch.images[offset].numpy(), field, y, x)
-    ranks = int(rows["rank"].to_numpy().max()) + 1
+    """One layer's projections with what its units saw, and where."""
+    places = zip(rows["position"], rows["y"], rows["x"], strict=True)
+    patches = np.stack([window(crops.images[position].numpy(), field, y, x) for position, y, x in places])
     spans = {f"{axis}{end}": [field.span(unit)[end] for unit in rows[axis]] for end in (0, 1) for axis in ("x", "y")}
-    described = rows.assign(label=crops.labels[positions].numpy(), **spans)
+    labels = crops.labels[torch.tensor(rows["position"].tolist())].numpy()
+    ranks = int(rows["rank"].to_numpy().max()) + 1
     return LayerProjections(
-        described,
+        rows.drop(columns=["position", "place"]).assign(label=labels, **spans),
         rearrange(projections, "(map rank) y x rgb -> map rank y x rgb", rank=ranks),
         rearrange(patches, "(map rank) y x rgb -> map rank y x rgb", rank=ranks),
     )

@@ -4,14 +4,14 @@ from collections.abc import Collection
 
 import numpy as np
 
+from zfpipe.betons.truth import Truth
 from zfpipe.evaluation.ten_crop import Predictions
+from zfpipe.params import OcclusionProbe
 
 
-def shuffled(predictions: Predictions, seed: int, among: Collection[int] | None = None) -> list[int]:
-    """Ids of images, all or some, in a seeded random order."""
-    order = np.random.default_rng(seed).permutation(len(predictions.ids))
-    ids = predictions.ids[order].tolist()
-    return ids if among is None else [image for image in ids if image in set(among)]
+def shuffled(predictions: Predictions, seed: int) -> list[int]:
+    """Ids of all images in a seeded random order."""
+    return np.random.default_rng(seed).permutation(predictions.ids).tolist()
 
 
 def recognised(predictions: Predictions, ids: Collection[int], count: int) -> list[int]:
@@ -23,3 +23,10 @@ def recognised(predictions: Predictions, ids: Collection[int], count: int) -> li
     first = list({label[image]: image for image in reversed(found)}.values())  # of each class the first
     first.sort(key=found.index)
     return [*first, *(image for image in found if image not in set(first))][:count]
+
+
+def to_hide(predictions: Predictions, known: Truth, chosen: OcclusionProbe) -> tuple[list[int], list[int]]:
+    """Images whose object is known, in a seeded random order; and those to show, any where no object is known."""
+    order = shuffled(predictions, chosen.seed)
+    objects = [image for image in order if known.object(image) is not None]
+    return objects, recognised(predictions, objects or order, chosen.shown)
