@@ -56,7 +56,7 @@ def main() -> None:
         strongest = pd.read_parquet(paths.STRONGEST)
         units = pd.concat([occlusion.units(network, image, drawn[image][1], strongest, OTHERS) for image in shown])
         crops = projections.gather(batches, set(units["id"].tolist()))
-    projected = projections.project_layer(network, crops, units, inputs, settings.deconvnet)
+    [projected] = projections.project(network, crops, units, inputs, settings.deconvnet).values()
     images = pd.DataFrame(rows)
     for name, table in (("truth", images), ("scores", occlusion.scores(images))):
         with stage.whole(paths.OCCLUSION / f"{name}.csv") as temporary:

@@ -100,7 +100,7 @@ def test_torchvisions_networks_are_read_and_projected(name: str, crop: int, tmp_
     units = Units(3, place // side**2, place % side**2 // side, place % side)
     settings = Deconvnet(unpooling="sum", norm="skip")
     whole, expected = project(ours, images, units, settings)
-    cut, activations = project_windows(ours, images, units, settings)
+    [(cut, activations)] = project_windows(ours, images, [(units, torch.arange(2))], settings)
     torch.testing.assert_close(activations, expected, rtol=1e-4, atol=1e-5 * expected.max().item())
     torch.testing.assert_close(
         cut.abs().sum((1, 2, 3)), whole.abs().sum((1, 2, 3)), rtol=1e-3, atol=1e-6 * whole.abs().sum().item()

@@ -162,7 +162,7 @@ def correlation(one: Float[np.ndarray, "value"], other: Float[np.ndarray, "value
 
 
 def units(network: ConvNet, image: int, hidden: Hidden, strongest: pd.DataFrame, others: int) -> pd.DataFrame:
-    """The image's strongest activation and the same map's strongest of other images, as `project_layer` takes them."""
+    """The image's strongest activation and its map's strongest of other images, for `projections.project`."""
     layer = network.architecture.convs[-1].layer
     own = pd.DataFrame([{"layer": layer, "map": hidden.map, "id": image, "y": hidden.y, "x": hidden.x}])
     same = strongest.query("layer == @layer and map == @hidden.map and id != @image").sort_values("rank")
