@@ -57,14 +57,20 @@ __all__ = [
     "get_metadata_type",
     "handle_sample",
     "numba",
+    "set_numba_threads",
 ]
+
+
+def set_numba_threads(count: int) -> None:
+    """For the kernels that this thread runs from now on; FFCV sets 1 when it is imported."""
+    most: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore[reportPrivateImportUsage, reportAttributeAccessIssue]
+    numba.set_num_threads(min(count, most))  # more raises
 
 
 def set_num_threads(compiler: type[Compiler], count: int) -> None:
     """FFCV's own version also sets torch's thread count, which would slow training down."""
     compiler.num_threads = count
-    most: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore[reportPrivateImportUsage, reportAttributeAccessIssue]
-    numba.set_num_threads(min(count, most))  # more raises
+    set_numba_threads(count)
 
 
 numba.typed.Dict = TYPED_DICT  # pyright: ignore[reportAttributeAccessIssue]

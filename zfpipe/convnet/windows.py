@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import no_type_check
+from typing import Literal, no_type_check
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 from torch.nn import functional
 
-from zfpipe.betons.guarded_ffcv import numba
+from zfpipe.betons.guarded_ffcv import numba, set_numba_threads
 from zfpipe.convnet.architecture import Conv
 from zfpipe.convnet.deconvnet import Units, project, unnormalised, unpooled
 from zfpipe.convnet.network import ConvNet, LayerTrace
@@ -124,11 +124,13 @@ def project_some(
         return pixels.cut(whole, torch.arange(len(rows), device=rows.device)), activations
     convs = [conv for conv in network.architecture.convs if conv.layer <= units.layer]
     frames = frames_above(convs, units)
-    traces = [cut_trace(*one, rows) for one in zip(shared, frames[:-1], strict=False)]
+    traces = [cut_trace(*one, rows, settings.norm) for one in zip(shared, frames[:-1], strict=False)]
     if len(shared) >= len(convs):
         activations = shared[len(convs) - 1].rectified[rows, units.maps, units.ys, units.xs]
     else:
-        start = traces[-1].output if traces else pixels.cut(images, rows) * network.input_scale
+        start = pixels.cut(images, rows) * network.input_scale
+        if shared:
+            start = frames[len(shared) - 1][1].cut(shared[-1].output, rows)
         traces += trace(network, convs[len(traces) :], frames[len(traces) :], start)
         activations = traces[-1].rectified[torch.arange(len(rows), device=rows.device), units.maps, 0, 0]
     # A single unit filtered down is its filter
@@ -151,25 +153,23 @@ def frames_above(convs: Sequence[Conv], units: Units) -> list[tuple[Frames, Fram
     return found[::-1]
 
 
-def cut_trace(whole: LayerTrace, frames: tuple[Frames, Frames], rows: Int64[Tensor, "batch"]) -> LayerTrace:
-    """The windows of a layer computed on whole images; of the rectified maps only the size is used."""
+def cut_trace(
+    whole: LayerTrace, frames: tuple[Frames, Frames], rows: Int64[Tensor, "batch"], norm: Literal["skip", "gradient"]
+) -> LayerTrace:
+    """The windows of a layer computed on whole images, so far as the way down reads them: of the rest only the size."""
     rectified, output = frames
     switches = None
     if whole.switches is not None:
         # From places in whole maps to places in windows: rows are shorter, and start further down and right
-        shorter = whole.switches - whole.switches // rectified.whole * (rectified.whole - rectified.size)
+        switches = output.cut(whole.switches, rows)
         first = rectified.top * rectified.size + rectified.left
-        switches = output.cut(shorter, rows) - first[:, None, None, None]
-        switches = switches.clamp_(0, rectified.size**2 - 1)  # beyond the border, where the signal is zero
-    pooled = output.cut(whole.pooled, rows)
-    shape = (len(rows), whole.rectified.shape[1], rectified.size, rectified.size)
-    return LayerTrace(
-        whole.layer,
-        whole.rectified.new_zeros(1).expand(shape),
-        switches,
-        pooled,
-        pooled if whole.output is whole.pooled else output.cut(whole.output, rows),
-    )
+        switches -= switches // rectified.whole * (rectified.whole - rectified.size) + first[:, None, None, None]
+        switches.clamp_(0, rectified.size**2 - 1)  # beyond the border, where the signal is zero
+    unread = whole.rectified.new_zeros(len(rows), whole.rectified.shape[1], 1, 1)
+    pooled = above = unread.expand(-1, -1, output.size, output.size)
+    if norm == "gradient" and whole.output is not whole.pooled:
+        pooled = output.cut(whole.pooled, rows)
+    return LayerTrace(whole.layer, unread.expand(-1, -1, rectified.size, rectified.size), switches, pooled, above)
 
 
 def down(
@@ -185,11 +185,13 @@ def down(
     side = trace.rectified.shape[-1]
     size = (side - 1) * conv.stride + conv.filter_size
     painted = torch.zeros(len(signal), size, size, conv.maps_in)
+    set_numba_threads(torch.get_num_threads())
     paint(
-        signal.flatten(2).contiguous().numpy(),
-        trace.switches.flatten(2).contiguous().numpy(),
-        filters.permute(0, 2, 3, 1).flatten(2).contiguous().numpy(),
+        signal.permute(0, 2, 3, 1).flatten(1, 2).contiguous().numpy(),
+        trace.switches.permute(0, 2, 3, 1).flatten(1, 2).contiguous().numpy(),
+        filters.permute(0, 2, 3, 1).flatten(1).contiguous().numpy(),
         side,
+        conv.filter_size,
         conv.stride,
         painted.flatten(2).numpy(),
     )
@@ -198,29 +200,35 @@ def down(
 
 @numba.njit(parallel=True, nogil=True, cache=True)
 @no_type_check  # a checker around it could not be compiled
-def paint(signal, switches, filters, side, stride, painted):  # pragma: no cover - compiled
-    """`down` for float32 `signal` and int64 `switches`, both `(unit, map, place)`.
+def paint(signal, switches, filters, side, size, stride, painted):  # pragma: no cover - compiled
+    """`down` for float32 `signal` and int64 `switches`, both `(unit, place, map)`.
 
-    Adds to `painted`, zeros of `(unit, y, x * map_in)`, the filters `(map, y, x * map_in)` where something is left:
+    Adds to `painted`, zeros of `(unit, y, x * map_in)`, the filters `(map, y * x * map_in)` where something is left:
     after unpooling and ReLU less than a tenth of all places.
     """
-    maps, filter_size, width = filters.shape
-    step = stride * width // filter_size
+    maps, taps = filters.shape
+    width = taps // size
     for unit in numba.prange(len(signal)):
-        unpooled = np.zeros(side * side, np.float32)
-        for number in range(maps):
-            places, values = switches[unit, number], signal[unit, number]
-            for i in range(len(places)):
-                unpooled[places[i]] += values[i]
-            for i in range(len(places)):
-                value = unpooled[places[i]]
-                unpooled[places[i]] = 0  # the next map's, and another window may have the same switch
+        unpooled = np.zeros((side * side, maps), np.float32)
+        for i in range(signal.shape[1]):
+            for number in range(maps):
+                unpooled[switches[unit, i, number], number] += signal[unit, i, number]
+        patch = np.zeros(taps, np.float32)
+        for place in range(side * side):
+            some = False
+            for number in range(maps):
+                value = unpooled[place, number]
                 if value > 0:
-                    y, x = places[i] // side * stride, places[i] % side * step
-                    for row in range(filter_size):
-                        target, source = painted[unit, y + row, x : x + width], filters[number, row]
-                        for j in range(width):
-                            target[j] += value * source[j]
+                    some, source = True, filters[number]
+                    for j in range(taps):
+                        patch[j] += value * source[j]
+            if some:
+                y, x = place // side * stride, place % side * stride * (width // size)
+                for row in range(size):
+                    target, part = painted[unit, y + row, x : x + width], patch[row * width : (row + 1) * width]
+                    for j in range(width):
+                        target[j] += part[j]
+                patch[:] = 0
 
 
 def trace(
