@@ -18,7 +18,7 @@ from zfpipe.betons.reader import Batches
 from zfpipe.betons.truth import Truth
 from zfpipe.convnet import weights
 from zfpipe.device import device
-from zfpipe.evaluation import ten_crop
+from zfpipe.evaluation import predictions as evaluated
 from zfpipe.probes import attribution, occlusion, projections, sample
 
 BATCH = 64
@@ -28,7 +28,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", "Setting .* hooks on ReLU")  # captum takes them off again
     settings = params.load()
     chosen, crop = settings.occlusion, settings.crops.size
-    predictions = ten_crop.read(paths.evaluation("zfnet"))
+    predictions = evaluated.read(paths.evaluation("zfnet"))
     known = Truth(paths.INDEX, "val", settings.betons.resize, crop)
     objects, shown = sample.to_hide(predictions, known, chosen)
     wanted = objects[: settings.attribution.images]

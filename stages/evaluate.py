@@ -14,7 +14,9 @@ from zfpipe.betons.reader import Batches
 from zfpipe.betons.sidecar import read_sidecar
 from zfpipe.convnet import weights
 from zfpipe.device import device
+from zfpipe.evaluation import predictions as evaluated
 from zfpipe.evaluation import ten_crop
+from zfpipe.evaluation.predictions import Predictions
 
 BATCH = 16
 
@@ -26,7 +28,7 @@ def main() -> None:
     network = weights.load(paths.weights(run), device())
     inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
 
-    def predictions(split: str, rows: np.ndarray | None = None) -> ten_crop.Predictions:
+    def predictions(split: str, rows: np.ndarray | None = None) -> Predictions:
         with Batches(paths.beton(split), batch=BATCH, crop=crop, crops="ten", rows=rows) as batches:
             return ten_crop.predict(network, batches, inputs)
 
@@ -34,7 +36,7 @@ def main() -> None:
     wanted = min(settings.evaluation.train_images or count, count)
     train = predictions("train", np.arange(wanted))  # the beton's order is a random permutation
     val = predictions("val")
-    ten_crop.write(val, paths.evaluation(run))
+    evaluated.write(val, paths.evaluation(run))
     metrics = {
         "run": run,
         "train_top1": train.top_error(1),

@@ -13,7 +13,7 @@ from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batches
 from zfpipe.convnet import weights
 from zfpipe.device import device
-from zfpipe.evaluation import ten_crop
+from zfpipe.evaluation import predictions as evaluated
 from zfpipe.probes import invariance, projections, sample
 
 BATCH = 64
@@ -22,7 +22,7 @@ BATCH = 64
 def main() -> None:
     settings = params.load()
     chosen, crop = settings.invariance, settings.crops.size
-    predictions = ten_crop.read(paths.evaluation("zfnet"))
+    predictions = evaluated.read(paths.evaluation("zfnet"))
     order = sample.shuffled(predictions, chosen.seed)
     shown = sample.recognised(predictions, order, chosen.shown)
     wanted = list(dict.fromkeys([*shown, *order]))[: max(chosen.images, len(shown))]

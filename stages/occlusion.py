@@ -19,7 +19,7 @@ from zfpipe.betons.reader import Batch, Batches
 from zfpipe.betons.truth import Truth
 from zfpipe.convnet import weights
 from zfpipe.device import device
-from zfpipe.evaluation import ten_crop
+from zfpipe.evaluation import predictions as evaluated
 from zfpipe.probes import occlusion, projections, sample
 
 BATCH = 64
@@ -30,7 +30,7 @@ OTHERS = 3
 def main() -> None:
     settings = params.load()
     chosen, crop = settings.occlusion, settings.crops.size
-    predictions = ten_crop.read(paths.evaluation("zfnet"))
+    predictions = evaluated.read(paths.evaluation("zfnet"))
     known = Truth(paths.INDEX, "val", settings.betons.resize, crop)
     objects, shown = sample.to_hide(predictions, known, chosen)
     wanted = set(objects[: chosen.images])

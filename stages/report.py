@@ -30,7 +30,9 @@ def main() -> None:
     }
     networks = {run: settings.network(run) for run in settings.runs}
     with stage.whole(paths.PAGE) as temporary:
-        temporary.write_text(page.render(Settings(sections, settings.runs, networks)), encoding="utf-8")
+        temporary.write_text(
+            page.render(Settings(sections, settings.runs, networks, settings.ensembles)), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

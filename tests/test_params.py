@@ -35,7 +35,7 @@ def test_defaults_are_valid() -> None:
         ("source: generated ", "source: web ", "pictures.source = web; must be 'generated', 'folder', "),
         ("base: alexnet, seed: 0}", "base: vgg, seed: 0}", "runs.alexnet.base = vgg; must be 'model' or 'alexnet'"),
         ("drop: [3, 4, 6, 7]}", "drop: [5]}", "runs.alexnet-no3467.edit.drop = [5]; must be a list of layers"),
-        ("edit: {drop:", "edit: {dropped:", "runs.alexnet-no3467.edit.dropped is not a parameter; did you mean drop?"),
+        ("edit: {drop:", "edit: {dropped:", "runs.alexnet-no34.edit.dropped is not a parameter; did you mean drop?"),
         ("  size: 128 ", "  size: 150 ", "crops.size = 150; must be at most betons.resize, 146"),
         ("  size: 128 ", "  size: 16 ", "model is a network for 16x16 crops; layer 2's maps shrink to nothing"),
         (
@@ -44,6 +44,9 @@ def test_defaults_are_valid() -> None:
             "model.source = vgg16; must be null or module:function, such as",
         ),
         ("[123.675, 116.28, 103.53]", "[0.5, 0.4]", "model.input_mean = [0.5, 0.4]; must be a list of three positive"),
+        (", zfnet-wide]", ", zfnet-broad]", "ensembles.zfnet-six = zfnet-broad; must be runs: zfnet, zfnet-seed1"),
+        (", zfnet-wide]", ", zfnet]", "ensembles.zfnet-six = ["),
+        ("  zfnet-six:", "  zfnet-wide:", "ensembles.zfnet-wide = the name; must not be a run's"),
         ("model:", "model: [", "params.yaml is not valid YAML"),
     ],
 )

@@ -204,6 +204,13 @@ class Run(Section):
     snapshots: Annotated[tuple[int, ...], BeforeValidator(epochs)] = ()
 
 
+def members(value: Any) -> Any:
+    """Runs whose probabilities are averaged."""
+    if not isinstance(value, list | tuple) or len(set(map(str, value))) != len(value) or len(value) < 2:
+        raise ValueError("must be a list of two or more different runs")
+    return tuple(value)
+
+
 class Training(Section):
     """Stochastic gradient descent with plateau annealing (section 3)."""
 
@@ -303,6 +310,7 @@ class Params(Section):
     model: Model
     alexnet: Network
     runs: dict[str, Run]
+    ensembles: dict[str, Annotated[tuple[str, ...], BeforeValidator(members)]]
     training: Training
     evaluation: Evaluation
     deconvnet: Deconvnet
@@ -335,6 +343,12 @@ class Params(Section):
             except ValidationError as error:
                 raise UserError(f"params.yaml: {explain(error, ('runs', run, 'edit'))}") from None
             check_network(f"runs.{run} on {entry.base}", model, self.crops.size)
+        for ensemble, runs in self.ensembles.items():
+            if ensemble in self.runs:
+                fail(f"ensembles.{ensemble}", "the name", "must not be a run's")
+            for run in runs:
+                if run not in self.runs:
+                    fail(f"ensembles.{ensemble}", run, f"must be runs: {', '.join(self.runs)}")
         return self
 
 

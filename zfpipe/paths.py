@@ -16,6 +16,7 @@ PRETRAINED = Path("pretrained")
 MODELS = Path("models")
 EVALUATIONS = Path("evaluations")
 METRICS = Path("metrics")
+ENSEMBLES = METRICS / "ensembles.json"
 ACTIVATIONS = Path("activations")
 STRONGEST = ACTIVATIONS / "strongest.parquet"
 PROJECTIONS = Path("projections")

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from zfpipe.evaluation.ten_crop import Predictions, write
+from zfpipe.evaluation.predictions import Predictions, write
 
 
 def predictions(count: int = 40, classes: int = 7) -> Predictions:

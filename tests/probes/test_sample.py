@@ -3,7 +3,7 @@
 import numpy as np
 
 from zfpipe.betons.truth import Truth
-from zfpipe.evaluation.ten_crop import Predictions
+from zfpipe.evaluation.predictions import Predictions
 from zfpipe.probes import sample
 
 

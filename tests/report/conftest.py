@@ -221,6 +221,15 @@ def write_metrics(folder: Path, errors: dict[str, tuple[float, float, float]]) -
         (folder / f"{run}.json").write_text(json.dumps(metrics))
 
 
+def write_ensembles(folder: Path, errors: dict[str, tuple[float, float]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics = {
+        name: {"runs": ["zfnet", "zfnet-wide"], "val_top1": top1, "val_top5": top5, "val_images": 1000, "classes": 3}
+        for name, (top1, top5) in errors.items()
+    }
+    (folder / "ensembles.json").write_text(json.dumps(metrics))
+
+
 def write_training(root: Path, runs: list[str]) -> None:
     for place, run in enumerate(runs):
         folder = root / "models" / run
@@ -267,6 +276,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_attribution(root / "attribution", settings.crops.size)
     write_correspondence(root / "correspondence", settings.crops.size)
     write_metrics(root / "metrics", {run: (0.1, 0.2 + place / 100, 0.05) for place, run in enumerate(runs)})
+    write_ensembles(root / "metrics", dict.fromkeys(settings.ensembles, (0.1, 0.02)))
     write_training(root, runs)
     write_betons(root / "data/betons")
     (root / "activations").mkdir()

@@ -6,16 +6,22 @@ import pytest
 
 from tests.report import conftest
 from zfpipe.errors import UserError
+from zfpipe.params import Run
 from zfpipe.report.published import TABLE2, TABLE3
 from zfpipe.report.tables import errors, formats, table2, table3
 
 ERRORS = {"zfnet": (0.12345, 0.2004, 0.0996), "alexnet": (0.5, 0.405, 0.2), "alexnet-no34": (0.45, 0.6, 0.3)}
-RUNS = list(ERRORS)
+RUNS = {
+    "zfnet": Run(base="model", seed=0),
+    "alexnet": Run(base="alexnet", seed=0),
+    "alexnet-no34": Run(base="alexnet", seed=0, edit={"drop": [3, 4]}),
+}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     conftest.write_metrics(tmp_path / "metrics", ERRORS)
+    conftest.write_ensembles(tmp_path / "metrics", {"zfnet-six": (0.3, 0.147)})
     return tmp_path / "metrics"
 
 
@@ -51,7 +57,8 @@ def test_rows_without_a_run_say_so(folder: Path) -> None:
     two, three = table2.build(folder, RUNS), table3.build(folder, RUNS)
     for table in (two, three):
         for row, published in zip(table.cells, table.published.rows, strict=True):
-            expected = "published by others" if published.others else "measured" if published.run in RUNS else "not run"
+            ran = published.run in [*RUNS, "zfnet-six"]
+            expected = "published by others" if published.others else "measured" if ran else "not run"
             assert row["status"] == expected
             assert bool(row["ours_val_top1"]) == bool(row["difference_val_top1"]) == (expected == "measured")
     words = formats.markdown(two)
@@ -59,6 +66,29 @@ def test_rows_without_a_run_say_so(folder: Path) -> None:
         "| 5 convnets as per Fig. 3 – (a) | 36.7 | not run | – | 15.3 | not run | – | 15.3 | not available |" in words
     )
     assert "| (Gunji et al., 2012) | – | – | – | – | – | – | 26.2 | – |" in words
+
+
+def test_seeds_are_a_mean_with_half_of_its_interval(folder: Path) -> None:
+    errors_ = {"zfnet": (0.1, 0.2, 0.1), "zfnet-seed1": (0.3, 0.26, 0.12), "zfnet-unclipped": (0.9, 0.9, 0.9)}
+    conftest.write_metrics(folder, errors_)
+    runs = {
+        "zfnet": Run(base="model", seed=0, snapshots=(1, 2)),
+        "zfnet-seed1": Run(base="model", seed=1),
+        "zfnet-unclipped": Run(base="model", seed=2, edit={"renorm_radius": None}),
+    }
+    two = table2.build(folder, runs)
+    ours = cells(two, "zfnet")
+    # Two values: Student's t for one degree of freedom is 12.7062, and the error of the mean half of their distance
+    assert (ours["ours_val_top1"], ours["seeds"]) == (f"23.0 ± {12.7062 * 3:.1f}", "2")
+    assert ours["difference_val_top1"] == "-15.4"
+    assert any("mean of 2 networks that differ in the seed alone" in note for note in two.notes)
+
+
+def test_ensembles_stand_in_their_rows(folder: Path) -> None:
+    two = table2.build(folder, RUNS)
+    ours = cells(two, "zfnet-six")
+    assert ours["row"] == "6 convnets, (a) & (b) combined"
+    assert (ours["ours_val_top1"], ours["difference_val_top5"], ours["seeds"]) == ("30.0", "+0.0", "1")
 
 
 def test_the_test_column_says_why_it_is_not_available(folder: Path) -> None:
@@ -76,7 +106,7 @@ def test_notes_tell_images_classes_and_uncertainty(folder: Path) -> None:
 
 def test_metrics_of_every_run_are_needed(folder: Path) -> None:
     with pytest.raises(UserError, match=r"zfnet-wide.json not found; make it: dvc repro evaluate@zfnet-wide"):
-        table2.build(folder, [*RUNS, "zfnet-wide"])
+        table2.build(folder, RUNS | {"zfnet-wide": RUNS["zfnet"]})
     (folder / "alexnet.json").write_text(json.dumps({"val_top1": 0.1}))
     with pytest.raises(UserError, match=r"alexnet.json lacks classes, .*dvc repro -f evaluate@alexnet"):
         table3.build(folder, RUNS)
@@ -87,7 +117,7 @@ def test_metrics_of_every_run_are_needed(folder: Path) -> None:
 
 def test_metrics_of_runs_not_asked_for_are_not_read(folder: Path) -> None:
     (folder / "alexnet-no34.json").write_text("{")
-    assert "not run" in formats.markdown(table3.build(folder, ["zfnet", "alexnet"]))
+    assert "not run" in formats.markdown(table3.build(folder, {run: RUNS[run] for run in ("zfnet", "alexnet")}))
 
 
 def test_written_cells_are_read_back(folder: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 
 from zfpipe.betons.truth import Truth
-from zfpipe.evaluation.ten_crop import Predictions
+from zfpipe.evaluation.predictions import Predictions
 from zfpipe.params import OcclusionProbe
 
 

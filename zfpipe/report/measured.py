@@ -46,6 +46,11 @@ def read_metrics(folder: Path, run: str) -> Metrics:
     return metrics
 
 
+def read_ensembles(path: Path) -> dict[str, Metrics]:
+    """The metrics of every ensemble, by name; errors on validation images alone."""
+    return json.loads(present(path, "ensembles").read_text())
+
+
 def read_history(run: str) -> pd.DataFrame:
     """A row per epoch: losses, and errors as fractions."""
     return pd.read_csv(present(paths.history(run), f"train@{run}"))

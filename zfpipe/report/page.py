@@ -38,7 +38,7 @@ def render(settings: Settings) -> str:
         banner=provenance.banner(pictures, tree["crops"]["size"], splits["train"], splits["val"]),
         glance=glance(metrics),
         artefacts=ARTEFACTS,
-        cards=[card(artefact, settings, metrics) for artefact in shown()],
+        cards=[card(artefact, settings) for artefact in shown()],
         missing=[(artefact, published_table(artefact)) for artefact in ARTEFACTS if not artefact.built],
         atlas=link(measured.present(paths.ATLAS / "index.html", "atlas")),
         features=features.table(paths.FEATURES),
@@ -74,7 +74,7 @@ def glance(metrics: dict[str, Metrics]) -> list[tuple[str, str, str]]:
     ]
 
 
-def card(artefact: Artefact, settings: Settings, metrics: dict[str, Metrics]) -> dict[str, Any]:
+def card(artefact: Artefact, settings: Settings) -> dict[str, Any]:
     """Everything the page shows of one artefact."""
     number = str(artefact.number)
     is_figure = artefact.kind == "Figure"
@@ -88,7 +88,7 @@ def card(artefact: Artefact, settings: Settings, metrics: dict[str, Metrics]) ->
             (link(measured.present(Path(path), source)), what) for path, what in artefact.data.items() if not absent
         ],
         "picture": picture(number, artefact.made_by[0]) if is_figure else None,
-        "table": None if is_figure else table(int(artefact.number), metrics),
+        "table": None if is_figure else table(int(artefact.number), settings),
         "details": FIGURES[number].details(FIGURES[number].FOLDER) if is_figure and not absent else None,
     }
 
@@ -104,11 +104,15 @@ def picture(number: str, target: str) -> dict[str, Any]:
     return {"src": link(path), "width": width, "height": height, "alt": words}
 
 
-def table(number: int, metrics: dict[str, Metrics]) -> dict[str, Any]:
+def table(number: int, settings: Settings) -> dict[str, Any]:
     """A table as its stage wrote it, ready for the page."""
     table = published.TABLES[number]
     path = measured.present(paths.table(str(number)), f"table@{number}")
-    notes = table1.notes(table1.FOLDER) if number == 1 else errors.notes(table, metrics)
+    notes = (
+        table1.notes(table1.FOLDER)
+        if number == 1
+        else errors.notes(table, errors.measured(paths.METRICS, settings.runs))
+    )
     cells = errors.ErrorTable(table, formats.read(path), notes)
     heads = [(column, formats.parts(column, cells.cells[0])) for column in table.columns]
     ours = [part == "ours" for _, split in heads for part in split]

@@ -1,7 +1,7 @@
 """Which pictures a report is about, in words, and the parameters that made it, without anyone's paths."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from zfpipe.params import Pictures
+from zfpipe.params import Pictures, Run
 from zfpipe.report.measured import Split
 
 IMAGENET_CLASSES, IMAGENET_TRAIN, IMAGENET_VAL = 1000, 1_200_000, 50_000
@@ -21,8 +21,9 @@ class Settings:
     """What the page needs from params.yaml: `sections` by name, and the whole `networks` of all runs."""
 
     sections: Mapping[str, BaseModel]
-    runs: Mapping[str, BaseModel]
+    runs: Mapping[str, Run]
     networks: Mapping[str, BaseModel]
+    ensembles: Mapping[str, Sequence[str]]
 
     def tree(self) -> dict[str, Any]:
         """Everything as plain values; a folder is known by its name alone."""
@@ -30,6 +31,7 @@ class Settings:
         for name in ("pictures", "overlap"):
             found[name]["root"] = folder_name(found[name]["root"])
         found["runs"] = {name: plain(run) for name, run in self.runs.items()}
+        found["ensembles"] = {name: list(runs) for name, runs in self.ensembles.items()}
         return found
 
     def chosen(self, names: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -38,8 +40,8 @@ class Settings:
         found: list[tuple[str, str]] = []
         for name in names:
             section, _, only = name.partition(".")
-            if section == "runs":
-                found.append(("runs", ", ".join(tree["runs"])))
+            if section in ("runs", "ensembles"):
+                found.append((section, ", ".join(tree[section])))
                 continue
             fields = {only: tree[section][only]} if only else tree[section]
             found += [(f"{section}.{field}", written(value)) for field, value in fields.items()]

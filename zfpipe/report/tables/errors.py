@@ -1,10 +1,16 @@
 """Tables of classification errors: each published row beside the run of ours that measures the same thing."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from zfpipe.report.measured import Metrics, read_metrics
+import numpy as np
+from jaxtyping import Float
+
+from zfpipe import paths
+from zfpipe.params import Run
+from zfpipe.probes.intervals import student
+from zfpipe.report.measured import Metrics, read_ensembles, read_metrics
 from zfpipe.report.published import Row, Table
 
 MEASURED = {"Train Top-1": "train_top1", "Val Top-1": "val_top1", "Val Top-5": "val_top5"}
@@ -31,18 +37,28 @@ def key(column: str) -> str:
     return column.lower().replace(" top-", "_top").replace(" ", "_")
 
 
-def build(table: Table, folder: Path, runs: Collection[str]) -> ErrorTable:
-    """Puts our runs beside a published table of errors; `folder` holds the metrics of every run in `runs`."""
+def build(table: Table, folder: Path, runs: Mapping[str, Run]) -> ErrorTable:
+    """Puts our runs and ensembles beside a published table of errors; `folder` holds the metrics of all."""
+    metrics = measured(folder, runs)
+    return ErrorTable(table, [described(row, table.columns, metrics) for row in table.rows], notes(table, metrics))
+
+
+def measured(folder: Path, runs: Mapping[str, Run]) -> dict[str, list[Metrics]]:
+    """What we measured by the names in params.yaml: of a run, those that differ from it in the seed alone, too."""
     metrics = {run: read_metrics(folder, run) for run in runs}
-    rows = [described(row, table.columns, metrics) for row in table.rows]
-    return ErrorTable(table, rows, notes(table, metrics))
+    alike = {
+        run: [metrics[name] for name, other in runs.items() if (other.base, other.edit) == (entry.base, entry.edit)]
+        for run, entry in runs.items()
+    }
+    return alike | {name: [entry] for name, entry in read_ensembles(folder / paths.ENSEMBLES.name).items()}
 
 
-def described(row: Row, columns: tuple[str, ...], metrics: dict[str, Metrics]) -> Cells:
+def described(row: Row, columns: tuple[str, ...], metrics: dict[str, list[Metrics]]) -> Cells:
     """One row's cells; errors in %, differences in points, ours minus published."""
     status = OTHERS if row.others else RAN if row.run in metrics else NOT_RUN
+    ran = metrics[row.run] if status == RAN and row.run else []
     cells = {"group": row.group} if row.group else {}
-    cells |= {"row": row.name, "run": (row.run or "") if status == RAN else "", "status": status}
+    cells |= {"row": row.name, "run": (row.run or "") if ran else "", "seeds": str(len(ran) or ""), "status": status}
     for column, printed in zip(columns, row.values, strict=True):
         assert not isinstance(printed, tuple)
         name = key(column)
@@ -50,35 +66,48 @@ def described(row: Row, columns: tuple[str, ...], metrics: dict[str, Metrics]) -
         if column not in MEASURED:
             cells[f"ours_{name}"] = "" if status == OTHERS else UNAVAILABLE
             continue
-        ours = f"{100 * metrics[row.run][MEASURED[column]]:.1f}" if status == RAN and row.run else ""
+        ours = text(np.array([100 * entry[MEASURED[column]] for entry in ran]))
         cells[f"ours_{name}"] = ours
         # Of the numbers as shown, so that a reader who subtracts finds the same
-        cells[f"difference_{name}"] = f"{float(ours) - printed:+.1f}" if ours and printed is not None else ""
+        cells[f"difference_{name}"] = f"{float(ours.split()[0]) - printed:+.1f}" if ours and printed is not None else ""
     return cells
 
 
-def notes(table: Table, metrics: dict[str, Metrics]) -> list[str]:
+def text(values: Float[np.ndarray, "seed"]) -> str:
+    """The error of a run in %; of several seeds the mean and half of its interval."""
+    if len(values) < 2:
+        return "".join(f"{value:.1f}" for value in values)
+    mean, half = student(values)
+    return f"{mean:.1f} ± {half:.1f}"
+
+
+def notes(table: Table, metrics: dict[str, list[Metrics]]) -> list[str]:
     """What a reader has to know to compare the columns."""
     found = [
         "Errors in %. Published: on ImageNet 2012. Ours: on the pictures of this run. "
         "Difference: ours minus published, in points."
     ]
-    for images, classes in sorted({(entry["val_images"], entry["classes"]) for entry in metrics.values()}):
+    ran = [entry for row in table.rows for entry in metrics.get(row.run or "", [])]
+    for images, classes in sorted({(entry["val_images"], entry["classes"]) for entry in ran}):
         point = 100 * 0.5 / images**0.5
         found.append(
-            f"Ours: ten crops averaged, {images:,} validation images of {classes:,} classes, one run per row; "
+            f"Ours: ten crops averaged, {images:,} validation images of {classes:,} classes; "
             f"an error measured on so many images has a standard error of up to {point:.1f} points."
         )
+    seeds = {len(metrics[row.run]) for row in table.rows if row.run in metrics} - {1}
+    found += [
+        f"±: mean of {count} networks that differ in the seed alone, and half of its 95 % interval (Student's t)."
+        for count in sorted(seeds)
+    ]
     if "Train Top-1" in table.columns:
         found += [
             f"Our training errors: ten crops averaged, on {images:,} of the training images."
-            for images in sorted({entry["train_images"] for entry in metrics.values()})
+            for images in sorted({entry["train_images"] for entry in ran})
         ]
     if any("∗" in row.name for row in table.rows):
         found.append("∗ Trained on ImageNet 2011 and 2012.")
     if any(column not in MEASURED for column in table.columns):
         found.append("Test Top-5 is not available to us: the labels of ImageNet's test set were never released.")
-    found.append(
-        "Not run: params.yaml has no run for this row; results of several networks together are not built yet."
-    )
+    if any(row.run not in metrics and not row.others for row in table.rows):
+        found.append("Not run: params.yaml has no run or ensemble for this row.")
     return found

@@ -1,15 +1,16 @@
 """Table 3: what removing and resizing layers does to the errors."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 
 from zfpipe import paths
+from zfpipe.params import Run
 from zfpipe.report.published import TABLE3
 from zfpipe.report.tables import errors
 
 FOLDER = paths.METRICS
 
 
-def build(folder: Path, runs: Collection[str]) -> errors.ErrorTable:
+def build(folder: Path, runs: Mapping[str, Run]) -> errors.ErrorTable:
     """Table 3 from the metrics in `folder`."""
     return errors.build(TABLE3, folder, runs)

@@ -1,0 +1,16 @@
+"""Several networks together: the mean of their probabilities (section 5.1, Table 2)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from zfpipe.evaluation.predictions import Predictions
+
+
+def mean(members: Sequence[Predictions]) -> Predictions:
+    """The predictions of an ensemble; all members must be of the same images, which are checked by id and label."""
+    first = members[0]
+    for other in members[1:]:
+        assert np.array_equal(first.ids, other.ids) and np.array_equal(first.labels, other.labels)
+    probabilities = np.stack([one.probabilities for one in members]).mean(0, np.float64)
+    return Predictions(first.ids, first.labels, probabilities)
