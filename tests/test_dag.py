@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 
 from tests.imports import ROOT, closure, sections
 from zfpipe import params
+from zfpipe.params import Targets
 
 DAG = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
 SETTINGS = params.load(ROOT / "params.yaml")
@@ -22,7 +23,8 @@ def stages() -> dict[str, tuple[dict[str, Any], list[str]]]:
     for name, entry in DAG["stages"].items():
         if "foreach" in entry:
             words = entry["foreach"]
-            found[name] = (entry["do"], list(SETTINGS.runs) if words == "${runs}" else list(words))
+            given = {"${runs}": SETTINGS.runs, "${targets}": Targets.model_fields}
+            found[name] = (entry["do"], list(given.get(str(words), words)))
         else:
             found[name] = (entry, [""])
     return found
@@ -48,7 +50,7 @@ def test_a_stage_names_the_modules_it_imports(name: str) -> None:
         dep.replace("${item}", word).replace("${key}", word) for dep in entry["deps"] if is_code(dep) for word in words
     }
     imported = closure(script(entry), *(path for word in words for path in by_name(name, word)))
-    if "${pictures.root}" in entry["deps"]:  # a folder, named by the parameter
+    if {"${pictures.root}", "${item.root}"} & set(entry["deps"]):  # a folder, named by the parameter
         imported = {file for file in imported if not file.startswith(f"{SETTINGS.pictures.root}/")}
     assert sorted(declared - RESOURCES) == sorted(imported), "dvc.yaml must list exactly these modules:\n" + "\n".join(
         f"        - {file}" for file in sorted(imported)
@@ -64,6 +66,8 @@ def test_a_stage_names_the_parameters_it_reads(name: str) -> None:
     entry, _ = stages()[name]
     declared = {str(param) for param in entry.get("params", [])}
     read = sections(script(entry))
+    for target in [param for param in declared if param.startswith("targets.")]:
+        declared = declared - {target} | {"targets"}
     if "runs" in read:  # a run is its own entry and the base it names
         runs = {param for param in declared if param.startswith("runs.") or param == "runs"}
         assert runs, "a stage that reads a run must name it"

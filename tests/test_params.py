@@ -36,8 +36,8 @@ def test_defaults_are_valid() -> None:
         ("base: alexnet, seed: 0}", "base: vgg, seed: 0}", "runs.alexnet.base = vgg; must be 'model' or 'alexnet'"),
         ("drop: [3, 4, 6, 7]}", "drop: [5]}", "runs.alexnet-no3467.edit.drop = [5]; must be a list of layers"),
         ("edit: {drop:", "edit: {dropped:", "runs.alexnet-no34.edit.dropped is not a parameter; did you mean drop?"),
-        ("  size: 128 ", "  size: 150 ", "crops.size = 150; must be at most betons.resize, 146"),
-        ("  size: 128 ", "  size: 16 ", "model is a network for 16x16 crops; layer 2's maps shrink to nothing"),
+        ("  size: 96 ", "  size: 150 ", "crops.size = 150; must be at most betons.resize, 110"),
+        ("  size: 96 ", "  size: 16 ", "model is a network for 16x16 crops; layer 2's maps shrink to nothing"),
         (
             "source: null                      # null: the",
             "source: vgg16                     # null: the",

@@ -211,6 +211,13 @@ def members(value: Any) -> Any:
     return tuple(value)
 
 
+def sizes(value: Any) -> Any:
+    """Numbers of training images for each class."""
+    if not isinstance(value, list | tuple) or any(type(item) is not int or item < 2 for item in value):
+        raise ValueError("must be a list of whole numbers from 2")
+    return tuple(sorted(set(value)))
+
+
 class Training(Section):
     """Stochastic gradient descent with plateau annealing (section 3)."""
 
@@ -294,6 +301,38 @@ class Attribution(Section):
     images: Annotated[int, whole(2, 10_000_000)]
 
 
+class Target(Section):
+    """A set that features are transferred to (section 5.2)."""
+
+    root: Text
+    pictures: Annotated[int, whole(2, 1_000_000)]
+    per_class: Annotated[tuple[int, ...], BeforeValidator(sizes)]
+    fewer: Annotated[tuple[int, ...], BeforeValidator(sizes)]
+
+    @property
+    def embedded(self) -> bool:
+        """Whether zfpipe draws it."""
+        return Path(self.root) == paths.DRAWING
+
+
+class Targets(Section):
+    """The sets of section 5.2."""
+
+    caltech101: Target
+    caltech256: Target
+    voc2012: Target
+
+
+class Transfer(Section):
+    """How features are transferred (sections 5.2 and 5.3)."""
+
+    folds: Annotated[int, whole(2, 100)]
+    test: Annotated[int, whole(1, 10_000)]
+    scratch_folds: Annotated[int, whole(2, 100)]
+    scratch_epochs: Annotated[int, whole(1, 10_000)]
+    seed: Seed
+
+
 class Figures(Section):
     """How figures are drawn."""
 
@@ -320,6 +359,8 @@ class Params(Section):
     occlusion: OcclusionProbe
     correspondence: Correspondence
     attribution: Attribution
+    targets: Targets
+    transfer: Transfer
     figures: Figures
 
     def network(self, run: str) -> Network:
@@ -418,6 +459,9 @@ def known_fields() -> list[str]:
         OcclusionProbe,
         Correspondence,
         Attribution,
+        Target,
+        Targets,
+        Transfer,
         Figures,
     ]
     return sorted({name for section in sections for name in section.model_fields})

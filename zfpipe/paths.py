@@ -28,6 +28,9 @@ CORRESPONDENCE = Path("correspondence")
 ATTRIBUTION = Path("attribution")
 FEATURES = Path("features")
 SHAPES = Path("shapes")
+TRANSFER = Path("transfer")
+DRAWING = Path("zfpipe/pictures/generated")
+"""Code that draws the embedded pictures; as the root of a set it stands for those."""
 PRINCIPLE = Path("principle")
 
 REPORTS = Path("reports")
@@ -53,6 +56,16 @@ def sidecar(split: str) -> Path:
 def rejected(split: str) -> Path:
     """The images of a split that could not be read, with the reason."""
     return BETONS / f"{split}.rejected.csv"
+
+
+def target(name: str) -> Path:
+    """The folder of a set that features are transferred to: its index, beton and, where it is embedded, pictures."""
+    return Path("data/targets") / name
+
+
+def harvest(name: str) -> Path:
+    """The features of every image of such a set."""
+    return Path("harvest") / f"{name}.parquet"
 
 
 def pretrained(base: str) -> Path:

@@ -40,13 +40,18 @@ def apply(name: str, folder: Path, target: Path) -> list[str]:
 
 
 def overlay(tree: CommentedMap, values: dict[str, Any], prefix: tuple[str, ...]) -> list[str]:
-    """Sets nested values in place; a line `name: old -> new` for each that changes."""
+    """Sets nested values in place; a line `name: old -> new` for each that changes. A run set to null is left out."""
     changes = []
     for key, value in values.items():
         name = (*prefix, key)
-        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+        if value is None and prefix in (("runs",), ("ensembles",)):
+            if key in tree:
+                changes.append(f"{'.'.join(name)}: {tree.pop(key)} -> left out")
+        elif isinstance(value, dict) and isinstance(tree.get(key), dict):
             changes += overlay(tree[key], value, name)
         elif tree.get(key) != value:
             changes.append(f"{'.'.join(name)}: {tree.get(key)} -> {value}")
             tree[key] = value
+    if not tree:
+        tree.fa.set_flow_style()  # `{}` on the line of its key
     return changes

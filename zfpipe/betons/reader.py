@@ -205,6 +205,12 @@ class Batches:
         """How many images an epoch has."""
         return len(self.rows)
 
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels of the images, in the order of `rows`."""
+        assert self.loader is not None, "closed"
+        return self.loader.reader.metadata["f1"][self.rows]
+
     def __len__(self) -> int:
         """How many batches an epoch has."""
         return -(-self.images // self.batch)

@@ -87,7 +87,7 @@ def write_beton(
             pd.DataFrame([vars(entry) for entry in rejected], columns=columns).sort_values("id").to_csv(
                 listing, index=False
             )
-        refuse_losses(beton.stem, classes, counts, rejected, settings.max_rejected)
+        refuse_losses(beton, classes, counts, rejected, settings.max_rejected)
         sidecar = Sidecar(
             sha256=checksum(temporary),
             bytes=temporary.stat().st_size,
@@ -116,20 +116,22 @@ def class_names(rows: pd.DataFrame, split: str) -> list[str]:
 
 
 def refuse_losses(
-    split: str, classes: list[str], counts: np.ndarray, rejected: list[Rejected], max_rejected: float
+    beton: Path, classes: list[str], counts: np.ndarray, rejected: list[Rejected], max_rejected: float
 ) -> None:
     """Stops when too many images could not be read, or all of a class."""
     total = int(counts.sum()) + len(rejected)
     first = f"the first: {rejected[0].path}: {rejected[0].reason}" if rejected else ""
     if len(rejected) > max_rejected * total:
         raise UserError(
-            f"{split}: {len(rejected)} of {total} images can't be read ({first}); "
+            f"{beton.stem}: {len(rejected)} of {total} images can't be read ({first}); "
             f"betons.max_rejected = {max_rejected:g} allows {int(max_rejected * total)}; "
-            f"mend or remove them (data/betons/{split}.rejected.csv), or allow more"
+            f"mend or remove them ({beton.with_suffix('.rejected.csv')}), or allow more"
         )
     empty = [name for name, count in zip(classes, counts, strict=True) if count == 0]
     if empty:
-        raise UserError(f"{split}: no image of class {empty[0]} can be read ({first}); each class needs at least one")
+        raise UserError(
+            f"{beton.stem}: no image of class {empty[0]} can be read ({first}); each class needs at least one"
+        )
 
 
 def decode_in_order(

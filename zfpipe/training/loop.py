@@ -1,7 +1,7 @@
 """Training by stochastic gradient descent, an epoch at a time (section 3)."""
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -59,13 +59,18 @@ class Trainer:
         self.history: list[dict[str, float]] = []
 
     def fit(
-        self, train: Batches, val: Batches, resume: ResumeState, snapshots: Collection[int] = ()
+        self,
+        train: Batches,
+        val: Batches,
+        resume: ResumeState,
+        snapshots: Collection[int] = (),
+        log: Callable[[str], None] = stage.log,
     ) -> list[dict[str, float]]:
         """Runs the epochs that are still to run and returns the whole history; keeps the weights after `snapshots`."""
         state = resume.load()
         if state is not None:
             self.restore(state)
-            stage.log(f"resumed after epoch {len(self.history)} of {self.settings.epochs}")
+            log(f"resumed after epoch {len(self.history)} of {self.settings.epochs}")
         for epoch in range(len(self.history) + 1, self.settings.epochs + 1):
             row: dict[str, float] = {"epoch": float(epoch), "learning_rate": self.schedule.learning_rate}
             row["train_loss"], row["train_error"] = self.train_epoch(train, epoch)
@@ -75,7 +80,7 @@ class Trainer:
             if epoch in snapshots:
                 resume.keep(epoch, weights.serialised(self.network))  # first: what the state counts as done is kept
             resume.save(self.state())
-            stage.log(
+            log(
                 f"epoch {epoch}/{self.settings.epochs}: learning rate {row['learning_rate']:g}, "
                 f"loss {row['train_loss']:.4f}, error {row['train_error']:.1%}, validation error {row['val_error']:.1%}"
             )

@@ -1,0 +1,28 @@
+"""target SET: a set that features are transferred to (section 5.2).
+
+Reads it where it lies, or draws it; writes data/targets/SET/: index.parquet, images.beton with images.json and
+images.rejected.csv and, of an embedded set, its pictures. Costs seconds for the embedded sets.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from zfpipe import params, paths, stage
+from zfpipe.betons.writer import write_beton
+from zfpipe.pictures import targets
+from zfpipe.pictures.index import image_bytes, read_index, write_index
+
+
+def main() -> None:
+    settings = params.load()
+    name = stage.argument("a set", targets.NAMES)
+    target, folder = getattr(settings.targets, name), paths.target(name)
+    write_index(targets.entries(name, target, settings.transfer.seed, folder), folder / "index.parquet")
+    base = folder if target.embedded else Path(target.root)
+    rows = read_index(folder / "index.parquet")
+    sidecar = write_beton(rows, partial(image_bytes, base), settings.betons, folder / "images.beton")
+    stage.log(f"{name}: {sidecar.count} images of {len(sidecar.classes)} classes, {sidecar.rejected} rejected")
+
+
+if __name__ == "__main__":
+    stage.run(main)

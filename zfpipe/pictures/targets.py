@@ -1,0 +1,34 @@
+"""The sets that features are transferred to (section 5.2): as they are downloaded, or drawn."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from zfpipe.params import Pictures, Target
+from zfpipe.pictures import caltech, voc
+from zfpipe.pictures.generated import archive
+from zfpipe.pictures.index import Entry
+
+NAMES = ("caltech101", "caltech256", "voc2012")
+
+
+def entries(name: str, target: Target, seed: int, folder: Path) -> Iterable[Entry]:
+    """Every image of a set; an embedded one is drawn into `folder`.
+
+    Caltech's images all count as one: folds are chosen later. VOC has its own training and validation images.
+    """
+    if target.embedded:
+        half = target.pictures // 2
+        return archive.draw_all(seed, {"train": target.pictures - half, "val": half}, folder, which=name)
+    # What Caltech's readers split is put together again, and no limits apply
+    fields = {
+        "train": 1,
+        "val": 1,
+        "val_share": 0.5,
+        "clutter": False,
+        "parts": None,
+        "classes": None,
+        "per_class": None,
+    }
+    settings = Pictures.model_validate({"source": name, "root": target.root, "seed": seed, **fields})
+    read = {"caltech101": caltech.caltech101, "caltech256": caltech.caltech256, "voc2012": voc.entries}[name]
+    return read(Path(target.root), settings)

@@ -1,0 +1,200 @@
+"""Features moved to other sets: classifiers on few images, from the features of a layer (sections 5.2 and 5.3)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, Int64
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+
+from zfpipe.errors import UserError
+from zfpipe.params import Target, Transfer
+from zfpipe.probes import harvested
+
+GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
+"""Weights of the errors against the size of the classifier, to choose from (scikit-learn's C)."""
+HELD_OUT = 1 / 3
+"""Share of each class's training images on which that choice is made."""
+
+Kind = Literal["softmax", "svm"]
+Rows = Int64[np.ndarray, "image"]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A random choice of images, as rows: for each number per class those to train on, and those to test on."""
+
+    train: dict[int, Rows]
+    test: Rows
+
+
+def fold(labels: Rows, per_class: Sequence[int], test: int, seed: int, number: int) -> Fold:
+    """A fold: the images of a smaller number are among those of a larger one, and all are tested on the same images.
+
+    Those are at most `test` of the images of each class that the largest number leaves. Raises UserError when it
+    leaves a class none.
+    """
+    rng = np.random.default_rng([seed, number])
+    train: dict[int, list[Rows]] = {count: [] for count in per_class}
+    tests, most = [], max(per_class)
+    for label in range(int(labels.max()) + 1):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        if len(rows) <= most:
+            raise UserError(
+                f"a class has {len(rows)} images; targets.*.per_class asks for {most} to train on, and one more to test"
+            )
+        for count, parts in train.items():
+            parts.append(rows[:count])
+        tests.append(rows[most : most + test])
+    return Fold({count: np.concatenate(parts) for count, parts in train.items()}, np.concatenate(tests))
+
+
+class Span:
+    """Some training images in the few coordinates in which a linear classifier sees them.
+
+    A classifier whose weights are kept small never leaves the span of its training images, so their inner products
+    with each other and with the image to classify are all it has to know, however many features there are. Features
+    are centred on the training images' mean and scaled to a mean square length of 1, so that GRID means the same for
+    every layer. Rows may repeat.
+    """
+
+    def __init__(self, gram: Float[np.ndarray, "image image"], train: Rows):
+        self.gram, self.train = gram, train
+        products = gram[np.ix_(train, train)]
+        self.means, self.mean = products.mean(0), products.mean()
+        centred = products - self.means[:, None] - self.means[None, :] + self.mean
+        self.scale = np.trace(centred) / len(train)
+        # In these axes the images have the same inner products as in all features
+        values, axes = np.linalg.eigh(centred / self.scale)
+        kept = values > 1e-10 * values[-1]
+        self.axes = axes[:, kept] / np.sqrt(values[kept])
+        self.coordinates: Float[np.ndarray, "train axis"] = centred / self.scale @ self.axes
+
+    def of(self, rows: Rows) -> Float[np.ndarray, "image axis"]:
+        """Other images in these coordinates; what lies outside the span no classifier sees."""
+        beside = self.gram[np.ix_(rows, self.train)]
+        return (beside - beside.mean(1, keepdims=True) - self.means[None, :] + self.mean) / self.scale @ self.axes
+
+
+def classifier(
+    kind: Kind, span: Span, labels: Rows, penalty: float, weights: Float[np.ndarray, "train"] | None = None
+) -> Callable[[Float[np.ndarray, "image axis"]], Float[np.ndarray, "image class"]]:
+    """Trained on the span's images, perhaps with weights; gives scores, larger for what is more probable.
+
+    `softmax` is multinomial logistic regression by L-BFGS; `svm` has a hinge loss, one class against another.
+    """
+    if kind == "softmax":
+        softmax = LogisticRegression(C=penalty, max_iter=1000).fit(span.coordinates, labels, sample_weight=weights)
+        return softmax.predict_proba
+    svm = SVC(C=penalty, kernel="linear", decision_function_shape="ovr")
+    svm.fit(span.coordinates, labels, sample_weight=weights)
+
+    def scores(coordinates: Float[np.ndarray, "image axis"]) -> Float[np.ndarray, "image class"]:
+        found = svm.decision_function(coordinates)
+        return found if found.ndim == 2 else np.stack([-found, found], 1)
+
+    return scores
+
+
+def penalty(kind: Kind, gram: Float[np.ndarray, "image image"], train: Rows, labels: Rows, seed: int) -> float:
+    """The one of GRID that does best on a third of each class's training images after training on the rest.
+
+    Of equals the smallest. `labels` are the training images'; test images have no part in it.
+    """
+    rng = np.random.default_rng(seed)
+    held = np.zeros(len(train), bool)
+    for label in np.unique(labels):
+        places = rng.permutation(np.flatnonzero(labels == label))
+        held[places[: max(1, round(HELD_OUT * len(places)))]] = True
+    span = Span(gram, train[~held])
+    coordinates = span.of(train[held])
+    found = [accuracy(classifier(kind, span, labels[~held], one)(coordinates), labels[held]) for one in GRID]
+    return GRID[int(np.argmax(found))]
+
+
+def transferred(
+    kind: Kind, gram: Float[np.ndarray, "image image"], labels: Rows, train: Rows, test: Rows, seed: int
+) -> tuple[float, float]:
+    """Accuracy on the test images of a classifier trained on the others, and the penalty chosen for it."""
+    chosen = penalty(kind, gram, train, labels[train], seed)
+    span = Span(gram, train)
+    return accuracy(classifier(kind, span, labels[train], chosen)(span.of(test)), labels[test]), chosen
+
+
+def accuracy(scores: Float[np.ndarray, "image class"], labels: Rows) -> float:
+    """Mean over the classes of the share of their images that are recognised."""
+    right = scores.argmax(1) == labels
+    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
+
+
+def average_precision(scores: Float[np.ndarray, "image"], positive: Bool[np.ndarray, "image"]) -> float:
+    """PASCAL VOC's since 2010: the area under precision against recall, made monotone from the right.
+
+    Images of equal scores are taken in the order they come.
+    """
+    order = np.argsort(-scores, kind="stable")
+    hits = np.cumsum(positive[order])
+    precision = hits / np.arange(1, len(order) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(envelope[positive[order]].sum() / positive.sum())
+
+
+def accuracies(features: Path, target: Target, settings: Transfer) -> pd.DataFrame:
+    """Every classifier on every fold: on all layers with the most images, on the last also with fewer.
+
+    `svm` on each layer and `softmax` on the last two are Table 7's; `softmax` on the last is Table 4's, 5's and
+    Fig. 9's pretrained network.
+    """
+    _, labels = harvested.labels(features)
+    layers = harvested.layers(features)
+    most = max(target.per_class)
+    counts = sorted({*target.per_class, *target.fewer})
+    folds = [fold(labels, counts, settings.test, settings.seed, number) for number in range(settings.folds)]
+    rows: list[dict[str, Any]] = []
+    for layer in layers:
+        gram = harvested.gram(features, layer)
+        wanted: Sequence[tuple[Kind, int]] = [("svm", most)]
+        if layer in layers[-2:]:
+            numbers = counts if layer == layers[-1] else [most]
+            wanted = [*wanted, *(("softmax", count) for count in numbers)]
+        for kind, count in wanted:
+            for number, one in enumerate(folds):
+                found, chosen = transferred(kind, gram, labels, one.train[count], one.test, settings.seed)
+                place = {"classifier": kind, "layer": layer, "per_class": count, "fold": number}
+                rows.append({**place, "accuracy": found, "penalty": chosen, "test_images": len(one.test)})
+    return pd.DataFrame(rows)
+
+
+def precisions(features: Path, index: pd.DataFrame, classes: Sequence[str], seed: int) -> pd.DataFrame:
+    """Each class's average precision on the validation images, by a softmax on the last layer (Table 6).
+
+    An image of several classes is trained on once for each, with weights that add up to one; the largest object's
+    label alone counts when the penalty is chosen.
+    """
+    ids, _ = harvested.labels(features)
+    index = index.loc[ids]
+    labels = index["label"].to_numpy(np.int64)
+    present = np.zeros((len(ids), len(classes)), bool)
+    for row, found in enumerate(index["labels"]):
+        present[row, found] = True
+    train, test = (np.flatnonzero(index["split"] == split) for split in ("train", "val"))
+    gram = harvested.gram(features, harvested.layers(features)[-1])
+    chosen = penalty("softmax", gram, train, labels[train], seed)
+    places, targets = np.nonzero(present[train])
+    span = Span(gram, train[places])
+    weights = 1 / present[train].sum(1)[places]
+    scores = classifier("softmax", span, targets, chosen, weights)(span.of(test))
+    rows = [
+        {
+            "class": name,
+            "average_precision": average_precision(scores[:, label], present[test, label]),
+            "images": int(present[test, label].sum()),
+        }
+        for label, name in enumerate(classes)
+        if present[test, label].any() and present[train, label].any()
+    ]
+    return pd.DataFrame(rows).assign(penalty=chosen, test_images=len(test))
