@@ -12,11 +12,11 @@ ROUNDS, PICTURES = 5, 100
 
 def main() -> None:
     cv2.setNumThreads(1)
-    draw_some((0, "train", range(25)))  # the tiles of noise are made once
+    draw_some((0, "train", range(25), "pictures"))  # the tiles of noise are made once
     rates = []
     for number in range(ROUNDS):
         start = time.perf_counter()
-        draw_some((0, "train", range(number * PICTURES, (number + 1) * PICTURES)))
+        draw_some((0, "train", range(number * PICTURES, (number + 1) * PICTURES), "pictures"))
         rates.append(PICTURES / (time.perf_counter() - start))
     print(f"{statistics.median(rates):.0f} pictures/s on one core (from {min(rates):.0f} to {max(rates):.0f})")
 

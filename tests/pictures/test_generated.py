@@ -1,6 +1,7 @@
 """The embedded pictures: the same for everyone, in balance, and true about where things are."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,15 @@ import pytest
 
 from zfpipe.pictures.generated import picture as module
 from zfpipe.pictures.generated.canvas import Colour, Frame, Layer, ellipse
-from zfpipe.pictures.generated.faces import BREEDS, draw_face
+from zfpipe.pictures.generated.faces import FACES, draw_face
 from zfpipe.pictures.generated.picture import CLASSES, Picture, class_of, draw
+from zfpipe.pictures.generated.sets import FIGURES, SCENES, SETS
 from zfpipe.pictures.generated.textures import textures
 from zfpipe.pictures.index import Box
+
+TRANSFER = [which for which in SETS if which != "pictures"]
+SINGLE = [which for which in SETS if which not in SCENES]
+TWO_OF_EACH = [(which, number) for which in SINGLE for number in range(2 * len(SETS[which]))]
 
 
 def test_a_picture_is_a_function_of_seed_split_and_number() -> None:
@@ -21,6 +27,46 @@ def test_a_picture_is_a_function_of_seed_split_and_number() -> None:
     assert np.array_equal(first, draw(0, "train", 7).pixels)
     for other in (draw(1, "train", 7), draw(0, "val", 7), draw(0, "train", 7 + len(CLASSES))):
         assert other.pixels.shape != first.shape, "another size: not the textures alone depend on it"
+
+
+@pytest.mark.parametrize("which", TRANSFER)
+def test_a_set_has_pictures_of_its_own(which: str) -> None:
+    first = draw(0, "val", 3, which)
+    draw(0, "val", 3)
+    again = draw(0, "val", 3, which)
+    assert np.array_equal(first.pixels, again.pixels)
+    assert np.array_equal(first.mask, again.mask)
+    assert (first.label, first.labels, first.parts) == (again.label, again.labels, again.parts)
+    given = [(0, "val", 3, other) for other in SETS if other != which]
+    for other in (*given, (1, "val", 3, which), (0, "train", 3, which), (0, "val", 3 + len(SETS[which]), which)):
+        assert not np.array_equal(draw(*other).pixels, first.pixels), other
+    sizes = {tuple(draw(0, "val", number, other).pixels.shape for number in range(3)) for other in SETS}
+    assert len(sizes) == len(SETS), "random numbers of its own, not another set's with other objects"
+
+
+def test_the_pictures_to_train_on_are_the_default() -> None:
+    assert SETS["pictures"] == CLASSES
+    for number in (3, 11):
+        plain, named = draw(2, "train", number), draw(2, "train", number, "pictures")
+        assert np.array_equal(plain.pixels, named.pixels)
+        assert plain.label == named.label == class_of(number) == class_of(number, "pictures")
+        assert plain.labels is None
+
+
+def test_training_never_sees_a_class_of_the_transfer_sets() -> None:
+    every = {name for names in SETS.values() for name in names}
+    assert every == FACES.keys() | FIGURES.keys(), "each class that can be drawn is in a set"
+    for which in TRANSFER:
+        names = SETS[which]
+        assert sorted(set(names)) == names
+        assert not set(names) & set(CLASSES)
+        counts = np.bincount([class_of(number, which) for number in range(1000)], minlength=len(names))
+        assert counts.max() - counts.min() <= 1
+    assert not set(SETS["caltech101"]) & set(SETS["caltech256"])
+    assert set(SETS["voc2012"]) < {*SETS["caltech101"], *SETS["caltech256"]}
+    assert [len(SETS[which]) for which in TRANSFER] == [10, 12, 20]
+    pictures = {FIGURES.get(name) or FACES[name] for name in every}
+    assert len(pictures) == len(every), "no two classes are drawn alike"
 
 
 def test_classes_are_in_balance_and_sizes_vary() -> None:
@@ -33,10 +79,12 @@ def test_classes_are_in_balance_and_sizes_vary() -> None:
     assert all(150 <= min(shape) <= 200 and max(shape) / min(shape) <= 1.34 for shape in shapes)
 
 
-@pytest.mark.parametrize("number", range(50))
-def test_mask_box_and_parts_agree(number: int) -> None:
-    picture = draw(0, "val", number)
-    name, box = CLASSES[class_of(number)], picture.box
+@pytest.mark.parametrize(("which", "number"), TWO_OF_EACH)
+def test_mask_box_and_parts_agree(which: str, number: int) -> None:
+    picture = draw(0, "val", number, which)
+    name, box = SETS[which][class_of(number, which)], picture.box
+    assert picture.label == class_of(number, which)
+    assert picture.labels is None
     height, width = picture.mask.shape
     assert picture.pixels.shape == (height, width, 3)
     inside = picture.mask >= 0.5
@@ -46,7 +94,7 @@ def test_mask_box_and_parts_agree(number: int) -> None:
     tight = inside[int(box.y0) : int(box.y1), int(box.x0) : int(box.x1)]
     assert tight.sum() == inside.sum()
     assert all(edge.any() for edge in (tight[0], tight[-1], tight[:, 0], tight[:, -1]))
-    assert set(picture.parts) == ({"right eye", "left eye", "nose"} if name in BREEDS else set())
+    assert set(picture.parts) == ({"right eye", "left eye", "nose"} if name in FACES else set())
     for part in picture.parts.values():
         assert 0 <= part.x0 < part.x1 <= width
         assert 0 <= part.y0 < part.y1 <= height
@@ -56,9 +104,11 @@ def test_mask_box_and_parts_agree(number: int) -> None:
         assert nose.y0 + nose.y1 > min(right.y0 + right.y1, left.y0 + left.y1)
 
 
-def repainted(monkeypatch: pytest.MonkeyPatch, number: int, chosen: Callable[[np.ndarray, Colour], bool]) -> np.ndarray:
+def repainted(
+    monkeypatch: pytest.MonkeyPatch, which: str, number: int, chosen: Callable[[np.ndarray, Colour], bool]
+) -> np.ndarray:
     """Where a picture changes `(y, x)` when the chosen fills get another colour: found without boxes and masks."""
-    before = draw(0, "val", number).pixels.astype(int)
+    before = draw(0, "val", number, which).pixels.astype(int)
     fill = Layer.fill
 
     def other(layer: Layer, outline: np.ndarray, colour: Colour, *rest: Any, **more: Any) -> None:
@@ -66,7 +116,7 @@ def repainted(monkeypatch: pytest.MonkeyPatch, number: int, chosen: Callable[[np
 
     with monkeypatch.context() as patch:
         patch.setattr(Layer, "fill", other)
-        after = draw(0, "val", number).pixels.astype(int)
+        after = draw(0, "val", number, which).pixels.astype(int)
     return np.abs(after - before).max(2) > 60
 
 
@@ -81,14 +131,14 @@ def visible(picture: Picture, part: Box) -> bool:
     return bool((picture.mask[int(part.y0) : int(part.y1), int(part.x0) : int(part.x1)] > 0.9).all())
 
 
-FACES = [number for number in range(50) if CLASSES[class_of(number)] in BREEDS]
+WITH_FACES = [(which, number) for which, number in TWO_OF_EACH if SETS[which][class_of(number, which)] in FACES]
 
 
 def test_eyes_are_where_their_boxes_say(monkeypatch: pytest.MonkeyPatch) -> None:
     tested = 0
-    for number in FACES:
-        picture = draw(0, "val", number)
-        pupils = repainted(monkeypatch, number, lambda _, colour: colour == (16, 14, 16))
+    for which, number in WITH_FACES:
+        picture = draw(0, "val", number, which)
+        pupils = repainted(monkeypatch, which, number, lambda _, colour: colour == (16, 14, 16))
         outside = pupils.copy()
         for name in ("right eye", "left eye"):
             eye = picture.parts[name]
@@ -101,12 +151,12 @@ def test_eyes_are_where_their_boxes_say(monkeypatch: pytest.MonkeyPatch) -> None
                 assert bottom - top >= 0.35 * (y1 - y0)
                 tested += 1
         assert not outside.any()
-    assert tested > len(FACES)
+    assert tested > len(WITH_FACES)
 
 
 def test_a_nose_fills_its_box(monkeypatch: pytest.MonkeyPatch) -> None:
     tested = 0
-    for number in FACES:
+    for which, number in WITH_FACES:
         with monkeypatch.context() as patch:
             outlines: list[np.ndarray] = []
 
@@ -116,21 +166,21 @@ def test_a_nose_fills_its_box(monkeypatch: pytest.MonkeyPatch) -> None:
                 return parts
 
             patch.setattr(module, "draw_face", face)
-            picture = draw(0, "val", number)
+            picture = draw(0, "val", number, which)
         nose = picture.parts["nose"]
         if visible(picture, nose):
             changed = repainted(
-                monkeypatch, number, lambda outline, _, wanted=outlines[0]: np.array_equal(outline, wanted)
+                monkeypatch, which, number, lambda outline, _, wanted=outlines[0]: np.array_equal(outline, wanted)
             )
             assert np.abs(np.array(extent(changed)) - (nose.x0, nose.y0, nose.x1, nose.y1)).max() <= 2
             tested += 1
-    assert tested > len(FACES) / 2
+    assert tested > len(WITH_FACES) / 2
 
 
-@pytest.mark.parametrize("number", range(25, 50))
-def test_the_mask_is_of_what_is_visible(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("which", "number"), [one for one in TWO_OF_EACH if one[1] >= len(SETS[one[0]])])
+def test_the_mask_is_of_what_is_visible(which: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The object alone changes its colours: where the picture then changes is the mask."""
-    before = draw(0, "val", number)
+    before = draw(0, "val", number, which)
     lay, figures = module.over, 0
 
     def inverted(image: np.ndarray, layer: Layer) -> None:
@@ -142,10 +192,12 @@ def test_the_mask_is_of_what_is_visible(number: int, monkeypatch: pytest.MonkeyP
         lay(image, layer)
 
     monkeypatch.setattr(module, "over", inverted)
-    changed = np.abs(draw(0, "val", number).pixels.astype(int) - before.pixels).max(2) > 40
+    changed = np.abs(draw(0, "val", number, which).pixels.astype(int) - before.pixels).max(2) > 40
     inside = before.mask >= 0.5
     assert figures >= 1
-    assert (changed & inside).sum() > 0.93 * (changed | inside).sum()
+    assert (changed & inside).sum() > (0.93 if which == "pictures" else 0.9) * (
+        changed | inside
+    ).sum()  # thin things: more edge
 
 
 def test_things_in_front_are_not_in_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,3 +226,86 @@ def test_a_thing_outside_the_picture_changes_nothing() -> None:
     layer.fill(ellipse(0, 0, 1, 1), (255, 255, 255))
     module.over(image, layer)
     assert (image == 7).all()
+
+
+def scene(monkeypatch: pytest.MonkeyPatch, number: int) -> tuple[Picture, list[tuple[int, Layer, float]]]:
+    """A scene and its objects as they were drawn, one over the other: label, layer, whole area in pixels."""
+    objects: list[tuple[int, Layer, float]] = []
+
+    def watched(layer: Layer, name: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        parts = draw_object(layer, name, rng)
+        objects.append((SETS["voc2012"].index(name), layer, float((layer.alpha >= 0.5).sum())))
+        return parts
+
+    draw_object = module.draw_object
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "draw_object", watched)
+        return draw(0, "val", number, "voc2012"), objects
+
+
+def test_a_scene_names_what_can_be_recognised_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written a second time: each pixel belongs to the last object drawn there. Every other scene is crowded."""
+    spread = module.spread
+
+    def crowded(*given: Any) -> list[Frame]:
+        near = 0.3 if number % 2 else 1.0
+        frames = spread(*given)
+        return [replace(one, x=near * one.x + (1 - near) * 75, y=near * one.y + (1 - near) * 75) for one in frames]
+
+    monkeypatch.setattr(module, "spread", crowded)
+    counts, twins, cut, hidden = set(), 0, 0, 0
+    for number in range(60):
+        picture, objects = scene(monkeypatch, number)
+        owner = np.full(picture.mask.shape, -1)
+        for place, (_, layer, _) in enumerate(objects):
+            owner[layer.alpha >= 0.5] = place
+        areas = [int((owner == place).sum()) for place in range(len(objects))]
+        shares = [area / whole for area, (_, _, whole) in zip(areas, objects, strict=True)]
+        if any(abs(share - 0.4) < 0.02 for share in shares):
+            continue  # half-covered pixels decide
+        found = [place for place, share in enumerate(shares) if share > 0.4]
+        assert picture.labels is not None
+        assert picture.labels == tuple(sorted({objects[place][0] for place in found}))
+        largest = max(found, key=lambda place: areas[place])
+        assert picture.label == objects[largest][0]
+        assert picture.label in picture.labels
+        inside = picture.mask >= 0.5
+        assert (inside & (owner == largest)).sum() > 0.95 * (inside | (owner == largest)).sum()
+        assert objects[-1][0] == class_of(number, "voc2012"), "the classes take turns in front"
+        assert class_of(number, "voc2012") in picture.labels
+        counts.add(len(objects))
+        twins += len({label for label, _, _ in objects}) < len(objects)
+        cut += 0.4 < min(shares) < 0.9
+        hidden += 0.05 < min(shares) < 0.4
+    assert counts == {1, 2, 3}
+    assert twins > 3
+    assert cut > 3
+    assert hidden > 3
+
+
+def test_an_object_hidden_beyond_recognition_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others stand behind the first, too small to be seen, and then beside it."""
+    tested = 0
+    for number in range(40):
+        for beside in (0, 65):
+            places = [Frame(75, 75, 35), Frame(75 + beside, 75, 4), Frame(75 - beside, 75, 4)]
+            monkeypatch.setattr(module, "spread", lambda names, *_, places=places: places[: len(names)])
+            picture, objects = scene(monkeypatch, number)
+            others = {label for label, _, _ in objects[:-1]} - {class_of(number, "voc2012")}
+            if SETS["voc2012"][class_of(number, "voc2012")] in FACES and others:  # a face covers its middle
+                assert (len(picture.labels or ()) > 1) == bool(beside)
+                assert picture.label == class_of(number, "voc2012")
+                tested += 1
+    assert tested > 6
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_a_scene_has_small_objects(number: int) -> None:
+    picture = draw(0, "train", number, "voc2012")
+    height, width = picture.mask.shape
+    box = picture.box
+    assert picture.pixels.shape == (height, width, 3)
+    assert picture.parts == {}
+    assert 0 <= box.x0 < box.x1 <= width
+    assert 0 <= box.y0 < box.y1 <= height
+    assert 0.15 < max(box.x1 - box.x0, box.y1 - box.y0) / min(height, width) < 0.7

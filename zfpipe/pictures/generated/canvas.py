@@ -1,6 +1,6 @@
 """Drawing: antialiased shapes in a figure's own coordinates, with light and texture, on a layer that knows its mask."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 import cv2
@@ -133,6 +133,13 @@ class Layer:
         cover = cv2.blur(mask, (2 * soft + 1, 2 * soft + 1)).astype(np.float32) * np.float32(strength / 255)
         under = self.colour[y0:y1, x0:x1]
         under += (250 * three(self.alpha[y0:y1, x0:x1]) - under) * three(cover)
+
+    def trim(self, border: int) -> None:
+        """Takes a border off all around."""
+        inside = np.s_[border:-border, border:-border]
+        self.colour, self.alpha = self.colour[inside], self.alpha[inside]
+        self.frame = replace(self.frame, x=self.frame.x - border, y=self.frame.y - border)
+        self.touched = (0, len(self.alpha), 0, self.alpha.shape[1])
 
     def window(self, pixels: np.ndarray, margin: int) -> tuple[tuple[int, int, int, int], np.ndarray] | None:
         """The part of the layer that a shape touches, and an empty mask of its size; None when it touches nothing."""

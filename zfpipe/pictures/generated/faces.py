@@ -5,11 +5,11 @@ from typing import Literal
 
 import numpy as np
 
-from zfpipe.pictures.generated.canvas import Colour, Layer, ellipse, mirrored, smooth
+from zfpipe.pictures.generated.canvas import Colour, Layer, box, ellipse, mirrored, smooth
 from zfpipe.pictures.generated.palette import DARK, WHITE, brightness, coat, mixed, varied
 
-Ears = Literal["pointed", "hanging", "folded", "tufts", "wide"]
-Markings = Literal["none", "spots", "mask", "cheeks", "stripes", "blaze", "discs", "dark mask"]
+Ears = Literal["pointed", "hanging", "folded", "tufts", "wide", "round", "long", "fluffy", "flaps"]
+Markings = Literal["none", "spots", "mask", "cheeks", "stripes", "blaze", "discs", "dark mask", "patches"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Breed:
     beak: bool = False
     jowls: bool = False
     tongue: float = 0.0
+    nose: Literal["wedge", "oval", "snout"] = "wedge"
+    mane: bool = False
+    teeth: bool = False
 
 
 BREEDS = {
@@ -41,20 +44,35 @@ BREEDS = {
     "tabby cat": Breed("wide", "stripes", 0.98, 0.8, (0.34, 0.22), 0.19, 0.4, "slit", whiskers=True),
 }
 
+STRANGERS = {
+    "bear": Breed("round", "none", 1.02, 0.92, (0.48, 0.4), 0.1, 0.36),
+    "koala": Breed("fluffy", "none", 0.86, 0.8, (0.34, 0.3), 0.1, 0.43, nose="oval"),
+    "lion": Breed("round", "none", 0.76, 0.64, (0.4, 0.36), 0.12, 0.34, whiskers=True, mane=True),
+    "panda": Breed("round", "patches", 1.06, 0.94, (0.34, 0.28), 0.11, 0.4),
+    "pig": Breed("flaps", "none", 0.96, 0.96, (0.46, 0.42), 0.1, 0.42, nose="snout"),
+    "rabbit": Breed("long", "none", 0.76, 0.7, (0.32, 0.24), 0.15, 0.42, whiskers=True, teeth=True),
+}
+"""The breeds of the transfer sets."""
+FACES = BREEDS | STRANGERS
+
 
 def draw_face(layer: Layer, name: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draws a face about 2 units high and returns the outlines of its parts.
 
     "right eye" and "left eye" are the creature's own: its right eye is on the left of the picture.
     """
-    breed = jittered(BREEDS[name], rng)
+    breed = jittered(FACES[name], rng)
     fur = coat(rng)
     if breed.markings == "spots":
         fur = varied(WHITE, rng)
     elif breed.markings in ("dark mask", "cheeks", "mask") and brightness(fur) < 110:
         fur = mixed(fur, (190, 160, 120), 0.6)
+    if breed.markings == "patches":
+        fur = mixed(fur, WHITE, 0.6)
     deep = mixed(fur, DARK, 0.45)
     yaw = float(rng.uniform(-0.16, 0.16))
+    if breed.mane:
+        draw_mane(layer, breed, deep, rng)
     draw_ears(layer, breed, fur, deep, rng)
     head = outline(breed)
     layer.fill(head, fur, "fur", 0.16, 0.22)
@@ -82,6 +100,15 @@ def outline(breed: Breed) -> np.ndarray:
     return smooth([(0.0, -0.9), *side, (0.0, 0.96), *[(-x, y) for x, y in reversed(side)]])
 
 
+def draw_mane(layer: Layer, breed: Breed, colour: Colour, rng: np.random.Generator) -> None:
+    """Two rings of tufts around the head, the outer one darker."""
+    for reach, darker in ((1.3, 0.25), (1.1, 0.0)):
+        tufts = np.arange(36) * np.pi / 18 + rng.uniform(0, 1)
+        away = reach * np.where(np.arange(36) % 2, 1.0, 0.86) * rng.uniform(0.95, 1.03, 36)
+        ring = np.stack([away * np.cos(tufts) * (0.3 + 0.85 * breed.head_width), away * np.sin(tufts)], 1)
+        layer.fill(ring, mixed(colour, DARK, darker), "fur", 0.25, 0.15)
+
+
 def draw_ears(layer: Layer, breed: Breed, fur: Colour, deep: Colour, rng: np.random.Generator) -> None:
     """Both ears, behind the head, the same but for a little tilt."""
     wide = breed.head_width
@@ -99,14 +126,38 @@ def draw_ears(layer: Layer, breed: Breed, fur: Colour, deep: Colour, rng: np.ran
             (0.94 * wide, 0.5),
             (0.82 * wide, -0.2),
         ],
+        "round": [
+            (0.34 * wide, -0.76),
+            (0.46 * wide, -1.12),
+            (0.8 * wide, -1.2 + lift),
+            (1.06 * wide, -0.92),
+            (0.9 * wide, -0.46),
+        ],
+        "long": [
+            (0.1 * wide, -0.74),
+            (0.12 * wide, -1.26),
+            (0.42 * wide, -1.66 + lift),
+            (0.7 * wide, -1.3),
+            (0.6 * wide, -0.66),
+        ],
+        "fluffy": [
+            (0.56 * wide, -0.7),
+            (0.86 * wide, -1.08),
+            (1.38 * wide, -1.0 + lift),
+            (1.5 * wide, -0.52),
+            (1.2 * wide, -0.14),
+            (0.86 * wide, -0.14),
+        ],
+        "flaps": [(0.2 * wide, -0.78), (0.62 * wide, -1.3), (1.3 * wide, -1.02 + lift), (1.0 * wide, -0.42)],
     }
     points = shapes[breed.ears]
-    pointed = breed.ears in ("pointed", "wide", "tufts")
+    pointed = breed.ears in ("pointed", "wide", "tufts", "flaps")
     ear = np.array(points) if pointed else smooth(points)
-    colour = {"spots": DARK, "dark mask": mixed(deep, DARK, 0.6)}.get(breed.markings, mixed(fur, deep, 0.6))
+    black = mixed(deep, DARK, 0.6)
+    colour = {"spots": DARK, "dark mask": black, "patches": DARK}.get(breed.markings, mixed(fur, deep, 0.6))
     for side in (ear, mirrored(ear)):
         layer.fill(side, colour, "fur", 0.2, 0.1)
-        if pointed and breed.ears != "tufts":
+        if breed.ears not in ("tufts", "folded", "hanging") and breed.markings != "patches":
             middle = side.mean(0)
             layer.fill(middle + (side - middle) * 0.52 + (0, 0.06), mixed(colour, (214, 150, 140), 0.55))
 
@@ -150,6 +201,10 @@ def draw_markings(layer: Layer, breed: Breed, fur: Colour, yaw: float, rng: np.r
             layer.fill(ellipse(x, y, 0.05, 0.09, points=8), dark)
     elif breed.markings == "dark mask":
         layer.fill(ellipse(yaw, 0.22, 0.5, 0.56), dark, "fur", 0.14)
+    elif breed.markings == "patches":
+        for side in (-1, 1):
+            patch = ellipse(side * (breed.eye_gap + 0.05) + yaw, -0.08, 0.22, 0.32, side * 0.5)
+            layer.fill(patch, mixed(dark, DARK, 0.7), "fur", 0.14)
 
 
 def draw_features(
@@ -188,6 +243,8 @@ def draw_muzzle(layer: Layer, breed: Breed, fur: Colour, x: float, rng: np.rando
     light = mixed(fur, WHITE, 0.55)
     if breed.markings == "dark mask":
         light = mixed(fur, DARK, 0.55)
+    elif breed.nose == "snout":
+        light = mixed(fur, WHITE, 0.1)
     y = 0.46
     if breed.tongue:
         layer.fill(
@@ -199,19 +256,32 @@ def draw_muzzle(layer: Layer, breed: Breed, fur: Colour, x: float, rng: np.rando
         for side in (-1, 1):
             layer.fill(ellipse(x + side * 0.36, y + 0.22, 0.32, 0.36), light, "fur", 0.12, 0.2)
     nose_wide = 0.1 + 0.16 * wide
-    nose = smooth(
-        [
-            (x - nose_wide, y - 0.22),
-            (x + nose_wide, y - 0.22),
-            (x + 0.5 * nose_wide, y - 0.02),
-            (x - 0.5 * nose_wide, y - 0.02),
-        ]
-    )
+    nose = nose_outline(breed, x, y, nose_wide)
     colour = varied((180, 104, 100), rng) if breed.pupil == "slit" and rng.random() < 0.6 else varied(DARK, rng, 6)
-    layer.stroke(np.array([(x, y - 0.05), (x, y + 0.12)]), 0.03, DARK)
+    drop = 0.14 if breed.nose == "snout" else 0.0
+    mouth = y + 0.12 + drop
+    if breed.teeth:
+        layer.fill(box(x - 0.09, mouth, x + 0.09, mouth + 0.24), WHITE)
+        layer.stroke(np.array([(x, mouth), (x, mouth + 0.24)]), 0.02, DARK)
+    layer.stroke(np.array([(x, y - 0.05), (x, mouth)]), 0.03, DARK)
     for side in (-1, 1):
-        curve = [(x, y + 0.12), (x + side * 0.4 * wide, y + 0.2), (x + side * 0.75 * wide, y + 0.1)]
+        curve = [(x, mouth), (x + side * 0.4 * wide, y + 0.2 + drop), (x + side * 0.75 * wide, y + 0.1 + drop)]
         layer.stroke(np.array(curve), 0.03, DARK)
+    if breed.nose == "snout":
+        skin = mixed(fur, (222, 150, 142), 0.5)
+        layer.fill(nose, skin, "smooth", 0.06, 0.25)
+        for side in (-1, 1):
+            layer.fill(ellipse(x + side * 0.13, y - 0.08, 0.06, 0.1, points=14), mixed(skin, DARK, 0.7))
+        return nose
     layer.fill(nose, colour, shade=0.25)
     layer.fill(ellipse(x - 0.3 * nose_wide, y - 0.17, 0.25 * nose_wide, 0.03, points=8), mixed(colour, WHITE, 0.5))
     return nose
+
+
+def nose_outline(breed: Breed, x: float, y: float, wide: float) -> np.ndarray:
+    """The nose on a muzzle."""
+    if breed.nose == "oval":
+        return ellipse(x, y - 0.14, 0.19, 0.32)
+    if breed.nose == "snout":
+        return ellipse(x, y - 0.08, 0.38, 0.29)
+    return smooth([(x - wide, y - 0.22), (x + wide, y - 0.22), (x + 0.5 * wide, y - 0.02), (x - 0.5 * wide, y - 0.02)])

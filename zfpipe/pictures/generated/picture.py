@@ -1,58 +1,48 @@
-"""One embedded picture: a pure function of the seed, the split and a number."""
+"""One embedded picture: a pure function of the seed, the split, a number and the set."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from zfpipe.pictures.generated import nature, things, vehicles
+from zfpipe.pictures.generated import things
 from zfpipe.pictures.generated.canvas import Frame, Layer, box, ellipse, smooth, three
-from zfpipe.pictures.generated.faces import BREEDS, draw_face
+from zfpipe.pictures.generated.faces import FACES, draw_face
 from zfpipe.pictures.generated.grounds import ground
 from zfpipe.pictures.generated.palette import paint, varied
+from zfpipe.pictures.generated.sets import CLASSES as CLASSES
+from zfpipe.pictures.generated.sets import FIGURES, SCENES, SETS, class_of
 from zfpipe.pictures.generated.textures import Textures, textures
 from zfpipe.pictures.index import Box
 
 SPLITS = {"train": 0, "val": 1}
-THINGS: dict[str, Callable[[Layer, np.random.Generator], None]] = {
-    "beach ball": things.beach_ball,
-    "bicycle": vehicles.bicycle,
-    "bus": vehicles.bus,
-    "butterfly": nature.butterfly,
-    "car": vehicles.car,
-    "clock": things.clock,
-    "daisy": nature.daisy,
-    "fish": nature.fish,
-    "football": things.football,
-    "house": things.house,
-    "keyboard": things.keyboard,
-    "lorry": vehicles.lorry,
-    "mushroom": nature.mushroom,
-    "shop sign": things.shop_sign,
-    "stop sign": things.stop_sign,
-    "tulip": nature.tulip,
-    "umbrella": things.umbrella,
-}
 DOGS = ("bulldog", "dalmatian", "husky", "spaniel")
-LEANING = ("beach ball", "football", "butterfly", "clock", "keyboard")
+LEANING = ("aeroplane", "beach ball", "butterfly", "clock", "football", "guitar", "keyboard", "ladybird")
 """Classes that may lie at an angle; the others stand upright within a fifth of a radian."""
+SIDED = ("aeroplane", "bus", "car", "fish", "lorry", "sailing boat", "snail", "teapot", "tent")
+"""Classes that look to one side, half of them to the other."""
 CLUTTER = (
     box(-1, -0.5, 1, 0.5),
     ellipse(0, 0, 1, 0.7),
     smooth([(-1, 0), (0, -0.4), (1, 0), (0, 0.4)]),
     box(-1.6, -0.12, 1.6, 0.12),
 )
-CLASSES = sorted([*THINGS, *BREEDS])
+RECOGNISABLE = 0.4
+"""Share of an object that must be visible in a scene for its class to count."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """RGB uint8 `(y, x, 3)`, coverage of the visible object 0 to 1 `(y, x)`, boxes of face parts in pixels."""
+    """RGB uint8 `(y, x, 3)`, coverage of the visible object 0 to 1 `(y, x)`, boxes of face parts in pixels.
+
+    A scene's mask and label are those of its largest object; `labels` are all its classes, sorted.
+    """
 
     pixels: np.ndarray
     mask: np.ndarray
     parts: dict[str, Box]
+    label: int
+    labels: tuple[int, ...] | None = None
 
     @property
     def box(self) -> Box:
@@ -61,29 +51,34 @@ class Picture:
         return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
 
 
-def class_of(number: int) -> int:
-    """The label of a picture: the classes take turns."""
-    return number % len(CLASSES)
-
-
-def draw(seed: int, split: str, number: int) -> Picture:
-    """Draws picture `number` of a split; nothing else influences it."""
-    rng = np.random.default_rng([seed, SPLITS[split], number])
+def draw(seed: int, split: str, number: int, which: str = "pictures") -> Picture:
+    """Draws picture `number` of a split of a set, a key of `SETS`; nothing else influences it."""
+    stream = [] if which == "pictures" else [list(SETS).index(which)]
+    rng = np.random.default_rng([seed, SPLITS[split], number, *stream])
     tiles = textures(seed)
-    name = CLASSES[class_of(number)]
+    label = class_of(number, which)
     short = int(rng.integers(150, 189))
     long = int(short * rng.uniform(1.0, 1.33))
     height, width = (short, long) if rng.random() < 0.4 else (long, short)
     light = float(rng.uniform(0, 2 * np.pi))
     image = ground(height, width, tiles, rng)
     clutter(image, light, tiles, rng)
+    if which in SCENES:
+        masks = several(image, label, SETS[which], light, tiles, rng)
+        label, mask = max(masks, key=lambda one: one[1].sum())
+        return Picture(developed(image, rng), mask, {}, label, tuple(sorted({label for label, _ in masks})))
+    mask, parts = alone(image, SETS[which][label], light, tiles, rng)
+    return Picture(developed(image, rng), mask, parts, label)
+
+
+def alone(
+    image: np.ndarray, name: str, light: float, tiles: Textures, rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, Box]]:
+    """Draws one object, perhaps with something before it; returns its visible part and the boxes of its parts."""
+    height, width = image.shape[:2]
     frame = placed(name, height, width, rng)
     layer = Layer(height, width, frame, light, tiles, rng)
-    outlines: dict[str, np.ndarray] = {}
-    if name in BREEDS:
-        outlines = draw_face(layer, name, rng)
-    else:
-        THINGS[name](layer, rng)
+    outlines = draw_object(layer, name, rng)
     shadow(image, layer.alpha, frame.scale, light, rng)
     over(image, layer)
     mask = layer.alpha
@@ -95,9 +90,42 @@ def draw(seed: int, split: str, number: int) -> Picture:
         front = occluder(frame, height, width, light, tiles, rng)
         over(image, front)
         mask = mask * (1 - front.alpha)
-    return Picture(
-        developed(image, rng), mask, {part: part_box(frame, points, mask) for part, points in outlines.items()}
-    )
+    return mask, {part: part_box(frame, points, mask) for part, points in outlines.items()}
+
+
+def several(
+    image: np.ndarray, first: int, names: list[str], light: float, tiles: Textures, rng: np.random.Generator
+) -> list[tuple[int, np.ndarray]]:
+    """Draws one to three objects, the first one before the others; labels and visible parts of the recognisable ones.
+
+    The first one always counts: nothing stands before it.
+    """
+    height, width = image.shape[:2]
+    others = int(rng.integers(0, 3))
+    labels = [first, *(first if rng.random() < 0.2 else int(rng.integers(len(names))) for _ in range(others))]
+    frames = spread([names[label] for label in labels], height, width, rng)
+    objects: list[tuple[int, np.ndarray, float]] = []
+    for label, frame in reversed(list(zip(labels, frames, strict=True))):
+        border = int(1.5 * frame.scale)  # what the picture's border cuts off is known, too
+        beyond = replace(frame, x=frame.x + border, y=frame.y + border)
+        layer = Layer(height + 2 * border, width + 2 * border, beyond, light, tiles, rng)
+        draw_object(layer, names[label], rng)
+        whole = float(layer.alpha.sum())
+        layer.trim(border)
+        shadow(image, layer.alpha, frame.scale, light, rng)
+        over(image, layer)
+        objects = [(other, mask * (1 - layer.alpha), area) for other, mask, area in objects]
+        objects.append((label, layer.alpha, whole))
+    *behind, (_, front, _) = objects
+    return [(label, mask) for label, mask, whole in behind if mask.sum() >= RECOGNISABLE * whole] + [(first, front)]
+
+
+def draw_object(layer: Layer, name: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draws an object of a class and returns the outlines of its parts, where it has a face."""
+    if name in FACES:
+        return draw_face(layer, name, rng)
+    FIGURES[name](layer, rng)
+    return {}
 
 
 def placed(name: str, height: int, width: int, rng: np.random.Generator) -> Frame:
@@ -107,9 +135,31 @@ def placed(name: str, height: int, width: int, rng: np.random.Generator) -> Fram
     room = 0.5 * short - 0.86 * scale
     x = width / 2 + rng.uniform(-1, 1) * max(room, 0.04 * short)
     y = height / 2 + rng.uniform(-1, 1) * max(room, 0.04 * short)
+    return posed(name, float(x), float(y), float(scale), rng)
+
+
+def spread(names: list[str], height: int, width: int, rng: np.random.Generator) -> list[Frame]:
+    """Where a scene's objects stand: 25 to 55 % of the shorter side, anywhere, but apart where there is room."""
+    frames: list[Frame] = []
+    for name in names:
+        scale = float(min(height, width) * rng.uniform(0.125, 0.25))
+        inset = 0.5 * scale
+        places = inset + rng.uniform(0, 1, (20, 2)) * (width - 2 * inset, height - 2 * inset)
+        room = np.ones(20)
+        for frame in frames:
+            apart = np.hypot(*(places - (frame.x, frame.y)).T) - 0.75 * (scale + frame.scale)
+            room = np.minimum(room, apart)
+        place = int(np.argmax(room >= min(0.0, room.max())))  # the first where there is room, or else most
+        x, y = places[place].tolist()
+        frames.append(posed(name, x, y, scale, rng))
+    return frames
+
+
+def posed(name: str, x: float, y: float, scale: float, rng: np.random.Generator) -> Frame:
+    """An object at a place, a little turned and squeezed, or mirrored."""
     turn = rng.normal(0, 0.35) if name in LEANING else rng.uniform(-0.2, 0.2)
-    squeeze = rng.uniform(0.84, 1.1) * (-1 if name in ("car", "lorry", "bus", "fish") and rng.random() < 0.5 else 1)
-    return Frame(float(x), float(y), float(scale), float(turn), float(squeeze))
+    squeeze = rng.uniform(0.84, 1.1) * (-1 if name in SIDED and rng.random() < 0.5 else 1)
+    return Frame(x, y, scale, float(turn), float(squeeze))
 
 
 def clutter(image: np.ndarray, light: float, tiles: Textures, rng: np.random.Generator) -> None:
