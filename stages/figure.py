@@ -1,7 +1,8 @@
 """figure N: one figure of the paper, drawn from what an earlier stage measured.
 
 Reads principle/ (figure 1), projections/ (2), shapes/ (3), evolution/ (4), invariance/ (5), filters/ (6), occlusion/
-(7), attribution/ (7b) or correspondence/ (8); writes reports/figures/figN.png. Costs a few seconds.
+(7), attribution/ (7b), correspondence/ (8) or transfer/caltech256/ (9); writes reports/figures/figN.png. Costs a few
+seconds.
 """
 
 import importlib
@@ -9,7 +10,7 @@ import importlib
 from zfpipe import params, paths, stage, unavailable
 from zfpipe.report import style
 
-NUMBERS = ("1", "2", "3", "4", "5", "6", "7", "7b", "8")
+NUMBERS = ("1", "2", "3", "4", "5", "6", "7", "7b", "8", "9")
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 Reads reports/figures/, reports/tables/, metrics/, models/RUN/history.csv, the betons' descriptions and lists of
 rejected images, projections/, principle/, shapes/, evolution/, features/, filters/, invariance/, occlusion/,
-attribution/ and correspondence/; writes reports/index.html. Costs a second.
+attribution/, correspondence/ and transfer/; writes reports/index.html. Costs a second.
 """
 
 from zfpipe import params, paths, stage
@@ -26,6 +26,8 @@ def main() -> None:
         "occlusion": settings.occlusion,
         "correspondence": settings.correspondence,
         "attribution": settings.attribution,
+        "targets": settings.targets,
+        "transfer": settings.transfer,
         "figures": settings.figures,
     }
     networks = {run: settings.network(run) for run in settings.runs}

@@ -1,6 +1,6 @@
 """table N: one table of the paper, published numbers beside ours.
 
-Reads correspondence/ (table 1) or metrics/RUN.json of every run in params.yaml (2 and 3); writes
+Reads correspondence/ (table 1), metrics/RUN.json of every run in params.yaml (2 and 3) or transfer/ (4 to 7); writes
 reports/tables/tableN.csv, .md and .tex. Costs a second.
 """
 
@@ -9,7 +9,7 @@ import importlib
 from zfpipe import params, paths, stage
 from zfpipe.report.tables import formats
 
-NUMBERS = ("1", "2", "3")
+NUMBERS = ("1", "2", "3", "4", "5", "6", "7")
 
 
 def main() -> None:

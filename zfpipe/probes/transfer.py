@@ -88,7 +88,8 @@ def classifier(
     `softmax` is multinomial logistic regression by L-BFGS; `svm` has a hinge loss, one class against another.
     """
     if kind == "softmax":
-        softmax = LogisticRegression(C=penalty, max_iter=1000).fit(span.coordinates, labels, sample_weight=weights)
+        softmax = LogisticRegression(C=penalty, max_iter=1000, tol=1e-3)
+        softmax.fit(span.coordinates, labels, sample_weight=weights)
         return softmax.predict_proba
     svm = SVC(C=penalty, kernel="linear", decision_function_shape="ovr")
     svm.fit(span.coordinates, labels, sample_weight=weights)
@@ -165,8 +166,9 @@ def accuracies(features: Path, target: Target, settings: Transfer) -> pd.DataFra
             for number, one in enumerate(folds):
                 found, chosen = transferred(kind, gram, labels, one.train[count], one.test, settings.seed)
                 place = {"classifier": kind, "layer": layer, "per_class": count, "fold": number}
-                rows.append({**place, "accuracy": found, "penalty": chosen, "test_images": len(one.test)})
-    return pd.DataFrame(rows)
+                rows.append({**place, "accuracy": found, "penalty": chosen})
+    classes = len(np.unique(labels))
+    return pd.DataFrame(rows).assign(classes=classes, test_images=len(folds[0].test), drawn=target.embedded)
 
 
 def precisions(features: Path, index: pd.DataFrame, classes: Sequence[str], seed: int) -> pd.DataFrame:

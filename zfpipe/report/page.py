@@ -9,15 +9,17 @@ from PIL import Image
 from zfpipe import paths, unavailable
 from zfpipe.report import curves, measured, provenance, published
 from zfpipe.report.artefacts import ARTEFACTS, FIG7, FIG7B, Artefact
-from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig5, fig6, fig7, fig7b, fig8
+from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig5, fig6, fig7, fig7b, fig8, fig9
 from zfpipe.report.measured import Metrics
 from zfpipe.report.provenance import Settings
-from zfpipe.report.tables import errors, features, formats, table1
+from zfpipe.report.tables import errors, features, formats, table1, table2, table3, table4, table5, table6, table7
 
 HERE = Path(__file__).parent
 FIGURES: dict[str, Any] = {
-    "1": fig1, "2": fig2, "3": fig3, "4": fig4, "5": fig5, "6": fig6, "7": fig7, "7b": fig7b, "8": fig8
+    "1": fig1, "2": fig2, "3": fig3, "4": fig4, "5": fig5, "6": fig6, "7": fig7, "7b": fig7b, "8": fig8,
+    "9": fig9,
 }  # fmt: skip
+TABLES: dict[int, Any] = {1: table1, 2: table2, 3: table3, 4: table4, 5: table5, 6: table6, 7: table7}
 
 
 def render(settings: Settings) -> str:
@@ -39,7 +41,6 @@ def render(settings: Settings) -> str:
         glance=glance(metrics),
         artefacts=ARTEFACTS,
         cards=[card(artefact, settings) for artefact in shown()],
-        missing=[(artefact, published_table(artefact)) for artefact in ARTEFACTS if not artefact.built],
         atlas=link(measured.present(paths.ATLAS / "index.html", "atlas")),
         features=features.table(paths.FEATURES),
         feature_files=[(link(path), what) for path, what in features.DATA.items()],
@@ -52,10 +53,9 @@ def render(settings: Settings) -> str:
 
 
 def shown() -> list[Artefact]:
-    """What has a place of its own on the page: the paper's artefacts as far as they are built, ours among them."""
-    found = [artefact for artefact in ARTEFACTS if artefact.built]
-    found.insert(found.index(FIG7) + 1, FIG7B)
-    return found
+    """What has a place of its own on the page: the paper's artefacts, ours among them."""
+    after = ARTEFACTS.index(FIG7) + 1
+    return [*ARTEFACTS[:after], FIG7B, *ARTEFACTS[after:]]
 
 
 def link(path: Path) -> str:
@@ -108,26 +108,13 @@ def table(number: int, settings: Settings) -> dict[str, Any]:
     """A table as its stage wrote it, ready for the page."""
     table = published.TABLES[number]
     path = measured.present(paths.table(str(number)), f"table@{number}")
-    notes = (
-        table1.notes(table1.FOLDER)
-        if number == 1
-        else errors.notes(table, errors.measured(paths.METRICS, settings.runs))
-    )
+    notes = TABLES[number].build(TABLES[number].FOLDER, settings.runs).notes
     cells = errors.ErrorTable(table, formats.read(path), notes)
     heads = [(column, formats.parts(column, cells.cells[0])) for column in table.columns]
     ours = [part == "ours" for _, split in heads for part in split]
     statuses = iter(row["status"] for row in cells.cells)
     rows = [(name, values, next(statuses) if values else "group") for name, values in formats.body(cells)]
     return {"unit": table.unit, "heads": heads, "ours": ours, "rows": rows, "notes": cells.notes, "status": errors}
-
-
-def published_table(artefact: Artefact) -> dict[str, Any] | None:
-    """What the paper prints in a table that is not built yet."""
-    if artefact.kind != "Table":
-        return None
-    table = published.TABLES[int(artefact.number)]
-    rows = [(row.name, [published.text(value, table.decimals) for value in row.values]) for row in table.rows]
-    return {"unit": table.unit, "columns": table.columns, "rows": rows}
 
 
 def run_line(run: str, settings: Settings, metrics: Metrics) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class Settings:
         found = {name: plain(section) for name, section in self.sections.items()}
         for name in ("pictures", "overlap"):
             found[name]["root"] = folder_name(found[name]["root"])
+        for target in found["targets"].values():
+            target["root"] = folder_name(target["root"])
         found["runs"] = {name: plain(run) for name, run in self.runs.items()}
         found["ensembles"] = {name: list(runs) for name, runs in self.ensembles.items()}
         return found
@@ -43,8 +45,7 @@ class Settings:
             if section in ("runs", "ensembles"):
                 found.append((section, ", ".join(tree[section])))
                 continue
-            fields = {only: tree[section][only]} if only else tree[section]
-            found += [(f"{section}.{field}", written(value)) for field, value in fields.items()]
+            found += leaves(name, tree[section][only] if only else tree[section])
         return found
 
     def yaml(self) -> str:
@@ -71,6 +72,13 @@ def network(section: BaseModel) -> dict[str, Any]:
     """A run's network as plain values; a file of weights is known by its name alone."""
     found = plain(section)
     return found | {"weights": Path(found["weights"]).name} if "weights" in found else found
+
+
+def leaves(name: str, value: Any) -> list[tuple[str, str]]:
+    """A parameter by its whole name; a section's one by one."""
+    if not isinstance(value, dict):
+        return [(name, written(value))]
+    return [leaf for field, inside in value.items() for leaf in leaves(f"{name}.{field}", inside)]
 
 
 def written(value: Any) -> str:

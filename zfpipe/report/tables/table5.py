@@ -1,0 +1,17 @@
+"""Table 5: Caltech-256, by features of the pretrained network and by the same network trained on it alone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from zfpipe import paths
+from zfpipe.params import Run
+from zfpipe.report.published import TABLE5
+from zfpipe.report.tables import accuracy
+from zfpipe.report.tables.errors import ErrorTable
+
+FOLDER = paths.TRANSFER / "caltech256"
+
+
+def build(folder: Path, runs: Mapping[str, Run]) -> ErrorTable:
+    """Table 5 from accuracy.csv and scratch.csv in the folder; no run matters but zfnet's."""
+    return accuracy.build(TABLE5, folder)
