@@ -8,8 +8,8 @@ class Artefact:
     """A figure or table.
 
     `caption` says in our words what it shows, `found` what the paper says about it. `made_by` names the stages, last
-    first, `printed` says which numbers the paper prints with it, `parameters` are the sections and fields of params.yaml
-    that shape it, and `data` its files and what they are. `ours`: the paper does not have it.
+    first, `printed` says which numbers the paper prints with it, `parameters` are the sections and fields of
+    params.yaml that shape it, and `data` its files and what they are. `ours`: the paper does not have it.
     """
 
     kind: str

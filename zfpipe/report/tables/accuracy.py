@@ -77,7 +77,7 @@ def notes(table: Table, folder: Path) -> list[str]:
     return [
         compared(table.title.removesuffix(" accuracy"), read(folder)),
         "Pretrained: ours on this run's own pictures, not on ImageNet; its layers are fixed and a new softmax is "
-        f"trained on the features of the last hidden one. Non-pretrained: the whole network from random weights{scratch}.",
+        f"trained on the features of the last hidden one. Non-pretrained: all of it from random weights{scratch}.",
     ]
 
 
