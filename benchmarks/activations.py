@@ -72,7 +72,7 @@ def main() -> None:
         spool = activations.Spool(folder)
         fill(spool)
         start = time.perf_counter()
-        activations.write(spool, ["none"], NINE, folder)
+        activations.write([spool], ["none"], NINE, folder)
         seconds = time.perf_counter() - start
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         sizes = {name: (folder / f"{name}.parquet").stat().st_size / 1e6 for name in ("val", "strongest", "maps")}

@@ -3,7 +3,7 @@
 Reads the betons and their mean; writes models/RUN/weights.safetensors, models/RUN/history.csv and, after the epochs
 that `runs` asks for, models/RUN/snapshots/. Costs one or two minutes on two cores with the default parameters. Killed,
 it goes on after its last finished epoch. Of a network trained elsewhere (pretrained/) it trains a new softmax, or
-nothing where the classes are as many as the network's own.
+nothing where the classes are as many as the network's own. ZFPIPE_PROCESSES trains it in several processes.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from zfpipe.convnet import weights
 from zfpipe.convnet.network import ConvNet, initialise, with_new_softmax
 from zfpipe.device import device
 from zfpipe.params import Params
+from zfpipe.training import distributed
 from zfpipe.training.loop import HISTORY, Trainer
 from zfpipe.training.resume import ResumeState, source_hash
 
@@ -50,12 +51,15 @@ def main() -> None:
         "device": inputs.device.type,
     }
     resume = ResumeState(paths.RESUME, determines)
-    batch = settings.training.batch
+    batch, part = settings.training.batch, distributed.part()
+    train_beton, val_beton = paths.beton("train"), paths.beton("val")
     with (
-        Batches(paths.beton("train"), batch=batch, crop=crop, crops="one of ten", shuffle=True, seed=seed) as train,
-        Batches(paths.beton("val"), batch=batch, crop=crop, crops="centre") as val,
+        Batches(train_beton, batch=batch, crop=crop, crops="one of ten", shuffle=True, seed=seed, part=part) as train,
+        Batches(val_beton, batch=batch, crop=crop, crops="centre", part=part) as val,
     ):
         history = trainer.fit(train, val, resume, snapshots)
+    if not distributed.first():
+        return
     weights.save(network, paths.weights(run))
     with stage.whole(paths.history(run)) as temporary:
         pd.DataFrame(history, columns=HISTORY).astype({"epoch": int}).to_csv(
@@ -78,4 +82,4 @@ def start(settings: Params, run: str, classes: int) -> ConvNet:
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    distributed.run(main)

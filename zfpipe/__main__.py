@@ -1,4 +1,4 @@
-"""The command line: `python -m zfpipe check` and `python -m zfpipe profile NAME | --list`."""
+"""The command line: `python -m zfpipe check`, `profile NAME | --list` and `repro --jobs N [TARGET ...]`."""
 
 import argparse
 import sys
@@ -16,8 +16,20 @@ def main() -> None:
     profile.add_argument("name", nargs="?", help="the profile to write")
     profile.add_argument("--list", action="store_true", help="show the profiles there are")
     commands.add_parser("check", help="say whether a run can succeed here: parameters, images, libraries, disk, memory")
+    side_by_side = commands.add_parser(
+        "repro", help="as `dvc repro`, but stages that don't need each other side by side"
+    )
+    side_by_side.add_argument("--jobs", "-j", type=int, required=True, help="how many stages at a time")
+    side_by_side.add_argument(
+        "targets", nargs="*", help="stages to bring up to date, with what they need; default: all"
+    )
     arguments = parser.parse_args()
     try:
+        if arguments.command == "repro":
+            from zfpipe.repro import repro  # DVC takes a while to import
+
+            failures = repro(arguments.targets, arguments.jobs)
+            sys.exit("\n".join(f"zfpipe: {line}" for line in failures) or 0)
         if arguments.command == "check":
             states = []
             for finding in check.check(params.load()):
@@ -32,6 +44,8 @@ def main() -> None:
                 print(line)
     except UserError as error:
         sys.exit(f"zfpipe: {error}")
+    except KeyboardInterrupt:
+        sys.exit("zfpipe: interrupted")
 
 
 if __name__ == "__main__":

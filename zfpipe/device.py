@@ -14,18 +14,28 @@ LARGEST_KEPT = 1 << 30
 
 
 def device() -> torch.device:
-    """The device named by the environment variable ZFPIPE_DEVICE: `cpu` (default), `cuda` or `cuda:N`."""
+    """The device named by the environment variable ZFPIPE_DEVICE: `cpu` (default), `cuda` or `cuda:N`.
+
+    Of processes that torchrun starts together, `cuda` gives each the GPU of its number on the machine.
+    """
     name = os.environ.get("ZFPIPE_DEVICE", "cpu")
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
         raise UserError(f"ZFPIPE_DEVICE = {name}; must be cpu, cuda or cuda:N")
     if kind == "cuda":
+        together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        if number and together > 1:
+            raise UserError(f"ZFPIPE_DEVICE = {name} names one GPU for {together} processes; use cuda")
+        place = int(number or os.environ.get("LOCAL_RANK", "0"))
         count = torch.cuda.device_count()
-        if int(number or 0) >= count:
-            raise UserError(f"ZFPIPE_DEVICE = {name}; this machine has {count} CUDA devices; use cpu")
+        if place >= count:
+            needed = f" for {together} processes" if together > 1 else ""
+            raise UserError(f"ZFPIPE_DEVICE = {name}{needed}; this machine has {count} CUDA devices; use cpu")
+        torch.cuda.set_device(place)  # FFCV and NCCL take the current one
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
-    elif sys.platform == "linux":
+        return torch.device(kind, place)
+    if sys.platform == "linux":
         keep_freed_memory()
     return torch.device(name)
 

@@ -155,8 +155,9 @@ class Batches:
 
     The order (`shuffle`) and the crops ("one of ten") of an epoch are functions of the seed, the epoch and an image's
     place in the beton alone: the same for any number of workers and, crops, for any batch size. `rows` restricts
-    to some places in the beton, each once. One epoch runs at a time: starting another stops it. Raises UserError for a
-    beton that is damaged or whose images are too small.
+    to some places in the beton, each once. `part` is `(rank, processes)`: of processes that share the work each gets
+    its part of every batch, one after another; the last batch may leave nothing for the last ones. One epoch runs at
+    a time: starting another stops it. Raises UserError for a beton that is damaged or whose images are too small.
     """
 
     def __init__(
@@ -169,6 +170,7 @@ class Batches:
         shuffle: bool = False,
         seed: int = 0,
         rows: np.ndarray | None = None,
+        part: tuple[int, int] = (0, 1),
         workers: int | None = None,
     ):
         sidecar = check(beton)
@@ -180,14 +182,17 @@ class Batches:
         # FFCV reads whatever lies at a place outside the beton
         if len(np.unique(self.rows)) != len(self.rows) or not np.isin(self.rows, np.arange(sidecar.count)).all():
             raise ValueError(f"rows must be different places in a beton of {sidecar.count} images")
+        if batch < part[1]:
+            raise ValueError(f"{part[1]} processes can't share batches of {batch} images")
         self.batch = batch
+        self.part = part
         self.shuffle = shuffle
         self.seed = seed
         self.operation = CropOperation(crop, crops, seed)
         self.running: weakref.ref[GuardedEpoch] | None = None
         self.loader: Loader | None = Loader(
             str(beton),
-            batch_size=batch,
+            batch_size=len(self.mine(np.arange(batch))),
             num_workers=loader_threads(workers),
             os_cache=True,
             order=OrderOption.SEQUENTIAL,
@@ -202,7 +207,7 @@ class Batches:
 
     @property
     def images(self) -> int:
-        """How many images an epoch has."""
+        """How many images an epoch has, all parts together."""
         return len(self.rows)
 
     @property
@@ -215,6 +220,15 @@ class Batches:
         """How many batches an epoch has."""
         return -(-self.images // self.batch)
 
+    def size(self, number: int) -> int:
+        """How many images a batch has, from 0, all parts together."""
+        return min(self.batch, self.images - number * self.batch)
+
+    def mine(self, batch: np.ndarray) -> np.ndarray:
+        """This process's part of a whole batch."""
+        rank, processes = self.part
+        return np.array_split(batch, processes)[rank]
+
     def order(self, epoch: int) -> np.ndarray:
         """The places in the beton in the order of an epoch."""
         if not self.shuffle:
@@ -222,7 +236,7 @@ class Batches:
         return np.random.default_rng([self.seed, epoch]).permutation(self.rows)
 
     def epoch(self, epoch: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch; leaving the loop early stops the loading.
+        """The batches of an epoch, or this process's part of them; leaving the loop early stops the loading.
 
         Raises RuntimeError when the loading thread fails, or gives other images than the epoch's, each once.
         """
@@ -230,6 +244,8 @@ class Batches:
             raise RuntimeError(f"the batches of {self.beton} are closed")
         self.stop()
         order = self.order(epoch)
+        parts = [self.mine(order[first : first + self.batch]) for first in range(0, len(order), self.batch)]
+        order = np.concatenate(parts)
         self.operation.epoch = epoch
         known_ids = self.loader.reader.metadata["f2"]
         start = 0
@@ -245,6 +261,15 @@ class Batches:
                 yield Batch(images.clone(), labels.squeeze(1).clone(), ids.squeeze(1).clone(), crops)
         if start != len(order):
             raise RuntimeError(f"FFCV gave {start} of {len(order)} images of {self.beton}")
+        if not len(parts[-1]):
+            yield self.nothing()
+
+    def nothing(self) -> Batch:
+        """A batch of which nothing is left for this process."""
+        none = torch.zeros(0, dtype=torch.int64)
+        ten = self.operation.crops == "ten"
+        images = torch.zeros((0, *([TEN] * ten), self.operation.crop, self.operation.crop, 3), dtype=torch.uint8)
+        return Batch(images, none, none, None if ten else none)
 
     def stop(self) -> None:
         """Stops the epoch that runs, if one does, and waits for its thread to end."""

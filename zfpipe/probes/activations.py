@@ -1,7 +1,8 @@
 """How strongly, and where, every feature map responds to every image (section 4)."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,12 +13,12 @@ import pyarrow.parquet as pq
 import torch
 from jaxtyping import Int64, Shaped
 from torch.nn import functional
-from tqdm import tqdm
 
 from zfpipe import stage
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batches
 from zfpipe.convnet.network import ConvNet, LayerTrace
+from zfpipe.training import distributed
 
 CHUNK = 1024
 """Images whose maxima wait in memory, and MAPS feature maps that are read back together."""
@@ -62,8 +63,7 @@ class Spool:
         self.waiting.clear()
 
     def blocks(self, layer: int) -> Iterator[Shaped[np.ndarray, "map image"]]:
-        """The layer's maxima, some maps at a time, the images in the order of their ids."""
-        order = np.argsort(np.array(self.ids))
+        """The layer's maxima, some maps at a time, the images as they came."""
         for first in range(0, self.maps[layer], MAPS):
             count = min(MAPS, self.maps[layer] - first)
             parts, start = [], 0
@@ -72,7 +72,7 @@ class Spool:
                 part = np.fromfile(self.folder / f"layer{layer}", ENTRY, count * images, offset=offset)
                 parts.append(part.reshape(count, images))
                 start += images
-            yield np.concatenate(parts, axis=1)[:, order]
+            yield np.concatenate(parts, axis=1)
 
 
 def measure(network: ConvNet, batches: Batches, inputs: MeanSubtraction, spool: Spool) -> None:
@@ -80,7 +80,7 @@ def measure(network: ConvNet, batches: Batches, inputs: MeanSubtraction, spool: 
 
     The maximum over the rectified map is also that over the pooled one, which keeps maxima.
     """
-    for batch in tqdm(batches.epoch(), total=len(batches), desc="activations", leave=False, disable=None):
+    for batch in distributed.epoch(batches, 0, "activations"):
         spool.ids += batch.ids.tolist()
         spool.labels += batch.labels.tolist()
         with torch.inference_mode():
@@ -99,14 +99,16 @@ def maxima(trace: LayerTrace) -> Shaped[np.ndarray, "image map"]:
     return entries
 
 
-def tables(spool: Spool) -> Iterator[pa.Table]:
-    """The maxima, a table for each map, sorted by image; layers and maps in order."""
-    ids = np.sort(np.array(spool.ids))
-    for layer in sorted(spool.maps):
+def tables(spools: Sequence[Spool]) -> Iterator[pa.Table]:
+    """The maxima of all images, a table for each map, sorted by image; layers and maps in order."""
+    ids = np.concatenate([np.array(spool.ids, np.int64) for spool in spools])
+    order = np.argsort(ids)
+    ids = ids[order]
+    for layer, width in sorted(spools[0].widths.items()):
         number = 0
-        for block in spool.blocks(layer):
-            for entries in block:
-                y, x = np.divmod(entries["place"], spool.widths[layer])
+        for blocks in zip(*(spool.blocks(layer) for spool in spools), strict=True):
+            for entries in np.concatenate(blocks, axis=1)[:, order]:
+                y, x = np.divmod(entries["place"], width)
                 columns = {
                     "layer": np.full(len(ids), layer, np.int8),
                     "map": np.full(len(ids), number, np.int16),
@@ -119,7 +121,7 @@ def tables(spool: Spool) -> Iterator[pa.Table]:
                 number += 1
 
 
-def write(spool: Spool, classes: list[str], count: int, folder: Path) -> None:
+def write(spools: Sequence[Spool], classes: list[str], count: int, folder: Path) -> None:
     """Writes the maxima to `val.parquet`, one row group a map, so that a map is read alone.
 
     Beside it `strongest.parquet`, the `count` strongest of every map as `strongest` gives them, with label and class,
@@ -138,7 +140,7 @@ def write(spool: Spool, classes: list[str], count: int, folder: Path) -> None:
             column_encoding={"activation": "BYTE_STREAM_SPLIT", "id": "DELTA_BINARY_PACKED"},
         ) as writer,
     ):
-        for table in tables(spool):
+        for table in tables(spools):
             writer.write_table(table, row_group_size=len(table))
             values = table["activation"].to_numpy()
             best.append(ranked(table, count))
@@ -146,7 +148,7 @@ def write(spool: Spool, classes: list[str], count: int, folder: Path) -> None:
             statistics = {"mean": values.mean(dtype=np.float64), "largest": values.max(), "fires": (values > 0).mean()}
             maps.append(of_map | statistics)
     leaders = pd.concat(best, ignore_index=True)
-    labels = dict(zip(spool.ids, spool.labels, strict=True))
+    labels = {image: label for spool in spools for image, label in zip(spool.ids, spool.labels, strict=True)}
     leaders["label"] = [labels[image] for image in leaders["id"]]
     leaders["class"] = [classes[label] for label in leaders["label"]]
     for name, rows in (("strongest", leaders), ("maps", pd.DataFrame(maps))):
@@ -190,8 +192,13 @@ def strongest(path: Path, layer: int, number: int, count: int) -> pd.DataFrame:
 
 
 def run(network: ConvNet, batches: Batches, inputs: MeanSubtraction, count: int, folder: Path) -> None:
-    """Measures and writes everything; what waits on disk meanwhile lies in `folder`."""
-    with stage.scratch(folder / ".spool") as temporary:
-        spool = Spool(temporary)
+    """Measures and writes everything; what waits on disk meanwhile lies in `folder`, which all processes must see."""
+    aside = folder / ".spool"
+    with stage.scratch(aside) if distributed.first() else nullcontext():
+        own = distributed.shared(lambda: aside) / str(distributed.part()[0])  # from here on it is there
+        own.mkdir()
+        spool = Spool(own)
         measure(network, batches, inputs, spool)
-        write(spool, batches.classes, count, folder)
+        spools = distributed.gathered(spool)
+        if spools:
+            write(spools, batches.classes, count, folder)

@@ -5,11 +5,11 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm import tqdm
 
 from zfpipe import stage
 from zfpipe.betons.inputs import MeanSubtraction
@@ -18,6 +18,7 @@ from zfpipe.convnet import weights
 from zfpipe.convnet.network import ConvNet
 from zfpipe.errors import UserError
 from zfpipe.params import Training
+from zfpipe.training import distributed
 from zfpipe.training.renorm import renormalise
 from zfpipe.training.resume import ResumeState
 from zfpipe.training.schedule import PlateauSchedule
@@ -30,6 +31,9 @@ class Trainer:
 
     Every random choice (order, crops, dropout) is a function of the seed and the epoch alone, so that a
     run resumed after any epoch goes on exactly as if it had never stopped.
+
+    Of several processes (`distributed`) each takes its part of every batch and all make the same step: that of the
+    whole batch, up to rounding. Only which units drop out differs from one process.
     """
 
     def __init__(
@@ -41,7 +45,13 @@ class Trainer:
         seed: int,
         device: torch.device,
     ):
+        rank, processes = distributed.part()
+        if settings.batch < processes:
+            raise UserError(f"training.batch = {settings.batch}; must be at least {processes}, the number of processes")
+        self.rank = rank
+        self.processes = processes
         self.network = network.to(device).to(memory_format=torch.channels_last)
+        self.parallel = distributed.parallel(self.network, device)
         self.inputs = inputs
         self.settings = settings
         self.renorm_radius = renorm_radius
@@ -67,7 +77,7 @@ class Trainer:
         log: Callable[[str], None] = stage.log,
     ) -> list[dict[str, float]]:
         """Runs the epochs that are still to run and returns the whole history; keeps the weights after `snapshots`."""
-        state = resume.load()
+        state = distributed.shared(resume.load)
         if state is not None:
             self.restore(state)
             log(f"resumed after epoch {len(self.history)} of {self.settings.epochs}")
@@ -77,9 +87,10 @@ class Trainer:
             row["val_loss"], row["val_error"] = self.measure(val)
             self.schedule.update(row["val_error"])
             self.history.append(row)
-            if epoch in snapshots:
-                resume.keep(epoch, weights.serialised(self.network))  # first: what the state counts as done is kept
-            resume.save(self.state())
+            if distributed.first():
+                if epoch in snapshots:
+                    resume.keep(epoch, weights.serialised(self.network))  # first: what the state counts as done is kept
+                resume.save(self.state())
             log(
                 f"epoch {epoch}/{self.settings.epochs}: learning rate {row['learning_rate']:g}, "
                 f"loss {row['train_loss']:.4f}, error {row['train_error']:.1%}, validation error {row['val_error']:.1%}"
@@ -89,16 +100,17 @@ class Trainer:
     def train_epoch(self, batches: Batches, epoch: int) -> tuple[float, float]:
         """One pass over the training images, each in one of its ten crops; mean loss and error on the way."""
         self.network.train()
-        torch.manual_seed(self.seed * 1_000_003 + epoch)
+        torch.manual_seed(dropout_seed(self.seed, epoch, self.rank))
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.learning_rate
         totals = torch.zeros(2, device=self.device, dtype=torch.float64)
-        for images, labels in self.samples(batches, epoch, f"epoch {epoch}"):
+        for number, (images, labels) in enumerate(self.samples(batches, epoch, f"epoch {epoch}")):
             with self.autocast():
-                logits = self.network(images)
+                logits = self.parallel(images)
             loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
             self.optimiser.zero_grad(set_to_none=True)
-            (loss / len(labels)).backward()
+            # The mean over the whole batch, since the processes' gradients are averaged
+            (loss * self.processes / batches.size(number)).backward()
             self.optimiser.step()
             if self.renorm_radius is not None:
                 for module in self.network.convs.values():
@@ -106,7 +118,7 @@ class Trainer:
                     renormalise(module.weight, self.renorm_radius)
             with torch.no_grad():
                 totals += torch.stack([loss, (logits.argmax(1) != labels).sum()])
-        mean_loss, error = (totals / batches.images).tolist()
+        mean_loss, error = (distributed.summed(totals) / batches.images).tolist()
         if not math.isfinite(mean_loss):
             raise UserError(
                 f"training diverged in epoch {epoch}: the loss is {mean_loss}; learning rate "
@@ -124,14 +136,14 @@ class Trainer:
                 logits = self.network(images).float()
             loss = functional.cross_entropy(logits, labels, reduction="sum")
             totals += torch.stack([loss, (logits.argmax(1) != labels).sum()])
-        mean_loss, error = (totals / batches.images).tolist()
+        mean_loss, error = (distributed.summed(totals) / batches.images).tolist()
         return mean_loss, error
 
     def samples(
         self, batches: Batches, epoch: int, title: str
     ) -> Iterator[tuple[Float[Tensor, "batch 3 y x"], Tensor]]:
         """Images ready for the network, and labels, with a progress bar on a terminal."""
-        for batch in tqdm(batches.epoch(epoch), total=len(batches), desc=title, leave=False, disable=None):
+        for batch in distributed.epoch(batches, epoch, title):
             yield self.inputs(batch), batch.labels.to(self.device)
 
     def autocast(self) -> AbstractContextManager[Any]:
@@ -155,3 +167,10 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule = PlateauSchedule(**state["schedule"])
         self.history = state["history"]
+
+
+def dropout_seed(seed: int, epoch: int, rank: int) -> int:
+    """The seed of a process's dropout in an epoch; the first process's is that of a run by one alone."""
+    if rank == 0:
+        return seed * 1_000_003 + epoch
+    return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0])
