@@ -47,7 +47,7 @@ def test_a_run_that_can_succeed(project: Path) -> None:
 def test_the_embedded_pictures_need_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     counts, unreadable = check.count_images(params.load().pictures)
-    assert (counts["train"].total(), counts["val"].total(), unreadable) == (6000, 1000, [])
+    assert (counts["train"].total(), counts["val"].total(), unreadable) == (5000, 1000, [])
 
 
 def test_what_is_wrong_with_the_pictures(project: Path) -> None:

@@ -23,11 +23,11 @@ FIELDS = {1: (7, 2, -1), 2: (27, 8, -1), 5: (139, 16, -49)}
 MAPS, STRONGEST = [0, 3, 17, 20, 21], 9
 EPOCHS = [1, 2, 4, 64]
 DEAD = {(1, 17), (5, 3)}
-FIGURES = ("1", "2", "3", "4", "5", "6", "7", "7b", "8")
+FIGURES = ("1", "2", "3", "4", "5", "6", "7", "7b", "8", "9")
 STAGES = (
     *(f"figure {number}" for number in FIGURES),
     "features",
-    *(f"table {number}" for number in (1, 2, 3)),
+    *(f"table {number}" for number in range(1, 8)),
     "report",
 )
 
@@ -207,6 +207,37 @@ def write_correspondence(folder: Path, crop: int) -> None:
     np.save(folder / "images.npy", rng.integers(0, 256, (5, 7, crop, crop, 3), np.uint8))
 
 
+def write_transfer(folder: Path) -> None:
+    """Layer 7 with `count` images per class: 0.5 ± 0.01 and a tenth of a percent more for each image."""
+    counts = {"caltech101": (15, 30), "caltech256": (2, 6, 15, 30, 45, 60)}
+    for name, numbers in counts.items():
+        (folder / name).mkdir(parents=True)
+        asked = [(kind, layer, max(numbers)) for layer in (1, 2, 3, 4, 5, 7) for kind in ("svm", "softmax")]
+        asked = [(kind, layer, count) for kind, layer, count in asked if kind == "svm" or layer == 5]
+        rows = [
+            {"classifier": kind, "layer": layer, "per_class": count, "fold": fold,
+             "accuracy": 0.5 + 0.01 * (fold - 1) + 0.001 * count * (layer == 7), "penalty": 1.0,
+             "classes": 10, "test_images": 200, "drawn": True}
+            for kind, layer, count in [*asked, *(("softmax", 7, count) for count in numbers)]
+            for fold in range(3)
+        ]  # fmt: skip
+        pd.DataFrame(rows).to_csv(folder / name / "accuracy.csv", index=False)
+        rows = [
+            {"per_class": count, "fold": fold, "accuracy": 0.2 + 0.1 * fold, "test_images": 200}
+            for count in numbers
+            if count >= 15
+            for fold in range(2)
+        ]
+        pd.DataFrame(rows).to_csv(folder / name / "scratch.csv", index=False)
+    (folder / "voc2012").mkdir()
+    write_precision(folder / "voc2012", {"bear": 0.25, "chair": 0.125})
+
+
+def write_precision(folder: Path, precisions: dict[str, float]) -> None:
+    columns = {"class": list(precisions), "average_precision": list(precisions.values())}
+    pd.DataFrame(columns).assign(images=20, penalty=0.1, test_images=400).to_csv(folder / "precision.csv", index=False)
+
+
 def write_shapes(folder: Path, crop: int) -> None:
     folder.mkdir(parents=True)
     network = weights.build(params.load(ROOT / "params.yaml").model, crop, len(CLASSES))
@@ -269,6 +300,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_projections(root / "projections", settings.crops.size)
     write_principle(root / "principle", settings.crops.size)
     write_evolution(root / "evolution", settings.crops.size)
+    write_transfer(root / "transfer")
     write_shapes(root / "shapes", settings.crops.size)
     write_filters(root / "filters")
     write_invariance(root / "invariance", settings.crops.size)

@@ -7,8 +7,8 @@ import pytest
 from tests.report import conftest
 from zfpipe.errors import UserError
 from zfpipe.params import Run
-from zfpipe.report.published import TABLE2, TABLE3
-from zfpipe.report.tables import errors, formats, table2, table3
+from zfpipe.report.published import TABLES
+from zfpipe.report.tables import errors, formats, table2, table3, table4, table5, table6, table7
 
 ERRORS = {"zfnet": (0.12345, 0.2004, 0.0996), "alexnet": (0.5, 0.405, 0.2), "alexnet-no34": (0.45, 0.6, 0.3)}
 RUNS = {
@@ -149,13 +149,84 @@ def test_latex_is_escaped_and_complete(folder: Path) -> None:
 
 
 def test_the_stage_writes_three_files(project: Path) -> None:
-    for number, table in (("2", TABLE2), ("3", TABLE3)):
+    for number, table in TABLES.items():
         for suffix in ("csv", "md", "tex"):
             path = Path(f"reports/tables/table{number}.{suffix}")
             before = path.read_bytes()
             path.unlink()
             conftest.run_stage(f"table {number}")
             assert path.read_bytes() == before
-        assert len(formats.read(Path(f"reports/tables/table{number}.csv"))) == len(table.rows)
-    with pytest.raises(UserError, match="must be one of 1, 2, 3"):
-        conftest.run_stage("table 7")
+        ours = 3 * (number == 6)  # two classes that VOC has not, and their mean
+        assert len(formats.read(Path(f"reports/tables/table{number}.csv"))) == len(table.rows) + ours
+    with pytest.raises(UserError, match=r"must be one of 1, 2, 3, 4, 5, 6, 7$"):
+        conftest.run_stage("table 8")
+
+
+def row(table: errors.ErrorTable, name: str) -> dict[str, str]:
+    (found,) = [cells for cells in table.cells if cells["row"] == name]
+    return found
+
+
+@pytest.fixture
+def transfer(tmp_path: Path) -> Path:
+    conftest.write_transfer(tmp_path / "transfer")
+    return tmp_path / "transfer"
+
+
+def test_tables_4_and_5_have_mean_and_deviation_over_folds(transfer: Path) -> None:
+    four, five = table4.build(transfer / "caltech101", {}), table5.build(transfer / "caltech256", {})
+    ours = row(four, "ImageNet-pretrained convnet")
+    assert (ours["ours_15_per_class"], ours["difference_15_per_class"]) == ("51.5 ± 1.0", "-32.3")
+    assert ours["ours_30_per_class"] == "53.0 ± 1.0"
+    assert row(five, "ImageNet-pretrained convnet")["ours_60_per_class"] == "56.0 ± 1.0"
+    assert row(five, "Non-pretrained convnet")["ours_45_per_class"] == "25.0 ± 7.1"
+    others = row(four, "(Jianchao et al., 2009)")
+    assert (others["published_15_per_class"], others["ours_15_per_class"], others["status"]) == (
+        "73.2",
+        "",
+        errors.OTHERS,
+    )
+    assert "10 classes that zfpipe draws, 3 folds of 200 test images" in four.notes[0]
+    assert four.notes[1].endswith("random weights, on 2 of the folds.")
+
+
+def test_what_was_not_measured_is_not_available(transfer: Path) -> None:
+    (transfer / "caltech101/scratch.csv").write_text("per_class,fold,accuracy,test_images\n")
+    four = table4.build(transfer / "caltech101", {})
+    assert row(four, "Non-pretrained convnet")["ours_15_per_class"] == errors.UNAVAILABLE
+    assert row(four, "Non-pretrained convnet")["difference_15_per_class"] == ""
+    assert "not trained" in four.notes[1]
+    (transfer / "caltech101/accuracy.csv").unlink()
+    with pytest.raises(UserError, match="transfer@caltech101"):
+        table4.build(transfer / "caltech101", {})
+
+
+def test_table_6_keeps_other_classes_apart_from_vocs(transfer: Path) -> None:
+    six = table6.build(transfer / "voc2012", {})
+    assert row(six, "Chair")["ours_the_paper's_convnet"] == errors.UNAVAILABLE
+    assert row(six, "chair (ours)")["ours_the_paper's_convnet"] == "12.5"
+    assert row(six, "mean (ours)")["ours_the_paper's_convnet"] == "18.8"
+    assert "not VOC's" in six.notes[1]
+
+
+def test_table_6_of_vocs_own_classes(transfer: Path) -> None:
+    names = (
+        "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person pottedplant"
+    )
+    classes = [*names.split(), "sheep", "sofa", "train", "tvmonitor"]
+    conftest.write_precision(transfer / "voc2012", {name: place / 100 for place, name in enumerate(classes)})
+    six = table6.build(transfer / "voc2012", {})
+    assert len(six.cells) == 21 and len(six.notes) == 1
+    found = {name: row(six, name) for name in ("Airplane", "Table", "TV", "Mean")}
+    assert [cells["ours_the_paper's_convnet"] for cells in found.values()] == ["0.0", "10.0", "19.0", "9.5"]
+    assert found["Mean"]["difference_the_paper's_convnet"] == "-69.5"
+
+
+def test_table_7_has_every_classifier_with_the_most_images(transfer: Path) -> None:
+    seven = table7.build(transfer, {})
+    first, second = "ours_caltech-101,_30_per_class", "ours_caltech-256,_60_per_class"
+    assert [cells["row"] for cells in seven.cells][:2] == ["SVM (1)", "SVM (2)"]
+    assert (row(seven, "SVM (1)")[first], row(seven, "SVM (1)")[second]) == ("50.0 ± 1.0", "50.0 ± 1.0")
+    assert (row(seven, "SVM (7)")[first], row(seven, "SVM (7)")[second]) == ("53.0 ± 1.0", "56.0 ± 1.0")
+    assert row(seven, "Softmax (5)")[first] == "50.0 ± 1.0"
+    assert row(seven, "Softmax (7)")[second] == "56.0 ± 1.0"

@@ -21,7 +21,7 @@ HELD_OUT = 1 / 3
 """Share of each class's training images on which that choice is made."""
 
 Kind = Literal["softmax", "svm"]
-Rows = Int64[np.ndarray, "image"]
+Rows = Int64[np.ndarray, "_"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,185 @@
+"""Classifiers in the span of few images against the same on all features; scores against what is counted by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
+
+from tests.conftest import SETTINGS
+from zfpipe.errors import UserError
+from zfpipe.probes import transfer
+from zfpipe.probes.transfer import GRID, Kind, Span, accuracy, average_precision, fold
+
+LABELS = np.repeat([0, 1, 2], [9, 7, 20])
+
+
+def features(labels: np.ndarray, seed: int = 0) -> np.ndarray:
+    """500 of each image: noise around its class's centre."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(0, 1, (3, 500))[labels] * 0.4 + rng.normal(3, 2, (len(labels), 500))
+
+
+def test_folds_nest_and_are_tested_alike() -> None:
+    one = fold(LABELS, [2, 4, 6], 5, seed=0, number=0)
+    for count, rows in one.train.items():
+        assert np.bincount(LABELS[rows]).tolist() == [count] * 3
+        assert not set(rows) & set(one.test)
+    assert set(one.train[2]) < set(one.train[4]) < set(one.train[6])
+    assert np.bincount(LABELS[one.test]).tolist() == [3, 1, 5], "at most five, or what is left"
+    assert len(set(one.test)) == len(one.test)
+    assert not np.array_equal(fold(LABELS, [6], 5, seed=0, number=1).train[6], one.train[6])
+    assert np.array_equal(fold(LABELS, [6], 5, seed=0, number=0).train[6], one.train[6])
+
+
+def test_a_class_with_nothing_left_to_test_is_refused() -> None:
+    with pytest.raises(UserError, match=r"a class has 7 images; targets\.\*\.per_class asks for 7 to train on"):
+        fold(LABELS, [7], 5, seed=0, number=0)
+
+
+@pytest.mark.parametrize("kind", ["softmax", "svm"])
+def test_the_span_of_the_images_loses_nothing(kind: Kind) -> None:
+    """scikit-learn on all 500 features, centred and scaled alike, is the slow twin."""
+    one = fold(LABELS, [6], 20, seed=0, number=0)
+    train, every = one.train[6], features(LABELS)
+    span = Span(every @ every.T, train)
+    assert span.coordinates.shape == (18, 17), "an axis less than images, since they are centred"
+    np.testing.assert_allclose(span.of(train), span.coordinates, atol=1e-9)
+    scores = transfer.classifier(kind, span, LABELS[train], 1.0)(span.of(one.test))
+    centred = every - every[train].mean(0)
+    plain = centred / np.sqrt((centred[train] ** 2).sum(1).mean())
+    if kind == "softmax":
+        twin: Any = LogisticRegression(C=1.0, tol=1e-8, max_iter=10_000).fit(plain[train], LABELS[train])
+        np.testing.assert_allclose(scores, twin.predict_proba(plain[one.test]), atol=2e-3)
+    else:
+        twin = SVC(C=1.0, kernel="linear", tol=1e-8).fit(plain[train], LABELS[train])
+        np.testing.assert_allclose(scores, twin.decision_function(plain[one.test]), atol=2e-2)
+        assert (scores.argmax(1) == twin.predict(plain[one.test])).all()
+
+
+def test_an_svm_of_two_classes_has_a_score_for_each() -> None:
+    labels = np.repeat([0, 1], 5)
+    every = features(labels)
+    span = Span(every @ every.T, np.arange(10))
+    scores = transfer.classifier("svm", span, labels, 10.0)(span.coordinates)
+    assert scores.shape == (10, 2) and (scores.argmax(1) == labels).all()
+
+
+def test_the_penalty_is_chosen_without_the_test_images() -> None:
+    one = fold(LABELS, [6], 20, seed=0, number=0)
+    every = features(LABELS)
+    found = transfer.transferred("softmax", every @ every.T, LABELS, one.train[6], one.test, 0)
+    other = every.copy()
+    other[one.test] = features(LABELS, seed=1)[one.test]
+    assert transfer.transferred("softmax", other @ other.T, LABELS, one.train[6], one.test, 0)[1] == found[1]
+
+
+def test_the_penalty_is_the_best_on_what_was_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    every, train = features(LABELS), fold(LABELS, [6], 20, seed=0, number=0).train[6]
+    seen = []
+
+    def pretend(kind: Kind, span: Span, labels: np.ndarray, penalty: float) -> Any:
+        seen.append((span.train, penalty))
+        right = {0.01: 0, 0.1: 3, 1.0: 6, 10.0: 6, 100.0: 2}[penalty]
+        return lambda coordinates: np.eye(3)[[0] * right + [1] * (6 - right)]
+
+    monkeypatch.setattr(transfer, "classifier", pretend)
+    monkeypatch.setattr(transfer, "accuracy", lambda scores, labels: float((scores.argmax(1) == 0).mean()))
+    assert transfer.penalty("svm", every @ every.T, train, LABELS[train], 0) == 1.0, "of equals the smallest"
+    assert [penalty for _, penalty in seen] == list(GRID)
+    for kept, _ in seen:
+        assert np.bincount(LABELS[kept]).tolist() == [4, 4, 4] and set(kept) < set(train)
+
+
+def test_accuracy_is_the_mean_over_classes() -> None:
+    labels = np.array([0, 0, 0, 0, 1])
+    scores = np.array([[2, 1], [2, 1], [2, 1], [1, 2], [2, 1.0]])
+    assert accuracy(scores, labels) == pytest.approx((3 / 4 + 0) / 2)
+
+
+@pytest.mark.parametrize(
+    ("positive", "expected"),
+    [
+        ([1, 0, 1, 0], (1 + 2 / 3) / 2),
+        ([0, 1, 1, 0], 2 / 3),  # 1/2 at the first hit, raised to the 2/3 of the next
+        ([1, 1, 0, 0], 1.0),
+        ([0, 0, 0, 1], 1 / 4),
+        ([1, 0, 0, 1], (1 + 1 / 2) / 2),
+    ],
+)
+def test_average_precision_by_hand(positive: list[int], expected: float) -> None:
+    scores = np.array([0.9, 0.7, 0.2, 0.1])
+    assert average_precision(scores, np.array(positive, bool)) == pytest.approx(expected)
+    assert average_precision(scores[::-1], np.array(positive[::-1], bool)) == pytest.approx(expected)
+
+
+def devkit_precision(scores: np.ndarray, positive: np.ndarray) -> float:
+    """The area under the curve as VOC's own code of 2010 and later takes it."""
+    hits, misses, recall, precision = 0, 0, [0.0], [0.0]
+    for one in positive[np.argsort(-scores, kind="stable")]:
+        hits, misses = hits + int(one), misses + int(not one)
+        recall.append(hits / positive.sum())
+        precision.append(hits / (hits + misses))
+    recall, precision = [*recall, 1.0], [*precision, 0.0]
+    for place in range(len(precision) - 2, -1, -1):
+        precision[place] = max(precision[place], precision[place + 1])
+    return sum((recall[place + 1] - recall[place]) * precision[place + 1] for place in range(len(recall) - 1))
+
+
+def test_average_precision_is_the_devkits() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        scores, positive = rng.integers(0, 20, 30) / 20, rng.random(30) < 0.3
+        if positive.any():
+            assert average_precision(scores, positive) == pytest.approx(devkit_precision(scores, positive))
+
+
+def kept(path: Path, layers: dict[int, np.ndarray], labels: np.ndarray) -> Path:
+    """A file as `harvest` writes it, in pieces of 200 features."""
+    columns: dict[str, Any] = {"id": np.arange(len(labels)), "label": labels}
+    for layer, values in layers.items():
+        for place in range(0, values.shape[1], 200):
+            piece = values[:, place : place + 200].astype(np.float32)
+            columns[f"layer{layer}_{place // 200:03d}"] = pa.FixedSizeListArray.from_arrays(
+                pa.array(piece.ravel()), piece.shape[1]
+            )
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_every_classifier_of_table_7_and_the_counts_of_fig_9(tmp_path: Path) -> None:
+    every = features(LABELS)
+    layers = {1: np.random.default_rng(2).normal(size=every.shape), 5: every, 7: np.eye(3)[LABELS]}
+    target = SETTINGS.targets.caltech256.model_copy(update={"per_class": (3, 6), "fewer": (2,)})
+    settings = SETTINGS.transfer.model_copy(update={"folds": 2, "test": 20})
+    table = transfer.accuracies(kept(tmp_path / "set.parquet", layers, LABELS), target, settings)
+    rows = set(table[["classifier", "layer", "per_class"]].itertuples(index=False, name=None))
+    assert rows == {
+        *(("svm", layer, 6) for layer in (1, 5, 7)),
+        ("softmax", 5, 6),
+        *(("softmax", 7, count) for count in (2, 3, 6)),
+    }
+    assert len(table) == 2 * len(rows)
+    assert set(table["classes"]) == {3} and set(table["drawn"]) == {True}
+    noise, hidden, plain = (table.query(f"layer == {layer}")["accuracy"].to_numpy().mean() for layer in (1, 5, 7))
+    assert noise < 0.6 < hidden and plain == 1.0, "noise, classes in noise, the class itself"
+
+
+def test_scenes_are_scored_class_by_class(tmp_path: Path) -> None:
+    """Features that say which classes are there give every class the whole area, whatever else is in the image."""
+    rng = np.random.default_rng(0)
+    found = [sorted(rng.choice(3, rng.integers(1, 3), replace=False).tolist()) for _ in range(80)]
+    every = np.stack([np.isin(range(3), classes) for classes in found]).astype(float)
+    labels = np.array([classes[0] for classes in found])
+    path = kept(tmp_path / "voc2012.parquet", {5: 1 - every, 7: every}, labels)
+    index = pd.DataFrame({"id": range(80), "split": ["train", "val"] * 40, "label": labels, "labels": found})
+    table = transfer.precisions(path, index.set_index("id"), ["a", "b", "c", "never there"], 0)
+    assert table["class"].tolist() == ["a", "b", "c"], "a class that no image has can't be scored"
+    assert table["images"].tolist() == every[1::2].sum(0).tolist()
+    assert min(table["average_precision"]) > 0.97
+    assert set(table["test_images"]) == {40}
