@@ -2,7 +2,7 @@
 
 Reads reports/figures/, reports/tables/, metrics/, models/RUN/history.csv, the betons' descriptions and lists of
 rejected images, projections/, principle/, shapes/, evolution/, features/, filters/, invariance/, occlusion/,
-attribution/, correspondence/ and transfer/; writes reports/index.html. Costs a second.
+attribution/, correspondence/, transfer/ and comparisons/; writes reports/index.html. Costs a second.
 """
 
 from zfpipe import params, paths, stage

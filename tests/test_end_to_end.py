@@ -199,6 +199,7 @@ def small(num_classes: int = 3) -> nn.Sequential:
         "attribution",
         "correspondence",
         "ensembles",
+        "comparisons",
         "target caltech101",
         "harvest caltech101",
         "transfer caltech101",

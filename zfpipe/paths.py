@@ -31,6 +31,7 @@ SHAPES = Path("shapes")
 TRANSFER = Path("transfer")
 DRAWING = Path("zfpipe/pictures/generated")
 """Code that draws the embedded pictures; as the root of a set it stands for those."""
+COMPARISONS = Path("comparisons/section5.csv")
 PRINCIPLE = Path("principle")
 
 REPORTS = Path("reports")

@@ -27,6 +27,7 @@ FIGURES = ("1", "2", "3", "4", "5", "6", "7", "7b", "8", "9")
 STAGES = (
     *(f"figure {number}" for number in FIGURES),
     "features",
+    "comparisons",
     *(f"table {number}" for number in range(1, 8)),
     "report",
 )

@@ -1,6 +1,6 @@
 """Intervals: how far a mean or median would move with other images, maps, seeds or folds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,5 +19,17 @@ def bootstrap(values: Float[np.ndarray, "value"], middle: Callable[..., Any] = n
 
 def student(values: Float[np.ndarray, "value"]) -> tuple[float, float]:
     """The mean of two or more values and half of its 95 % interval by Student's t: for a few seeds or folds."""
-    half = stdtrit(len(values) - 1, 0.975) * values.std(ddof=1) / np.sqrt(len(values))
+    half = student_half(len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean()), float(half)
+
+
+def student_half(freedom: int) -> float:
+    """Half of Student's 95 % interval, in standard errors."""
+    return float(stdtrit(freedom, 0.975))
+
+
+def spread(groups: Sequence[Float[np.ndarray, "_"]]) -> tuple[float, int]:
+    """The standard deviation within groups, taken to be the same in all, and its degrees of freedom; 0: none known."""
+    freedom = sum(len(group) - 1 for group in groups)
+    squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
+    return (float(np.sqrt(squares / freedom)), freedom) if freedom else (0.0, 0)

@@ -12,7 +12,19 @@ from zfpipe.report.artefacts import ARTEFACTS, FIG7, FIG7B, Artefact
 from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig5, fig6, fig7, fig7b, fig8, fig9
 from zfpipe.report.measured import Metrics
 from zfpipe.report.provenance import Settings
-from zfpipe.report.tables import errors, features, formats, table1, table2, table3, table4, table5, table6, table7
+from zfpipe.report.tables import (
+    comparisons,
+    errors,
+    features,
+    formats,
+    table1,
+    table2,
+    table3,
+    table4,
+    table5,
+    table6,
+    table7,
+)
 
 HERE = Path(__file__).parent
 FIGURES: dict[str, Any] = {
@@ -43,6 +55,8 @@ def render(settings: Settings) -> str:
         cards=[card(artefact, settings) for artefact in shown()],
         atlas=link(measured.present(paths.ATLAS / "index.html", "atlas")),
         features=features.table(paths.FEATURES),
+        comparisons=comparisons.table(paths.COMPARISONS),
+        comparison_files=[(link(path), what) for path, what in comparisons.DATA.items()],
         feature_files=[(link(path), what) for path, what in features.DATA.items()],
         runs=[run_line(run, settings, metrics[run]) for run in settings.runs],
         charts=curves.charts({run: history for run in settings.runs if len(history := measured.read_history(run))}),
