@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 report: setup
-	@dvc repro
+	@python -m zfpipe repro --jobs 2
 	echo "The report: $(CURDIR)/reports/index.html"
 
 test: setup

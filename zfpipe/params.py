@@ -330,6 +330,7 @@ class Transfer(Section):
     test: Annotated[int, whole(1, 10_000)]
     scratch_folds: Annotated[int, whole(2, 100)]
     scratch_epochs: Annotated[int, whole(1, 10_000)]
+    scratch_batch: Annotated[int, whole(1, 65536)]
     seed: Seed
 
 

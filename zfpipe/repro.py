@@ -144,7 +144,7 @@ def start(name: str, gpu: int | None) -> "subprocess.Popen[str]":
     """Has DVC run one stage, in a process group of its own, so that it can be stopped with all that it starts."""
     return subprocess.Popen(
         [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name],
-        env=os.environ if gpu is None else {**os.environ, "ZFPIPE_DEVICE": f"cuda:{gpu}"},
+        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ} | ({} if gpu is None else {"ZFPIPE_DEVICE": f"cuda:{gpu}"}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

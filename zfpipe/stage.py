@@ -1,6 +1,7 @@
 """What every stage script does around its work: errors in one line, whole files, timed log lines."""
 
 import errno
+import os
 import shutil
 import sys
 import time
@@ -15,7 +16,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def run(main: Callable[[], None]) -> None:
-    """Runs a stage; a user's mistake ends it with one line and status 1."""
+    """Runs a stage and ends the process; a user's mistake ends it with one line and status 1."""
     start = time.perf_counter()
     try:
         main()
@@ -27,6 +28,7 @@ def run(main: Callable[[], None]) -> None:
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(f"zfpipe: {where}{error.strerror}")
     log(f"done in {time.perf_counter() - start:.1f} s")
+    os._exit(0)  # everything is on disk; torch would tidy up for another second or two
 
 
 def argument(what: str, allowed: Collection[str]) -> str:

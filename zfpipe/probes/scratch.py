@@ -32,19 +32,17 @@ def train(
 ) -> float:
     """Trains on some places of a beton; the mean accuracy of the classes on the centre crops of others.
 
-    The learning rate follows the error on the training images' centre crops, so that nothing of the test images is
-    seen.
+    The learning rate stays as it is: there are no images to validate on but those to test on.
     """
     crop, batch, (images, tests) = inputs.mean_crops.shape[1], training.batch, rows
     with (
         Batches(beton, batch=batch, crop=crop, crops="one of ten", shuffle=True, seed=seed, rows=images) as shuffled,
-        Batches(beton, batch=batch, crop=crop, crops="centre", rows=images) as plain,
         Batches(beton, batch=batch, crop=crop, crops="centre", rows=tests) as test,
     ):
         network = weights.build(model, crop, len(test.classes))
         initialise(network, model.init.scheme, model.init.std, seed)
         trainer = Trainer(network, inputs, training, model.renorm_radius, seed, inputs.device)
-        trainer.fit(shuffled, plain, resume, log=lambda line: None)
+        trainer.fit(shuffled, None, resume, log=lambda line: None)
         network.eval()
         with torch.inference_mode():
             scores = [network(inputs(one)).float().cpu().numpy() for one in test.epoch()]

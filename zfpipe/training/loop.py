@@ -71,12 +71,15 @@ class Trainer:
     def fit(
         self,
         train: Batches,
-        val: Batches,
+        val: Batches | None,
         resume: ResumeState,
         snapshots: Collection[int] = (),
         log: Callable[[str], None] = stage.log,
     ) -> list[dict[str, float]]:
-        """Runs the epochs that are still to run and returns the whole history; keeps the weights after `snapshots`."""
+        """Runs the epochs that are still to run and returns the whole history; keeps the weights after `snapshots`.
+
+        Without validation images the learning rate stays as it is.
+        """
         state = distributed.shared(resume.load)
         if state is not None:
             self.restore(state)
@@ -84,17 +87,20 @@ class Trainer:
         for epoch in range(len(self.history) + 1, self.settings.epochs + 1):
             row: dict[str, float] = {"epoch": float(epoch), "learning_rate": self.schedule.learning_rate}
             row["train_loss"], row["train_error"] = self.train_epoch(train, epoch)
-            row["val_loss"], row["val_error"] = self.measure(val)
-            self.schedule.update(row["val_error"])
+            line = (
+                f"epoch {epoch}/{self.settings.epochs}: learning rate {row['learning_rate']:g}, "
+                f"loss {row['train_loss']:.4f}, error {row['train_error']:.1%}"
+            )
+            if val is not None:
+                row["val_loss"], row["val_error"] = self.measure(val)
+                line += f", validation error {row['val_error']:.1%}"
+                self.schedule.update(row["val_error"])
             self.history.append(row)
             if distributed.first():
                 if epoch in snapshots:
                     resume.keep(epoch, weights.serialised(self.network))  # first: what the state counts as done is kept
                 resume.save(self.state())
-            log(
-                f"epoch {epoch}/{self.settings.epochs}: learning rate {row['learning_rate']:g}, "
-                f"loss {row['train_loss']:.4f}, error {row['train_error']:.1%}, validation error {row['val_error']:.1%}"
-            )
+            log(line)
         return self.history
 
     def train_epoch(self, batches: Batches, epoch: int) -> tuple[float, float]:
