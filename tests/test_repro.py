@@ -100,6 +100,13 @@ def test_side_by_side_gives_dvcs_own_lock(project: Path, monkeypatch: pytest.Mon
     assert started == ["base"], "the others' inputs have turned out as they were"
 
 
+def test_what_needs_little_goes_first(project: Path) -> None:
+    write(TWINS)
+    schedule = repro.Schedule([])
+    assert [stage.addressing for stage in schedule.waiting] == ["base", "alone", "one", "two", "last"]
+    assert schedule.plan == ["base", "one", "two", "last", "alone"], "dvc.lock has the order of a plain repro"
+
+
 def test_a_failure_holds_up_only_what_needs_it(project: Path) -> None:
     write(
         {

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import networkx
 from dvc.dvcfile import LOCK_FILE, PROJECT_FILE
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -55,10 +56,12 @@ class Schedule:
         self.repo = Repo(_wait_for_lock=True)
         with self.repo.lock:
             graph = get_active_graph(self.repo.index.graph)
-            self.waiting: list[Stage] = plan_repro(graph, collect_stages(self.repo, targets or [PROJECT_FILE]))
+            stages: list[Stage] = plan_repro(graph, collect_stages(self.repo, targets or [PROJECT_FILE]))
             self.known = locked_stages()
-        self.needs = {stage: set(graph.successors(stage)) for stage in self.waiting}
-        self.plan = [stage.addressing for stage in self.waiting]
+        self.plan = [stage.addressing for stage in stages]
+        self.needs = {stage: set(graph.successors(stage)) for stage in stages}
+        # What needs little goes first, so that no long stage that could have run early is left to the end
+        self.waiting = sorted(stages, key=lambda stage: len(networkx.descendants(graph, stage)))
         self.done: set[Stage] = set()
 
     def startable(self, room: int) -> list[Stage]:
