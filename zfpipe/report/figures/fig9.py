@@ -48,10 +48,12 @@ def draw(folder: Path, drawing: Drawing) -> Figure:
             curve(axes, name, points)
         if title == PUBLISHED:
             beaten(axes)
+            corner = "lower right"
         else:
             chance = 100 / measured["classes"].iloc[0]
             axes.axhline(chance, color=MUTED, linewidth=1.5, linestyle=":", label="Chance")
-        axes.legend(loc="lower right", fontsize=style.points(BODY - 2), frameon=False)
+            corner = "upper left"
+        axes.legend(loc=corner, fontsize=style.points(BODY - 2), frameon=False)
         axes.set_xlim(0, most * 1.03)
         axes.set_ylim(0, 100)
         axes.set_xlabel("training images per class", fontsize=style.points(BODY))
