@@ -5,7 +5,6 @@ that has no source. Costs seconds.
 """
 
 from zfpipe import params, paths, stage
-from zfpipe.convnet import imported, weights
 
 
 def main() -> None:
@@ -13,6 +12,8 @@ def main() -> None:
     for base in ("model", "alexnet"):
         with stage.whole(paths.pretrained(base)) as temporary:
             if base == "model" and settings.model.source is not None:
+                from zfpipe.convnet import imported, weights  # torch takes seconds, and most runs have no source
+
                 network = imported.read(settings.model, settings.crops.size)
                 temporary.write_bytes(weights.serialised(network))
                 stage.log(f"{settings.model.source}: {len(network.architecture.convs)} convolution layers")

@@ -6,8 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from tests.pictures.ilsvrc import jpeg
-from zfpipe.betons.decode import UnreadableImageError
-from zfpipe.betons.writer import decode_in_order
+from zfpipe.betons.decode import UnreadableImageError, decode_in_order
 from zfpipe.pictures.index import image_bytes
 
 

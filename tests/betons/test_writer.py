@@ -15,7 +15,7 @@ from ffcv.writer import DatasetWriter
 from PIL import Image
 
 from tests.betons.conftest import CLASSES, COUNT, FIRST_ID, SIDE, Folder, make_folder, settings, within
-from zfpipe.betons import writer
+from zfpipe.betons import decode
 from zfpipe.betons.decode import square
 from zfpipe.betons.reader import Batches
 from zfpipe.betons.sidecar import checksum, verify
@@ -61,7 +61,7 @@ def test_bytes_are_those_of_ffcvs_own_writer_for_any_number_of_workers(
 def test_more_images_than_are_decoded_ahead_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = make_folder(tmp_path / "pictures", count=90)
     folder.write(tmp_path / "whole/train.beton")
-    monkeypatch.setattr(writer, "AHEAD", 3)
+    monkeypatch.setattr(decode, "AHEAD", 3)
     running: list[int] = []
 
     def slow(path: str, offset: int | None, size: int | None) -> bytes:
@@ -76,14 +76,14 @@ def test_more_images_than_are_decoded_ahead_keep_their_order(tmp_path: Path, mon
 
 
 def test_memory_does_not_grow_with_the_set(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "AHEAD", 3)
+    monkeypatch.setattr(decode, "AHEAD", 3)
     read: list[str] = []
 
     def counted(path: str, offset: int | None, size: int | None) -> bytes:
         read.append(path)
         return folder.read(path, offset, size)
 
-    images = writer.decode_in_order(folder.rows, counted, SIDE, workers=2)
+    images = decode.decode_in_order(folder.rows, counted, SIDE, workers=2)
     assert isinstance(images, Generator)
     for taken in range(1, 20):
         next(images)
@@ -100,7 +100,7 @@ def test_giving_up_does_not_decode_what_was_waiting(folder: Folder) -> None:
         time.sleep(0.02)
         return folder.read(path, offset, size)
 
-    images = writer.decode_in_order(folder.rows, slow, SIDE, workers=2)
+    images = decode.decode_in_order(folder.rows, slow, SIDE, workers=2)
     assert isinstance(images, Generator)
     next(images)
     images.close()
@@ -236,7 +236,7 @@ def test_a_failure_of_the_machine_is_not_the_images(
     def full(data: bytes, resize: int) -> np.ndarray:
         raise OSError(28, "No space left on device", "cache/kernel.nbi")
 
-    monkeypatch.setattr(writer, "square", full)
+    monkeypatch.setattr(decode, "square", full)
     with pytest.raises(UserError, match=r"^cache/kernel\.nbi can't be written: No space left on device; "):
         folder.write(tmp_path / "train.beton", max_rejected=1)
 

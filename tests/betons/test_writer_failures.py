@@ -12,7 +12,7 @@ import pytest
 
 from tests.betons.conftest import COUNT, Folder, within
 from tests.imports import ROOT
-from zfpipe.betons import writer
+from zfpipe.betons import decode, writer
 from zfpipe.betons.sidecar import read_sidecar, verify
 
 
@@ -32,7 +32,7 @@ def break_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(data: bytes, resize: int) -> np.ndarray:
         raise BrokenError
 
-    monkeypatch.setattr(writer, "square", broken)
+    monkeypatch.setattr(decode, "square", broken)
 
 
 def break_writing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_an_exception_is_raised_at_once_and_leaves_the_old_beton(
 def test_pixels_of_a_wrong_shape_never_reach_ffcv(
     folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "square", lambda data, resize: np.zeros((resize, resize - 1, 3), np.uint8))
+    monkeypatch.setattr(decode, "square", lambda data, resize: np.zeros((resize, resize - 1, 3), np.uint8))
     with pytest.raises(AssertionError):
         within(10, lambda: folder.write(tmp_path / "train.beton", 2))
     assert not list(tmp_path.glob("*train*"))

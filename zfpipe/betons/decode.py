@@ -20,8 +20,13 @@ decoder and bilinear filter, but for one grey level at most. What becomes of fil
 
 import io
 import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
@@ -43,12 +48,49 @@ TURNS = {
 """By EXIF's orientation."""
 LOSSES = ("premature end", "Premature end", "bad Huffman code", "found marker")
 """In libjpeg's warnings: part of the picture is missing. Others, of bytes too many for one, leave it whole."""
+AHEAD = 64
+"""Images decoded ahead of those that are asked for, for each worker: bounds the memory."""
 
 Image.init()  # here, not in several threads at once
 
 
 class UnreadableImageError(Exception):
     """An image that can't be decoded, with the reason in words that do not change from run to run."""
+
+
+def decode_in_order(
+    rows: pd.DataFrame, read: Callable[[str, int | None, int | None], bytes], resize: int, workers: int
+) -> Iterator[np.ndarray | UnreadableImageError]:
+    """Decodes images in several threads (the decoder releases Python's lock) but yields them in the order of `rows`."""
+
+    def decode(path: str, offset: int | None, size: int | None) -> np.ndarray | UnreadableImageError:
+        try:
+            data = read(path, offset, size)
+        except OSError as error:
+            return UnreadableImageError(error.strerror or type(error).__name__)
+        try:
+            return square(data, resize)  # an OSError here is not the image's: the compiled kernel could not be kept
+        except UnreadableImageError as error:
+            return error
+
+    waiting: deque[Future[np.ndarray | UnreadableImageError]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for path, offset, size in zip(
+            rows["path"], whole_or_none(rows["offset"]), whole_or_none(rows["size"]), strict=True
+        ):
+            waiting.append(pool.submit(decode, path, offset, size))
+            if len(waiting) > AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def whole_or_none(column: Any) -> list[int | None]:
+    """A column of places in an archive, which plain files have none of."""
+    return [None if missing else int(value) for value, missing in zip(column, column.isna(), strict=True)]
 
 
 def square(data: bytes, resize: int) -> np.ndarray:

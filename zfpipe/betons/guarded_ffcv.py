@@ -1,16 +1,11 @@
 """The one place that imports FFCV: importing it sets thread counts of other libraries, which is undone here."""
 
-import os
-from pathlib import Path
-
+import numba.typed
 import torch
 
-os.environ.setdefault("NUMBA_THREADING_LAYER", "omp")  # the default aborts where two loaders run at once
-os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(".zfpipe/numba").absolute()))
-TORCH_THREADS = torch.get_num_threads()
+from zfpipe.betons.compiled import set_numba_threads
 
-import numba  # noqa: E402
-import numba.typed  # noqa: E402
+TORCH_THREADS = torch.get_num_threads()
 
 # FFCV keeps two numbers in numba's Dict, whose first use compiles for three seconds in every process; a dict will do
 TYPED_DICT, numba.typed.Dict = numba.typed.Dict, dict  # pyright: ignore[reportAttributeAccessIssue]
@@ -56,15 +51,7 @@ __all__ = [
     "get_handlers",
     "get_metadata_type",
     "handle_sample",
-    "numba",
-    "set_numba_threads",
 ]
-
-
-def set_numba_threads(count: int) -> None:
-    """For the kernels that this thread runs from now on; FFCV sets 1 when it is imported."""
-    most: int = numba.config.NUMBA_NUM_THREADS  # pyright: ignore[reportPrivateImportUsage, reportAttributeAccessIssue]
-    numba.set_num_threads(min(count, most))  # more raises
 
 
 def set_num_threads(compiler: type[Compiler], count: int) -> None:

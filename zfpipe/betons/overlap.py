@@ -10,8 +10,7 @@ from jaxtyping import Float
 from PIL import Image, ImageDraw
 
 from zfpipe import stage
-from zfpipe.betons.decode import UnreadableImageError
-from zfpipe.betons.writer import decode_in_order
+from zfpipe.betons.decode import UnreadableImageError, decode_in_order
 from zfpipe.errors import UserError
 from zfpipe.params import Overlap
 from zfpipe.workers import worker_count

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from zfpipe.betons.compiled import numba
 from zfpipe.betons.crops import CENTRE, TEN, crop_number, offsets
 from zfpipe.betons.guarded_ffcv import (
     AllocationQuery,
@@ -25,7 +26,6 @@ from zfpipe.betons.guarded_ffcv import (
     SimpleRGBImageDecoder,
     State,
     ToTensor,
-    numba,
 )
 from zfpipe.betons.sidecar import check
 from zfpipe.errors import UserError

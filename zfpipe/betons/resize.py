@@ -10,7 +10,7 @@ from typing import no_type_check
 import cv2
 import numpy as np
 
-from zfpipe.betons.guarded_ffcv import numba
+from zfpipe.betons.compiled import numba
 
 BITS = 22
 """Binary places of the weights: 8 more for the pixels and one for rounding fit in int32."""

@@ -8,14 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from zfpipe import stage
-from zfpipe.betons.guarded_ffcv import (
-    ALLOC_TABLE_TYPE,
-    CURRENT_VERSION,
-    FieldDescType,
-    HeaderType,
-    get_handlers,
-    get_metadata_type,
-)
 from zfpipe.errors import UserError
 
 FIELDS = {"image": 2, "label": 1, "id": 1}
@@ -81,6 +73,15 @@ def check(beton: Path) -> Sidecar:
     loaded without reading or writing outside its place; damage inside a picture is for `verify` to find. Raises
     UserError with one line.
     """
+    from zfpipe.betons.guarded_ffcv import (  # with torch takes seconds, and reading a sidecar needs neither
+        ALLOC_TABLE_TYPE,
+        CURRENT_VERSION,
+        FieldDescType,
+        HeaderType,
+        get_handlers,
+        get_metadata_type,
+    )
+
     sidecar = read_sidecar(beton)
     if not beton.exists():
         raise UserError(f"{beton} not found; make it: dvc repro betons@{beton.stem}")

@@ -1,20 +1,17 @@
 """Images of one split into a beton: decoded in parallel, written in one fixed order by one hand."""
 
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from zfpipe import stage
-from zfpipe.betons.decode import UnreadableImageError, square
+from zfpipe.betons.decode import UnreadableImageError, decode_in_order
 from zfpipe.betons.guarded_ffcv import (
     ALLOC_TABLE_TYPE,
     CURRENT_VERSION,
@@ -32,8 +29,6 @@ from zfpipe.errors import UserError
 from zfpipe.params import Betons
 from zfpipe.workers import worker_count
 
-AHEAD = 64
-"""Images decoded ahead of the writer, for each worker: bounds the memory."""
 PAGE_SIZE = 4 * MIN_PAGE_SIZE
 
 
@@ -132,41 +127,6 @@ def refuse_losses(
         raise UserError(
             f"{beton.stem}: no image of class {empty[0]} can be read ({first}); each class needs at least one"
         )
-
-
-def decode_in_order(
-    rows: pd.DataFrame, read: Callable[[str, int | None, int | None], bytes], resize: int, workers: int
-) -> Iterator[np.ndarray | UnreadableImageError]:
-    """Decodes images in several threads (the decoder releases Python's lock) but yields them in the order of `rows`."""
-
-    def decode(path: str, offset: int | None, size: int | None) -> np.ndarray | UnreadableImageError:
-        try:
-            data = read(path, offset, size)
-        except OSError as error:
-            return UnreadableImageError(error.strerror or type(error).__name__)
-        try:
-            return square(data, resize)  # an OSError here is not the image's: the compiled kernel could not be kept
-        except UnreadableImageError as error:
-            return error
-
-    waiting: deque[Future[np.ndarray | UnreadableImageError]] = deque()
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for path, offset, size in zip(
-            rows["path"], whole_or_none(rows["offset"]), whole_or_none(rows["size"]), strict=True
-        ):
-            waiting.append(pool.submit(decode, path, offset, size))
-            if len(waiting) > AHEAD * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def whole_or_none(column: Any) -> list[int | None]:
-    """A column of places in an archive, which plain files have none of."""
-    return [None if missing else int(value) for value, missing in zip(column, column.isna(), strict=True)]
 
 
 def write_ffcv(path: Path, samples: Iterator[tuple[np.ndarray, int, int]], most: int, settings: Betons) -> int:

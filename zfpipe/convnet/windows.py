@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 from torch.nn import functional
 
-from zfpipe.betons.guarded_ffcv import numba, set_numba_threads
+from zfpipe.betons.compiled import numba, set_numba_threads
 from zfpipe.convnet.architecture import Conv
 from zfpipe.convnet.deconvnet import Units, project, unnormalised, unpooled
 from zfpipe.convnet.network import ConvNet, LayerTrace

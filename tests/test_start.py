@@ -1,0 +1,43 @@
+"""Stages that compute nothing with a network start without torch, which takes seconds to import."""
+
+import subprocess
+import sys
+
+from tests.imports import ROOT
+
+WITHOUT = (
+    *("pictures", "overlap", "pretrained", "transfer", "features", "ensembles", "comparisons"),
+    *("figure", "table", "report"),
+)
+DRAWING = sorted(
+    f"zfpipe.report.{path.parent.name}.{path.stem}"
+    for folder in ("figures", "tables")
+    for path in (ROOT / "zfpipe/report" / folder).glob("*.py")
+    if path.stem != "__init__"
+)
+SCRIPT = """
+import importlib, sys
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+    if {"torch", "ffcv"} & sys.modules.keys():
+        sys.exit(module)
+"""
+
+
+def first_with_torch(*modules: str) -> str:
+    """The first of some modules that brings torch or FFCV, which imports it; nothing where none does."""
+    command = [sys.executable, "-c", SCRIPT, *modules]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return done.stderr.strip()
+
+
+def test_these_stages_import_no_torch() -> None:
+    assert first_with_torch(*(f"stages.{name}" for name in WITHOUT), *DRAWING) == ""
+
+
+def test_the_commands_import_no_torch() -> None:
+    assert first_with_torch("zfpipe.__main__", "zfpipe.repro") == ""
+
+
+def test_a_stage_with_a_network_is_told_apart() -> None:
+    assert first_with_torch("stages.ensembles", "stages.shapes") == "stages.shapes"
