@@ -1,8 +1,8 @@
 """correspondence: whether hiding the same part of several faces changes their features alike (Fig. 8, Table 1).
 
 Section 4.3. Reads zfnet's weights, the validation beton and the index's boxes of parts; writes correspondence/:
-consistency.csv, images.json and images.npy (image, mask, y, x, 3: the first unmasked), or why there are none. Costs ten
-seconds on two cores with the default parameters.
+consistency.csv, pairs.parquet (every two faces), images.json and images.npy (image, mask, y, x, 3: the first unmasked),
+or why there are none. Costs ten seconds on two cores with the default parameters.
 """
 
 import json
@@ -64,6 +64,8 @@ def main() -> None:
     stacked = {part: {layer: np.stack(several) for layer, several in layers.items()} for part, layers in signs.items()}
     with stage.whole(paths.CORRESPONDENCE / "consistency.csv") as temporary:
         correspondence.table(stacked, chosen.images).to_csv(temporary, index=False, float_format="%.6g")
+    with stage.whole(paths.CORRESPONDENCE / "pairs.parquet") as temporary:
+        correspondence.pairs(stacked).to_parquet(temporary, index=False)
     with stage.whole(paths.CORRESPONDENCE / "images.json") as temporary:
         temporary.write_text(json.dumps({"images": described, "random": chosen.random}, indent=2) + "\n")
     with stage.whole(paths.CORRESPONDENCE / "images.npy") as temporary, temporary.open("wb") as file:

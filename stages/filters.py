@@ -34,12 +34,13 @@ def main() -> None:
         model = settings.network(run)
         with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
             network = weights.load(paths.weights(run), device())
-            dead, peaks = filters.watch(network, batches, inputs)
+            responses, peaks = filters.watch(network, batches, inputs)
         pictures[run] = filters.layer1_filters(network)
         pictures[f"{run} layer 2"] = filters.layer2_projections(network, peaks, inputs, settings.deconvnet)
-        described = filters.statistics(pictures[run], pictures[f"{run} layer 2"], dead, model.stride).as_dict()
+        pictures[f"{run} correlation"] = responses.correlation()
+        statistics = filters.statistics(pictures[run], pictures[f"{run} layer 2"], responses.dead, model.stride)
         shape = {"filter_size": model.filter_size, "stride": model.stride, "renorm_radius": model.renorm_radius}
-        numbers[run] = {**described, **shape}
+        numbers[run] = {**statistics.as_dict(), **shape}
     with stage.whole(paths.FILTERS / "filters.safetensors") as temporary:  # an .npz differs with Python's version
         save_file({name: np.ascontiguousarray(array) for name, array in pictures.items()}, temporary)
     with stage.whole(paths.FILTERS / "filters.json") as temporary:

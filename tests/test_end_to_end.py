@@ -1,6 +1,7 @@
 """The whole pipeline in miniature (profile `smoke`), in clones as a new user has them."""
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from safetensors.torch import load_file
 from tests.imports import ROOT
 from zfpipe import stage
 from zfpipe.errors import UserError
+from zfpipe.report.claims.ledger import LEDGER
 
 PART = ("evaluate@zfnet", "figure@2", "table@4")
 """What the second clone makes: a network's errors, projections and transfer, with all that they need."""
@@ -128,6 +130,9 @@ def test_every_artefact_is_there(clone: Clone) -> None:
     assert str(clone.folder) not in page
     rows = pd.read_csv(clone.folder / "models/zfnet/history.csv")
     assert rows["epoch"].tolist() == [1, 2, 3]
+    claims = json.loads((reports / "claims.json").read_text())
+    assert len(claims) == len(LEDGER) and {"claims.json", "claims.md"} <= set(links)
+    assert (clone.folder / "metrics.json").exists()
     for number in range(1, 8):
         assert (reports / f"tables/table{number}.csv").stat().st_size > 300
 
@@ -212,6 +217,7 @@ def small(num_classes: int = 3) -> nn.Sequential:
         "correspondence",
         "ensembles",
         "comparisons",
+        "claims",
         "target caltech101",
         "harvest caltech101",
         "transfer caltech101",

@@ -38,6 +38,9 @@ REPORTS = Path("reports")
 FIGURES = REPORTS / "figures"
 TABLES = REPORTS / "tables"
 ATLAS = REPORTS / "atlas"
+CLAIMS = REPORTS / "claims.json"
+VERDICTS = Path("metrics.json")
+"""The claims' verdicts and values, for `dvc metrics diff`."""
 PAGE = REPORTS / "index.html"
 
 RESUME = Path(".zfpipe/resume")

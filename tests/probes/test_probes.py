@@ -148,10 +148,10 @@ def test_filter_statistics(network: ConvNet, beton: Path, inputs: MeanSubtractio
     network.conv(1).get_parameter("weight").data[2] *= 10
     network.conv(1).get_parameter("bias").data[0] = -1e6
     with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
-        share, peaks = filters.watch(network, batches, inputs)
+        responses, peaks = filters.watch(network, batches, inputs)
     weights1 = filters.layer1_filters(network)
     projected = filters.layer2_projections(network, peaks, inputs, SETTINGS.deconvnet)
-    found = filters.statistics(weights1, projected, share, 2)
+    found = filters.statistics(weights1, projected, responses.dead, 2)
     rms = [float(np.sqrt(np.mean(one**2))) for one in weights1.astype(np.float64)]
     assert found.rms_max == pytest.approx(max(rms))
     assert found.rms_median == pytest.approx(sorted(rms)[len(rms) // 2], rel=0.2)
@@ -164,6 +164,11 @@ def test_filter_statistics(network: ConvNet, beton: Path, inputs: MeanSubtractio
     dead = [not first.rectified[:, number].any() for number in range(first.rectified.shape[1])]
     assert found.dead == pytest.approx(sum(dead) / len(dead))
     assert dead[0]
+    answers = first.rectified.transpose(0, 1).flatten(1).double().numpy()
+    correlation = responses.correlation()
+    assert np.isnan(correlation[0]).all() and np.isnan(correlation[:, 0]).all(), "a dead map is like none"
+    alive = [number for number, one in enumerate(dead) if not one]
+    np.testing.assert_allclose(correlation[np.ix_(alive, alive)], np.corrcoef(answers[alive]), atol=1e-4)
     strongest = second.rectified.amax((0, 2, 3))
     torch.testing.assert_close(peaks.activation, strongest, rtol=1e-4, atol=1e-5)
     assert peaks.activation[1] == 0

@@ -29,6 +29,7 @@ STAGES = (
     "features",
     "comparisons",
     *(f"table {number}" for number in range(1, 8)),
+    "claims",
     "report",
 )
 
@@ -69,6 +70,7 @@ def write_filters(folder: Path, runs: tuple[str, ...] = ("zfnet", "zfnet-unclipp
     for run in runs:
         filters[f"{run} layer 2"] = rng.normal(0, 1, (30, 27, 27, 3)).astype(np.float32)
         filters[f"{run} layer 2"][7] = 0
+        filters[f"{run} correlation"] = np.corrcoef(rng.normal(0, 1, (24, 40)))
     save_file(filters, folder / "filters.safetensors")
     numbers = {
         run: {"rms_max": 0.4123, "rms_median": 0.02, "dominance": 20.6, "dead": 0.125 * (run == runs[0]),
@@ -203,6 +205,7 @@ def write_correspondence(folder: Path, crop: int) -> None:
         for part, count in (("right eye", 1), ("left eye", 1), ("nose", 1), ("random", 10))
     }
     correspondence.table(signs, 5).to_csv(folder / "consistency.csv", index=False)
+    correspondence.pairs(signs).to_parquet(folder / "pairs.parquet", index=False)
     images = [{"id": place, "class": CLASSES[place % 3], "size": 20 + place} for place in range(5)]
     (folder / "images.json").write_text(json.dumps({"images": images, "random": 10}))
     np.save(folder / "images.npy", rng.integers(0, 256, (5, 7, crop, crop, 3), np.uint8))
@@ -256,7 +259,16 @@ def write_metrics(folder: Path, errors: dict[str, tuple[float, float, float]]) -
 def write_ensembles(folder: Path, errors: dict[str, tuple[float, float]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     metrics = {
-        name: {"runs": ["zfnet", "zfnet-wide"], "val_top1": top1, "val_top5": top5, "val_images": 1000, "classes": 3}
+        name: {
+            "runs": ["zfnet", "zfnet-wide"],
+            "val_top1": top1,
+            "val_top5": top5,
+            "gain_top1": 0.02,
+            "gain_top1_low": 0.01,
+            "gain_top1_high": 0.03,
+            "val_images": 1000,
+            "classes": 3,
+        }
         for name, (top1, top5) in errors.items()
     }
     (folder / "ensembles.json").write_text(json.dumps(metrics))

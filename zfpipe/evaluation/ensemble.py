@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from zfpipe.evaluation.predictions import Predictions
 
@@ -14,3 +15,9 @@ def mean(members: Sequence[Predictions]) -> Predictions:
         assert np.array_equal(first.ids, other.ids) and np.array_equal(first.labels, other.labels)
     probabilities = np.stack([one.probabilities for one in members]).mean(0, np.float64)
     return Predictions(first.ids, first.labels, probabilities)
+
+
+def gain(members: Sequence[Predictions]) -> Float[np.ndarray, "image"]:
+    """Image by image: the share of members that are wrong on their own, less 1 if they are wrong together (top-1)."""
+    alone = np.mean([one.wrong(1) for one in members], axis=0)
+    return alone - mean(members).wrong(1)

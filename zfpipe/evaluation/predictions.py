@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 
 from zfpipe import stage
 
@@ -21,9 +21,12 @@ class Predictions:
 
     def top_error(self, k: int) -> float:
         """The share of images whose label is not among the `k` most probable classes; a tie counts against us."""
+        return float(self.wrong(k).mean())
+
+    def wrong(self, k: int) -> Bool[np.ndarray, "image"]:
+        """On which images that is so."""
         truth = np.take_along_axis(self.probabilities, self.labels[:, None], 1)
-        at_least_as_probable = (self.probabilities >= truth).sum(1)
-        return float((at_least_as_probable > k).mean())
+        return (self.probabilities >= truth).sum(1) > k
 
 
 def write(predictions: Predictions, path: Path) -> None:

@@ -145,3 +145,15 @@ def table(signs: dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]], f
                     row[f"{column}deviation"] = float(found.std(ddof=1)) if len(found) > 1 else 0.0
                 rows.append(row)
     return pd.DataFrame(rows)
+
+
+def pairs(signs: dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]]) -> pd.DataFrame:
+    """Both distances of every two images, each pair once, a row for each thing hidden and layer: `table` one by one."""
+    parts = []
+    for part, layers in signs.items():
+        for layer, values in layers.items():
+            one, other = np.triu_indices(len(values), 1)
+            distance, among_changed = consistency(values)
+            columns = {"one": one, "other": other, "distance": distance, "changed_distance": among_changed}
+            parts.append(pd.DataFrame({"part": part, "layer": layer, **columns}))
+    return pd.concat(parts, ignore_index=True)

@@ -51,24 +51,53 @@ class Peaks:
     images: UInt8[Tensor, "map y x 3"]
 
 
+class Responses:
+    """What layer 1 answers over all places of all images: sums of its rectified maps and of their products."""
+
+    def __init__(self, maps: int, device: torch.device):
+        self.count = 0
+        self.sums = torch.zeros(maps, dtype=torch.float64, device=device)
+        self.products = torch.zeros((maps, maps), dtype=torch.float64, device=device)
+
+    def add(self, rectified: Float[Tensor, "batch map y x"]) -> None:
+        """Takes in the maps of some images."""
+        values = rectified.transpose(0, 1).flatten(1)
+        self.count += values.shape[1]
+        self.sums += values.sum(1, dtype=torch.float64)
+        self.products += (values @ values.T).double()
+
+    @property
+    def dead(self) -> float:
+        """The share of maps that never fire."""
+        return float((self.sums == 0).double().mean())
+
+    def correlation(self) -> Float[np.ndarray, "map map"]:
+        """How alike every two maps answer; missing for one that always answers the same."""
+        means, products = (values.cpu().numpy() / self.count for values in (self.sums, self.products))
+        covariance = products - np.outer(means, means)
+        variance = np.diag(covariance)
+        spread = np.sqrt(np.where(variance > 1e-6 * np.diag(products), variance, np.nan))
+        return covariance / np.outer(spread, spread)
+
+
 def layer1_filters(network: ConvNet) -> Float[np.ndarray, "map 3 y x"]:
     """The filters of layer 1."""
     return network.conv(1).weight.detach().cpu().numpy()
 
 
 @torch.inference_mode()
-def watch(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> tuple[float, Peaks]:
-    """One pass over the images: the share of layer-1 filters that never fire, and the peaks of layer 2."""
+def watch(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> tuple[Responses, Peaks]:
+    """One pass over the images: what layer 1 answers, and the peaks of layer 2."""
     shapes = {conv.layer: conv.maps for conv in network.architecture.convs}
     crop = network.architecture.crop
-    alive = torch.zeros(shapes[1], dtype=torch.bool, device=inputs.device)
+    responses = Responses(shapes[1], inputs.device)
     value = torch.zeros(shapes[2], device=inputs.device)
     place = torch.zeros(shapes[2], dtype=torch.int64, device=inputs.device)
     images = torch.zeros((shapes[2], crop, crop, 3), dtype=torch.uint8)
     width = 1
     for batch in tqdm(batches.epoch(), total=len(batches), desc="filters", leave=False, disable=None):
         first, second = network.trace(inputs(batch), last=2)
-        alive |= first.rectified.amax((0, 2, 3)) > 0
+        responses.add(first.rectified)
         width = second.rectified.shape[-1]
         found, where = second.rectified.flatten(2).max(2)
         found, image = found.max(0)
@@ -77,7 +106,7 @@ def watch(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> tuple[
         place[better] = where.gather(0, image[None])[0][better]
         chosen = better.cpu()
         images[chosen] = batch.images[image.cpu()[chosen]]
-    return float((~alive).double().mean()), Peaks(value, place // width, place % width, images)
+    return responses, Peaks(value, place // width, place % width, images)
 
 
 def layer2_projections(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from scipy.special import stdtrit
 
 RESAMPLES = 2000
@@ -15,6 +15,30 @@ def bootstrap(values: Float[np.ndarray, "value"], middle: Callable[..., Any] = n
     draws = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.quantile(middle(values[draws], axis=1), (0.025, 0.975), method="nearest")
     return float(middle(values)), float(low), float(high)
+
+
+def resampled(statistic: Callable[..., float], *groups: Shaped[np.ndarray, "..."]) -> tuple[float, float, float]:
+    """A statistic of groups and its 95 % percentile interval; the rows of each group are drawn again by themselves."""
+    rng = np.random.default_rng(0)
+    draws = [statistic(*(group[rng.integers(0, len(group), len(group))] for group in groups)) for _ in range(RESAMPLES)]
+    low, high = np.quantile(draws, (0.025, 0.975), method="nearest")
+    return float(statistic(*groups)), float(low), float(high)
+
+
+def bootstrap_pairs(values: Float[np.ndarray, "unit unit"]) -> tuple[float, float, float]:
+    """The mean over all pairs of different units and its 95 % percentile interval; units are drawn again.
+
+    `values` is symmetric. A unit that is drawn twice makes no pair with itself.
+    """
+    count = len(values)
+    draws = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
+    drawn = np.stack([np.bincount(draw, minlength=count) for draw in draws]).astype(np.float64)
+    apart = np.where(np.eye(count, dtype=bool), 0, values)
+    totals = ((drawn @ apart) * drawn).sum(1)
+    pairs = drawn.sum(1) ** 2 - (drawn**2).sum(1)
+    means = totals[pairs > 0] / pairs[pairs > 0]
+    low, high = np.quantile(means, (0.025, 0.975), method="nearest")
+    return float(apart.sum() / (count * (count - 1))), float(low), float(high)
 
 
 def student(values: Float[np.ndarray, "value"]) -> tuple[float, float]:

@@ -13,15 +13,20 @@ LINE, BESIDE = 2, (5, 9)
 
 def coverage(filters: Float[np.ndarray, "map 3 y x"]) -> dict[str, float]:
     """The share of power in each band, a mean over filters, each of which counts the same; all zero: 0."""
+    return {name: float(share.mean()) for name, share in shares(filters).items()}
+
+
+def shares(filters: Float[np.ndarray, "map 3 y x"]) -> dict[str, Float[np.ndarray, "map"]]:
+    """The share of each filter's power in each band; of a filter that is all zero: 0."""
     power = (np.abs(np.fft.fft2(filters.astype(np.float64), (GRID, GRID))) ** 2).sum(1)
     total = power.sum((1, 2))
     frequency = np.fft.fftfreq(GRID)
     distance = np.hypot(frequency[:, None], frequency[None, :])
-    shares = {}
+    found = {}
     for name, (start, end) in BANDS.items():
         inside = power[:, (distance >= start) & (distance < end)].sum(1)
-        shares[name] = float(np.divide(inside, total, out=np.zeros_like(total), where=total > 0).mean())
-    return shares
+        found[name] = np.divide(inside, total, out=np.zeros_like(total), where=total > 0)
+    return found
 
 
 def aliasing(projections: Float[np.ndarray, "map y x 3"], stride: int) -> float:
@@ -30,15 +35,25 @@ def aliasing(projections: Float[np.ndarray, "map y x 3"], stride: int) -> float:
     1: as much as beside it; a grid of dots `stride` pixels apart gives much more. The mean over the frequency's
     multiples, rows and columns, all projections together, each with the same power. Stride 1 samples nothing away: 1.
     """
+    return lines(profiles(projections, stride), stride)
+
+
+def profiles(projections: Float[np.ndarray, "map y x 3"], stride: int) -> Float[np.ndarray, "map bin"]:
+    """The power of each windowed projection along rows and columns together, all of it 1; of a flat one 0."""
     size = projections.shape[1]
     bins = stride * -(-2 * size // stride)
     window = np.hanning(size + 2)[1:-1]
     windowed = projections.astype(np.float64) * window[:, None, None] * window[:, None]
     power = (np.abs(np.fft.fft2(windowed, (bins, bins), axes=(1, 2))) ** 2).sum(3)
     total = power.sum((1, 2), keepdims=True)
-    power = np.divide(power, total, out=np.zeros_like(power), where=total > 0).sum(0)
-    profile = power.sum(0) + power.sum(1)
-    ratios = [standing_out(profile, bins // stride * multiple) for multiple in range(1, stride // 2 + 1)]
+    power = np.divide(power, total, out=np.zeros_like(power), where=total > 0)
+    return power.sum(1) + power.sum(2)
+
+
+def lines(found: Float[np.ndarray, "map bin"], stride: int) -> float:
+    """`aliasing` from the profiles of the projections."""
+    profile, first = found.sum(0), found.shape[1] // stride
+    ratios = [standing_out(profile, first * multiple) for multiple in range(1, stride // 2 + 1)]
     return float(np.mean(ratios)) if ratios else 1.0
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 from zfpipe import paths, unavailable
 from zfpipe.report import curves, measured, provenance, published
 from zfpipe.report.artefacts import ARTEFACTS, FIG7, FIG7B, Artefact
+from zfpipe.report.claims import written
 from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig5, fig6, fig7, fig7b, fig8, fig9
 from zfpipe.report.measured import Metrics
 from zfpipe.report.provenance import Settings
@@ -33,6 +34,8 @@ FIGURES: dict[str, Any] = {
 }  # fmt: skip
 TABLES: dict[int, Any] = {1: table1, 2: table2, 3: table3, 4: table4, 5: table5, 6: table6, 7: table7}
 
+CLAIM_FILES = {paths.CLAIMS: "claims.json", paths.CLAIMS.with_suffix(".md"): "claims.md"}
+
 
 def render(settings: Settings) -> str:
     """The page, from the files of the pipeline in the current folder."""
@@ -51,6 +54,8 @@ def render(settings: Settings) -> str:
         style=(HERE / "page.css").read_text(),
         banner=provenance.banner(pictures, tree["crops"]["size"], splits["train"], splits["val"]),
         glance=glance(metrics),
+        claims=written.view(written.read(paths.CLAIMS)),
+        claim_files=[(link(path), what) for path, what in CLAIM_FILES.items()],
         artefacts=ARTEFACTS,
         cards=[card(artefact, settings) for artefact in shown()],
         atlas=link(measured.present(paths.ATLAS / "index.html", "atlas")),

@@ -1,6 +1,6 @@
 """What the paper says of Tables 2 to 5 and 7 in words, as differences between their rows, with intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -69,12 +69,28 @@ def compared(pair: Pair, measured: dict[str, list[Metrics]]) -> dict[str, Any]:
     def points(entry: Metrics) -> float:
         return 100 * (entry["val_top1"] - (entry["train_top1"] if pair.gap else 0))
 
-    first, second = (np.array([points(entry) for entry in measured[name]]) for name in (pair.first, pair.second))
-    alike = {tuple(entry["run"] for entry in group): group for group in measured.values() if len(group) > 1}
-    deviation, freedom = spread([np.array([points(entry) for entry in group]) for group in alike.values()])
-    value = float(first.mean() - second.mean())
-    half = student_half(freedom) * deviation * (1 / len(first) + 1 / len(second)) ** 0.5 if freedom else np.nan
+    value, half, freedom = contrast({pair.first: 1, pair.second: -1}, measured, points)
     return row | {"value": value, "low": value - half, "high": value + half, "over": f"{freedom + 1} seeds"}
+
+
+def contrast(
+    weights: Mapping[str, float], measured: dict[str, list[Metrics]], points: Callable[[Metrics], float]
+) -> tuple[float, float, int]:
+    """A weighted sum of runs' numbers, means over their seeds; half of its interval, and the degrees of freedom.
+
+    Every network is taken to scatter as those that have several seeds do. Missing: half, where none has.
+    """
+    values = {run: np.array([points(entry) for entry in measured[run]]) for run in weights}
+    deviation, freedom = scatter(measured, points)
+    value = sum(weight * float(values[run].mean()) for run, weight in weights.items())
+    error = deviation * sum(weight**2 / len(values[run]) for run, weight in weights.items()) ** 0.5
+    return value, student_half(freedom) * error if freedom else np.nan, freedom
+
+
+def scatter(measured: dict[str, list[Metrics]], points: Callable[[Metrics], float]) -> tuple[float, int]:
+    """The standard deviation of networks that differ in the seed alone, and its degrees of freedom; 0: none known."""
+    alike = {tuple(entry["run"] for entry in group): group for group in measured.values() if len(group) > 1}
+    return spread([np.array([points(entry) for entry in group]) for group in alike.values()])
 
 
 def published_errors(pair: Pair) -> float:

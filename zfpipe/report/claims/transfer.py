@@ -1,0 +1,138 @@
+"""Sections 5.2 and 5.3: features moved to other sets (Tables 4 to 7, Fig. 9)."""
+
+import numpy as np
+from jaxtyping import Float
+
+from zfpipe import paths
+from zfpipe.probes.intervals import bootstrap, student
+from zfpipe.report.claims.given import Given
+from zfpipe.report.claims.verdicts import NARROWER, Measure, Unmeasurable
+from zfpipe.report.published import TABLE5, TABLE6, TABLE7
+from zfpipe.report.tables import accuracy, table6, table7
+from zfpipe.report.tables.comparisons import SETS, number
+
+FEW, BEATEN = 6, "(Bo et al., 2013)"
+"""Fig. 9: so many images per class beat theirs with the most."""
+MEAN = "mean"
+NO_SCRATCH = "nothing is trained from scratch where the network's layers were trained elsewhere (model.source)"
+DRAWN = "the paper compares with what others reached on {}, and these pictures are drawn by zfpipe"
+
+
+def printed(name: str) -> dict[int, float]:
+    """By how many points the pretrained network is better than one from scratch, by images per class."""
+    rows = {row.name: row.values for row in SETS[name].rows}
+    pairs = zip(rows[accuracy.PRETRAINED], rows[accuracy.SCRATCH], strict=True)
+    counts = [int(column.split()[0]) for column in SETS[name].columns]
+    return {count: number(one) - number(other) for count, (one, other) in zip(counts, pairs, strict=True)}
+
+
+def by_far(name: str) -> float:
+    """How many points are far, at least: half of the paper's smallest difference on a set."""
+    return NARROWER * min(printed(name).values())
+
+
+def read(name: str) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """The folds' accuracies, pretrained and from scratch, by images per class."""
+    scratch = accuracy.read_scratch(paths.TRANSFER / name)
+    if not scratch:
+        raise Unmeasurable(NO_SCRATCH)
+    return accuracy.pretrained(accuracy.read(paths.TRANSFER / name)), scratch
+
+
+def folds(differences: Float[np.ndarray, "fold"], part: str = "", published: float | None = None) -> Measure:
+    """Mean and interval of accuracies' differences on the same folds, in points."""
+    if len(differences) < 2:
+        return Measure(100 * float(differences.mean()), None, None, "one fold: no interval", part, published)
+    value, half = student(100 * differences)
+    return Measure(value, value - half, value + half, f"{len(differences)} folds", part, published)
+
+
+def pretraining(name: str) -> list[Measure]:
+    """Pretrained minus from scratch, for each number of images per class."""
+    pretrained, scratch = read(name)
+    return [
+        folds(pretrained[count][: len(found)] - found, f"{count} images per class", printed(name).get(count))
+        for count, found in scratch.items()
+    ]
+
+
+def caltech101(_given: Given) -> list[Measure]:
+    """On Caltech-101."""
+    return pretraining("caltech101")
+
+
+def caltech256(_given: Given) -> list[Measure]:
+    """On Caltech-256."""
+    return pretraining("caltech256")
+
+
+def few_images(_given: Given) -> list[Measure]:
+    """The pretrained network on few images minus one from scratch on the most."""
+    pretrained, scratch = read("caltech256")
+    enough(pretrained)
+    most = max(scratch)
+    return [folds(pretrained[FEW][: len(scratch[most])] - scratch[most])]
+
+
+def enough(pretrained: dict[int, np.ndarray]) -> None:
+    """Refuses a run without the few images per class that Fig. 9 speaks of."""
+    if FEW not in pretrained:
+        raise Unmeasurable(f"targets.caltech256.fewer has no {FEW}")
+
+
+def beaten() -> float:
+    """The best accuracy of others that Fig. 9 speaks of, in %."""
+    row = next(row for row in TABLE5.rows if row.name == BEATEN)
+    return number(row.values[-1])
+
+
+def from_scratch() -> float:
+    """The accuracy of a network trained from scratch on Caltech-256 with the most images, in %."""
+    row = next(row for row in TABLE5.rows if row.name == accuracy.SCRATCH)
+    return number(row.values[-1])
+
+
+def beats_others(given: Given) -> list[Measure]:
+    """The pretrained network on few images minus what others reached with 60."""
+    if given.targets.caltech256.embedded:
+        raise Unmeasurable(DRAWN.format("Caltech-256"))
+    pretrained = accuracy.pretrained(accuracy.read(paths.TRANSFER / "caltech256"))
+    enough(pretrained)
+    return [folds(pretrained[FEW] - beaten() / 100)]
+
+
+def pascal(given: Given) -> list[Measure]:
+    """Mean average precision minus that of the best others, class by class."""
+    if given.targets.voc2012.embedded:
+        raise Unmeasurable(DRAWN.format("PASCAL VOC 2012"))
+    ours = table6.read(table6.FOLDER)
+    best = {table6.voc(row.name): number(row.values[1]) for row in TABLE6.rows}
+    names = sorted((set(ours) & set(best)) - {MEAN})
+    if len(names) < len(best) - 1:
+        raise Unmeasurable("its classes are not those of PASCAL VOC 2012")
+    values = np.array([ours[name] - best[name] for name in names])
+    return [Measure(*bootstrap(values), f"{len(values)} classes")]
+
+
+def deeper(_given: Given) -> list[Measure]:
+    """Points gained from layer to layer by an SVM: the slope over the layers, fold by fold, on each set."""
+    return [layers(name, place) for place, name in enumerate(SETS)]
+
+
+def layers(name: str, place: int) -> Measure:
+    """That of one set."""
+    measured = accuracy.read(paths.TRANSFER / name)
+    numbers = sorted(set(measured.query("classifier == 'svm'")["layer"].tolist()))
+    if len(numbers) < 2:
+        raise Unmeasurable("classifiers were trained on one layer alone")
+    found = np.stack([table7.folds(measured, "svm", layer) for layer in numbers])
+    theirs = {int(row.name[5:-1]): number(row.values[place]) for row in TABLE7.rows if row.name.startswith("SVM")}
+    published = slope(np.array(list(theirs)), np.array(list(theirs.values()))[:, None])[0]
+    title = SETS[name].title.removesuffix(" accuracy")
+    return folds(slope(np.array(numbers), found), title, float(published))
+
+
+def slope(numbers: np.ndarray, values: Float[np.ndarray, "layer fold"]) -> Float[np.ndarray, "fold"]:
+    """Of the straight line through a fold's values, over the layers' numbers."""
+    apart = numbers - numbers.mean()
+    return apart @ values / (apart @ apart)
