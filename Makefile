@@ -1,10 +1,11 @@
-# make report: the whole paper on the default parameters; make test: the tests. Both install what is missing first.
+# make report: the whole paper on the default parameters; make test: the tests; make verify: everything twice in clean
+# clones, to compare the bytes. All install what is missing first.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := report
-.PHONY: report test setup check system
+.PHONY: report test verify setup check system
 
 # The first Python in the supported range; `make PYTHON=/path/to/python3.11 ...` chooses another
 PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
@@ -20,6 +21,9 @@ report: setup
 
 test: setup
 	@python -m pytest tests
+
+verify: setup
+	@python -m zfpipe verify
 
 check: setup
 	@ruff format --check .

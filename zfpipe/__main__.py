@@ -1,4 +1,4 @@
-"""The command line: `python -m zfpipe check`, `profile NAME | --list` and `repro --jobs N [TARGET ...]`."""
+"""The command line: `python -m zfpipe check`, `profile NAME | --list`, `repro --jobs N [TARGET ...]` and `verify`."""
 
 import argparse
 import sys
@@ -23,6 +23,16 @@ def main() -> None:
     side_by_side.add_argument(
         "targets", nargs="*", help="stages to bring up to date, with what they need; default: all"
     )
+    again = commands.add_parser(
+        "verify", help="run the last commit in clean clones and compare every output with dvc.lock and with each other"
+    )
+    again.add_argument(
+        "--workers", type=int, nargs="+", default=[1, 2], help="ZFPIPE_WORKERS of each clone; default: 1 2"
+    )
+    again.add_argument("--jobs", "-j", type=int, default=2, help="how many stages at a time; default: 2")
+    again.add_argument("--profile", help="run this profile; then the clones are compared with each other alone")
+    again.add_argument("--against", type=Path, help="run nothing: compare the run here with the one in this folder")
+    again.add_argument("targets", nargs="*", help="stages to make, with what they need; default: all")
     arguments = parser.parse_args()
     try:
         if arguments.command == "repro":
@@ -30,6 +40,12 @@ def main() -> None:
 
             failures = repro(arguments.targets, arguments.jobs)
             sys.exit("\n".join(f"zfpipe: {line}" for line in failures) or 0)
+        if arguments.command == "verify":
+            from zfpipe import verify
+
+            given = arguments.workers, arguments.jobs, arguments.profile, arguments.targets
+            equal = verify.against(arguments.against) if arguments.against else verify.verify(*given)
+            sys.exit(not equal)
         if arguments.command == "check":
             states = []
             for finding in check.check(params.load()):

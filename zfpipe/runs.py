@@ -1,0 +1,151 @@
+"""Two runs compared: what each recorded in its dvc.lock, and the numbers of their tables.
+
+The bytes depend on the kind of CPU and the number of threads that torch computes with (docs/methods.md). Between two
+kinds, or on a GPU, training ends as far apart as with two seeds, and only the numbers can be compared.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from zfpipe.errors import UserError
+
+LOCK = Path("dvc.lock")
+Lock = Mapping[str, Mapping[str, Any]]
+"""The stages in a dvc.lock: command, deps, params and outs of each."""
+MEAN, LARGEST = 1.0, 5.0
+"""Points by which the numbers of two runs may be apart on average, and each of them, where bytes can't be equal."""
+TABLES = ("metrics/*.json", "reports/tables/*.csv")
+MEASURED = ("ours_", "all_", "changed_")
+"""How the columns that we measured begin; the others are the paper's, words, or follow from both."""
+SHARES = {"table1.csv"}
+"""Tables in shares of one, as metrics are; the others are in %."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A stage in two runs: what of its inputs (files, parameters, command) and of its outs differs."""
+
+    stage: str
+    inputs: list[str]
+    outs: list[str]
+
+    def __str__(self) -> str:
+        if not self.outs:
+            return f"equal    {self.stage}"
+        inputs = f"other inputs: {', '.join(self.inputs)}" if self.inputs else "equal inputs"
+        return f"differs  {self.stage}: {', '.join(self.outs)}; {inputs}"
+
+
+def read_lock(folder: Path) -> Lock:
+    """What a run in `folder` recorded. Raises UserError where nothing has run."""
+    if not (folder / LOCK).exists():
+        raise UserError(f"{folder / LOCK} not found; must be in the folder of a project in which `dvc repro` has run")
+    return stages((folder / LOCK).read_text())
+
+
+def stages(lock: str) -> Lock:
+    """The stages in the text of a dvc.lock."""
+    return YAML(typ="safe").load(lock)["stages"]
+
+
+def compare(run: Lock, other: Lock) -> list[Compared]:
+    """Every stage of either run, in the order of the first, which is one in which they can run."""
+    found = []
+    for name in {**run, **other}:
+        one, two = run.get(name, {}), other.get(name, {})
+        found.append(Compared(name, unequal(inputs(one), inputs(two)), unequal(outs(one), outs(two))))
+    return found
+
+
+def inputs(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What a stage's outs are made from, by name."""
+    params = {name: value for file in entry.get("params", {}).values() for name, value in file.items()}
+    return {"cmd": entry.get("cmd")} | hashes(entry.get("deps", [])) | params
+
+
+def outs(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The hash of each of a stage's outs."""
+    return hashes(entry.get("outs", []))
+
+
+def hashes(files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Hashes by path."""
+    return {file["path"]: file.get("md5") for file in files}
+
+
+def unequal(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Names whose values differ or that only one has."""
+    return [name for name in {**one, **other} if one.get(name) != other.get(name)]
+
+
+def equal(compared: Sequence[Compared]) -> bool:
+    """Whether all outputs are."""
+    return not any(stage.outs for stage in compared)
+
+
+def verdict(compared: Sequence[Compared]) -> list[str]:
+    """In words how many stages differ, which is the first, and which is the first that does so from equal inputs."""
+    differ = [stage for stage in compared if stage.outs]
+    if not differ:
+        changed = [stage for stage in compared if stage.inputs]
+        lines = [f"equal to the byte: every output of {len(compared)} stages"]
+        return lines + [f"though {s.stage} had other inputs: {', '.join(s.inputs)}" for s in changed[:1]]
+    first = differ[0]
+    lines = [f"{len(differ)} of {len(compared)} stages differ; the first is {first.stage}: {', '.join(first.outs)}"]
+    culprits = [stage.stage for stage in differ if not stage.inputs]
+    if culprits:
+        return [*lines, f"the first that makes different outputs from equal inputs is {culprits[0]}"]
+    return [
+        *lines,
+        f"no stage makes different outputs from equal inputs; {first.stage} had other {', '.join(first.inputs)}",
+    ]
+
+
+def distances(run: Path, other: Path) -> dict[str, float]:
+    """How many points each measured number of the tables in one folder is from that in another, by its place.
+
+    Infinite where only one of them is a number.
+    """
+    cells, others = (measured(folder) for folder in (run, other))
+    found = {}
+    for place in {**cells, **others}:
+        one, two = cells.get(place, ""), others.get(place, "")
+        if isinstance(one, float) and isinstance(two, float):
+            found[place] = abs(one - two)
+        elif one != two:
+            found[place] = float("inf")
+    return found
+
+
+def measured(folder: Path) -> dict[str, float | str]:
+    """What was measured, in points, or the words that stand there, by file and place in it."""
+    found: dict[str, float | str] = {}
+    for path in sorted(path for pattern in TABLES for path in folder.glob(pattern)):
+        scale = 100 if path.suffix == ".json" or path.name in SHARES else 1
+        for place, cell in json_cells(path) if path.suffix == ".json" else csv_cells(path):
+            try:
+                found[f"{path.relative_to(folder)}: {place}"] = scale * float(cell.split()[0])  # 12.3 ± 0.4
+            except (ValueError, IndexError):
+                found[f"{path.relative_to(folder)}: {place}"] = cell
+    return found
+
+
+def csv_cells(path: Path) -> Iterator[tuple[str, str]]:
+    """Each measured cell of a table."""
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file), 1):
+            yield from ((f"row {number}, {name}", cell) for name, cell in row.items() if name.startswith(MEASURED))
+
+
+def json_cells(path: Path) -> Iterator[tuple[str, str]]:
+    """Each share in a file of metrics."""
+    for name, value in json.loads(path.read_text()).items():
+        for key, share in value.items() if isinstance(value, dict) else [("", value)]:
+            if isinstance(share, float):
+                yield f"{name} {key}".strip(), str(share)

@@ -1,0 +1,138 @@
+"""`zfpipe verify`: whether the last commit makes the same outputs again, and which stage is the first that does not."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from zfpipe import paths, runs
+from zfpipe.errors import UserError
+
+
+def verify(workers: Sequence[int], jobs: int, profile: str | None, targets: Sequence[str]) -> bool:
+    """Runs the last commit in a clone for each number of workers; whether all outputs are equal to the byte.
+
+    In the first clone everything is killed when a network has trained for an epoch, and then finished. That run is
+    compared with the committed dvc.lock, unless a profile changes the parameters, and each further one with the one
+    before. The clones stay where something differs. Raises UserError where there is no commit or a run fails.
+    """
+    root = Path(git("rev-parse", "--show-toplevel"))
+    committed = runs.stages(git("show", f"HEAD:{runs.LOCK}"))
+    if changed := git("status", "--porcelain").splitlines():
+        print(f"the last commit is run; files that are changed or new since, left out: {len(changed)}")
+    print(f"torch computes with {machine()}; the bytes hold for one kind of CPU and number of threads", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="zfpipe-verify-"))
+    ran: list[tuple[str, runs.Lock]] = []
+    for number, count in enumerate(workers, 1):
+        clone = folder / f"run{number}"
+        make(root, clone, profile)
+        run(clone, jobs, count, targets, kill=number == 1)
+        words = f"{count} worker{'s' * (count > 1)}{', killed and finished' * (number == 1)}"
+        ran.append((f"run {number} ({words})", runs.read_lock(clone)))
+    pairs = [(f"{title} beside {before}", lock, other) for (before, other), (title, lock) in pairwise(ran)]
+    if profile is None:
+        title, lock = ran[0]
+        if targets:
+            committed = {name: committed[name] for name in lock if name in committed}
+        pairs.insert(0, (f"{title} beside the committed {runs.LOCK}", lock, committed))
+    equal = [show(title, runs.compare(lock, other)) for title, lock, other in pairs]  # all are shown
+    if all(equal):
+        shutil.rmtree(folder)
+        return True
+    print(f"the clones stay in {folder}")
+    return False
+
+
+def make(root: Path, clone: Path, profile: str | None = None) -> None:
+    """Clones the last commit, with nothing recorded and an empty cache of its own, so that everything has to run."""
+    subprocess.run(["git", "clone", "-q", root, clone], check=True)
+    (clone / runs.LOCK).unlink()
+    (clone / ".dvc/config.local").write_text("[cache]\n    dir = cache\n")
+    if profile is not None:
+        subprocess.run([sys.executable, "-m", "zfpipe", "profile", profile], cwd=clone, env=environment(), check=True)
+
+
+def run(
+    clone: Path, jobs: int, workers: int, targets: Sequence[str], *, kill: bool, output: IO[str] | None = None
+) -> None:
+    """`zfpipe repro` in a clone. `kill`: killed after a network's first epoch, and run again."""
+    command = [sys.executable, "-m", "zfpipe", "repro", "--jobs", str(jobs), *targets]
+    where: dict[str, Any] = {"cwd": clone, "env": environment(workers), "stdout": output, "stderr": output}
+    if kill:
+        process = subprocess.Popen(command, **where)
+        try:
+            while process.poll() is None and not list((clone / paths.RESUME).glob("*/state.pt")):
+                time.sleep(0.01)
+        finally:
+            kill_all(process)
+    if subprocess.run(command, check=False, **where).returncode:
+        raise UserError(f"the run in {clone} failed; its last lines say why")
+
+
+def environment(workers: int = 1) -> dict[str, str]:
+    """This process's environment, with its Python first on the path and nothing that points to another repository."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
+    return kept | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "ZFPIPE_WORKERS": str(workers)}
+
+
+def kill_all(process: "subprocess.Popen[Any]") -> None:
+    """Kills a process, if it still runs, and all that it started, as a power cut would."""
+    if process.poll() is None:
+        for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def git(*command: str) -> str:
+    """What git says."""
+    done = subprocess.run(["git", *command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(
+            f"verify: {done.stderr.strip()}; it clones the last commit, with its dvc.lock, in a git repository"
+        )
+    return done.stdout.rstrip()
+
+
+def machine() -> str:
+    """What the bytes depend on beside the code."""
+    import torch  # takes seconds
+
+    return f"{torch.backends.cpu.get_cpu_capability()} and {torch.get_num_threads()} threads"
+
+
+def show(title: str, compared: Sequence[runs.Compared]) -> bool:
+    """Prints a comparison; whether all outputs are equal."""
+    for line in [f"{title}:", *map(str, compared), *runs.verdict(compared)]:
+        print(line, flush=True)
+    return runs.equal(compared)
+
+
+def against(folder: Path) -> bool:
+    """Compares the run in this folder with that in another: every output, and where some differ, the tables.
+
+    True where the numbers of the tables are within the tolerance. Raises UserError where there is nothing to compare.
+    """
+    if show(f"this run beside {folder}", runs.compare(runs.read_lock(Path()), runs.read_lock(folder))):
+        return True
+    apart = runs.distances(Path(), folder)
+    if not apart:
+        raise UserError(f"no tables here or in {folder}; make them: dvc repro")
+    mean, place = sum(apart.values()) / len(apart), max(apart, key=lambda name: apart[name])
+    print(
+        f"{len(apart)} numbers of the tables: {mean:.2f} points apart on average, at most {apart[place]:.2f} ({place})"
+    )
+    within = mean <= runs.MEAN and apart[place] <= runs.LARGEST
+    allowed = f"the tolerance between kinds of CPU and GPUs: {runs.MEAN:g} on average, {runs.LARGEST:g} at most"
+    print(f"{'' if within else 'not '}within {allowed}")
+    return within
