@@ -8,10 +8,10 @@ from zfpipe import check, params, paths, profiles
 from zfpipe.errors import UserError
 
 
-def main() -> None:
-    """Reads the arguments and runs one command."""
-    parser = argparse.ArgumentParser(prog="zfpipe", description="The paper's experiments as a DVC pipeline.")
-    commands = parser.add_subparsers(dest="command", required=True)
+def parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
+    line = argparse.ArgumentParser(prog="zfpipe", description="The paper's experiments as a DVC pipeline.")
+    commands = line.add_subparsers(dest="command", required=True)
     profile = commands.add_parser("profile", help="write a profile's values into params.yaml, comments kept")
     profile.add_argument("name", nargs="?", help="the profile to write")
     profile.add_argument("--list", action="store_true", help="show the profiles there are")
@@ -26,14 +26,22 @@ def main() -> None:
     again = commands.add_parser(
         "verify", help="run the last commit in clean clones and compare every output with dvc.lock and with each other"
     )
-    again.add_argument(
-        "--workers", type=int, nargs="+", default=[1, 2], help="ZFPIPE_WORKERS of each clone; default: 1 2"
-    )
+    again.add_argument("--workers", type=numbers, default=[1, 2], help="ZFPIPE_WORKERS of each clone; default: 1,2")
     again.add_argument("--jobs", "-j", type=int, default=2, help="how many stages at a time; default: 2")
     again.add_argument("--profile", help="run this profile; then the clones are compared with each other alone")
     again.add_argument("--against", type=Path, help="run nothing: compare the run here with the one in this folder")
     again.add_argument("targets", nargs="*", help="stages to make, with what they need; default: all")
-    arguments = parser.parse_args()
+    return line
+
+
+def numbers(text: str) -> list[int]:
+    """Whole numbers, such as `1,2`."""
+    return [int(number) for number in text.split(",")]
+
+
+def main() -> None:
+    """Reads the arguments and runs one command."""
+    arguments = parser().parse_args()
     try:
         if arguments.command == "repro":
             from zfpipe.repro import repro  # DVC takes a while to import

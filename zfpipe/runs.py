@@ -18,8 +18,11 @@ from zfpipe.errors import UserError
 LOCK = Path("dvc.lock")
 Lock = Mapping[str, Mapping[str, Any]]
 """The stages in a dvc.lock: command, deps, params and outs of each."""
-MEAN, LARGEST = 1.0, 5.0
-"""Points by which the numbers of two runs may be apart on average, and each of them, where bytes can't be equal."""
+MEAN, LARGEST = 5.0, 15.0
+"""Points by which the numbers of two runs may be apart on average, and each of them, where bytes can't be equal.
+
+Top-1 errors of the default run's five seeds are 4.4 points apart on average, 10.2 at most.
+"""
 TABLES = ("metrics/*.json", "reports/tables/*.csv")
 MEASURED = ("ours_", "all_", "changed_")
 """How the columns that we measured begin; the others are the paper's, words, or follow from both."""

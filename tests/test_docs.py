@@ -1,0 +1,217 @@
+"""The documentation: every command, stage, parameter, profile, file and link that it names exists."""
+
+import ast
+import io
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dvc.cli import DvcParserError
+from dvc.cli.parser import get_main_parser
+from ruamel.yaml import YAML
+
+from tests.imports import ROOT
+from zfpipe import __main__, params, profiles
+from zfpipe.errors import UserError
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
+NEW = {"firing", "zfnet-dropout50"}
+"""What the guide has its reader add."""
+PLACEHOLDERS = {"N": "2", "SET": "caltech101", "NAME": "smoke", "FOLDER": ".", "SPLIT": "val"}
+"""Words that stand for one that the reader puts there, and one that could."""
+SHELL = {".", "git", "export", "srun", "uv"}
+"""Commands of others in the documentation that nothing here can check."""
+PARAMS = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+DAG = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+@cache
+def stages() -> set[str]:
+    """Every target that `dvc repro` takes."""
+    found = {"firing"}
+    for name, entry in DAG.items():
+        items = entry.get("foreach", [])
+        items = {"${runs}": [*PARAMS["runs"], *NEW], "${targets}": PARAMS["targets"]}.get(str(items), items)
+        found |= {name, *(f"{name}@{item}" for item in items)}
+    return found
+
+
+def fenced(text: str) -> Iterator[tuple[str, str]]:
+    """The language and the text of each fenced block."""
+    for match in re.finditer(r"^ *(?:\d\. )?```(\w*)\n(.*?)^ *```", text, re.M | re.S):
+        yield match[1], match[2]
+
+
+def prose(text: str) -> str:
+    """A page without its fenced blocks."""
+    return re.sub(r"^ *(?:\d\. )?```\w*\n.*?^ *```", "", text, flags=re.M | re.S)
+
+
+def commands(text: str) -> Iterator[str]:
+    """Every command of a page: the lines of its blocks, and what between backticks begins like one."""
+    for language, block in fenced(text):
+        if language not in ("python", "yaml"):
+            yield from (part for line in block.replace("\\\n", " ").splitlines() for part in line.split(" && "))
+    for words in re.findall(r"`([^`]+)`", prose(text)):
+        if re.match(r"(python3? -|make \w|dvc \w|ZFPIPE_\w+=\S+ )", words):
+            yield " ".join(words.split())
+
+
+def problem(command: str) -> str | None:
+    """What is wrong with a command, if anything is."""
+    words = [PLACEHOLDERS.get(word, word) for word in shlex.split(command, comments=True)]
+    while words and re.match(r"\w+=", words[0]):
+        name = words.pop(0).partition("=")[0]
+        if name.startswith("ZFPIPE_") and not any(name in path.read_text() for path in ROOT.glob("zfpipe/**/*.py")):
+            return f"nothing reads {name}"
+    if not words or words[0] in SHELL or "$(" in command:
+        return None
+    try:
+        if words[0] == "make":
+            made = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M)
+            return next((f"no target {word}" for word in words[1:] if "=" not in word and word not in made), None)
+        if words[0] == "dvc":
+            return dvc_problem(words[1], vars(dvc_parser().parse_args(words[1:])))
+        if words[:2] == ["python", "-m"]:
+            return module_problem(*words[2:])
+        if words[:2] == ["python", "-c"]:
+            ast.parse(words[2])
+            return None
+    except (SystemExit, DvcParserError, SyntaxError, UserError) as error:
+        return f"not a command: {error}"
+    return f"no such command: {words[0]}"
+
+
+@cache
+def dvc_parser() -> Any:
+    return get_main_parser()
+
+
+def dvc_problem(name: str, given: dict[str, Any]) -> str | None:
+    """What is wrong with the targets and parameters of a DVC command."""
+    targets = given.get("targets") or []
+    if name in ("metrics", "plots"):
+        files = [Path(target).stem for target in targets]
+        return next((f"no metrics of {run}" for run in files if run not in {*PARAMS["runs"], *NEW}), None)
+    changes = [change.partition("=") for change in given.get("set_param") or []]
+    unknown = [target for target in targets if target not in stages()]
+    unknown += [name for name, _, _ in changes if not is_parameter(name)]
+    if unknown:
+        return f"no stage or parameter {unknown[0]}"
+    tree = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+    for name, _, value in changes:
+        *sections, last = name.split(".")
+        place = tree
+        for section in sections:
+            place = place[section]
+        place[last] = YAML(typ="safe").load(value)
+    text = io.StringIO()
+    YAML().dump(tree, text)
+    params.parse(text.getvalue(), "params.yaml")
+    return None
+
+
+def is_parameter(name: str) -> bool:
+    """Whether params.yaml has a field of this name."""
+    place: Any = PARAMS
+    for key in name.split("."):
+        if not isinstance(place, dict) or key not in place:
+            return False
+        place = place[key]
+    return True
+
+
+def module_problem(module: str, *words: str) -> str | None:
+    """What is wrong with `python -m` and so on."""
+    if module == "zfpipe":
+        given = __main__.parser().parse_args(words)
+        named = given.name if given.command == "profile" else getattr(given, "profile", None)
+        known = profiles.summaries(ROOT / "profiles")
+        unknown = [] if named is None or named in known else [named]
+        unknown += [target for target in getattr(given, "targets", []) if target not in stages()]
+        return f"no profile or stage {unknown[0]}" if unknown else None
+    if module == "pytest":
+        return next(
+            (f"no file {word}" for word in words if not word.startswith("-") and not (ROOT / word).exists()), None
+        )
+    if not (ROOT / f"{module.replace('.', '/')}.py").exists() and module.rpartition(".")[2] not in NEW:
+        return f"no module {module}"
+    if module.startswith("stages.") and words and f"{module.partition('.')[2]}@{words[0]}" not in stages():
+        return f"no {words[0]} in {module}"
+    return None
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong"),
+    [
+        ("ZFPIPE_DEVICE=cuda python -m zfpipe repro --jobs 4  # as many as GPUs", None),
+        ("dvc exp run -S model.stride=3 figure@2", None),
+        ("dvc exp run -S model.stride=4", "maps shrink"),
+        ("dvc repro figure@99", "figure@99"),
+        ("dvc reproduce", "not a command"),
+        ("dvc repro --forces", "not a command"),
+        ("dvc exp run -S model.strides=4", "model.strides"),
+        ("dvc metrics show metrics/zfnets.json", "zfnets"),
+        ("python -m zfpipe verify --twice", "not a command"),
+        ("python -m zfpipe profile imagenett", "imagenett"),
+        ("python -m stages.harvests caltech101", "stages.harvests"),
+        ("python -m stages.harvest caltech", "caltech"),
+        ("python -m benchmarks.nothing", "benchmarks.nothing"),
+        ("python -m pytest tests/test_nothing.py", "tests/test_nothing.py"),
+        ("python -c 'import nets;;'", "not a command"),
+        ("make everything", "everything"),
+        ("ZFPIPE_THREADS=2 dvc repro", "ZFPIPE_THREADS"),
+        ("zfpipe check", "zfpipe"),
+    ],
+)
+def test_a_wrong_command_is_seen(command: str, wrong: str | None) -> None:
+    found = problem(command)
+    assert found is None if wrong is None else wrong in str(found)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_names_exists(page: Path) -> None:
+    text = page.read_text()
+    wrong = [f"{command}: {found}" for command in commands(text) if (found := problem(command))]
+    wrong += [
+        f"{block.splitlines()[0]}: not Python"
+        for language, block in fenced(text)
+        if language == "python" and not parses(block)
+    ]
+    for name in re.findall(r"`(?:-S )?([a-z_]+(?:\.[\w-]+)+)(?:[:=][^`]*)?`", prose(text)):
+        parts = name.split(".")
+        if (
+            parts[0] in PARAMS
+            and parts[-1] not in ("jpg", "parquet", "csv")
+            and not any(part.isupper() for part in parts)
+        ):
+            wrong += [] if is_parameter(name) else [f"no parameter {name}"]
+    for name in re.findall(r"`((?:tests|zfpipe|stages|profiles|benchmarks|docs)/[\w./-]*)", prose(text)):
+        wrong += [] if (ROOT / name).exists() or Path(name).stem.removeprefix("test_") in NEW else [f"no file {name}"]
+    wrong += [f"no page {target}" for target in re.findall(r"\]\(([^)]+)\)", text) if not leads(page, target)]
+    assert not wrong
+
+
+def parses(block: str) -> bool:
+    """Whether a block, perhaps within a list, is Python."""
+    try:
+        ast.parse("\n".join(line.removeprefix("   ") for line in block.splitlines()) if block[0] == " " else block)
+    except SyntaxError:
+        return False
+    return True
+
+
+def leads(page: Path, target: str) -> bool:
+    """Whether a link within the repository leads to a file, and to a heading of it."""
+    if target.startswith("https://"):
+        return True
+    path, _, anchor = target.partition("#")
+    file = page.parent / path if path else page
+    if not file.exists():
+        return False
+    headings = re.findall(r"^#+ (.+)$", prose(file.read_text()), re.M) if anchor else []
+    return not anchor or anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
