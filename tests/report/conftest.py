@@ -283,12 +283,14 @@ def write_training(root: Path, runs: list[str]) -> None:
         columns = {"train_loss": error, "train_error": error, "val_loss": error, "val_error": error / 2}
         table = pd.DataFrame({"epoch": epochs, "learning_rate": 0.01, **columns})
         table.to_csv(folder / "history.csv", index=False)
+        (folder / "weights.safetensors").write_bytes(run.encode())
 
 
 def write_betons(folder: Path) -> None:
     folder.mkdir(parents=True)
     for split, count, lost in (("train", 5321, "1,a.jpg,broken\n2,b.jpg,broken\n"), ("val", 1000, "")):
-        described = {"sha256": "00", "count": count, "classes": CLASSES, "resize": 146, "write_mode": "raw"}
+        described = {"sha256": f"{count:064x}", "count": count, "classes": CLASSES, "resize": 146, "write_mode": "raw"}
+        described["versions"] = {"ffcv": "1.0.2", "numpy": "2.4.6"}
         (folder / f"{split}.json").write_text(json.dumps(described))
         (folder / f"{split}.rejected.csv").write_text(f"id,path,reason\n{lost}")
 
@@ -308,6 +310,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after its report stages ran."""
     root = tmp_path_factory.mktemp("project")
     shutil.copy(ROOT / "params.yaml", root)
+    shutil.copy(ROOT / "constraints.txt", root)
     settings = params.load(root / "params.yaml")
     runs = list(settings.runs)
     write_projections(root / "projections", settings.crops.size)

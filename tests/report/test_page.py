@@ -1,7 +1,9 @@
+import hashlib
 import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +13,7 @@ from tests.imports import ROOT
 from tests.report import conftest
 from zfpipe import params
 from zfpipe.errors import UserError
-from zfpipe.report import provenance
+from zfpipe.report import methods, provenance
 from zfpipe.report.artefacts import ARTEFACTS
 from zfpipe.report.measured import Split
 
@@ -189,7 +191,9 @@ def test_a_missing_file_is_a_mistake_in_one_line(project: Path, path: str, targe
 def banner(source: str, root: str, train: int, val: int, classes: int) -> str:
     pictures = params.load(ROOT / "params.yaml").pictures.model_copy(update={"source": source, "root": root})
     names = [str(number) for number in range(classes)]
-    return " ".join(provenance.banner(pictures, 224, Split(train, names, 256, 0), Split(val, names, 256, 0)))
+    return " ".join(
+        provenance.banner(pictures, 224, Split(train, names, 256, 0, "", {}), Split(val, names, 256, 0, "", {}))
+    )
 
 
 def test_the_banner_says_what_the_pictures_are() -> None:
@@ -210,6 +214,67 @@ def test_parameters_hide_where_folders_stand(project: Path) -> None:
     conftest.run_stage("report")
     html = Path("reports/index.html").read_text()
     assert "birds" in html and "somebody" not in html and "secret" not in html
+
+
+def test_methods_carry_the_values(page: Page) -> None:
+    for part in methods.parts(methods.of(params.load(ROOT / "params.yaml"))):
+        assert f"{part.title} {part.where}" in page.words
+        for choice in part.choices:
+            assert "".join(choice.markdown.replace("`", "").split()) in "".join(page.words.split())
+            assert choice.standing in page.words
+
+
+def test_methods_follow_the_parameters(project: Path) -> None:
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("  momentum: 0.9\n", "  momentum: 0.85\n"))
+    conftest.run_stage("report")
+    words = Page(Path("reports/index.html").read_text()).words
+    assert "and momentum 0.85 (paper: 0.9)" in words and "momentum 0.9 ." not in words
+
+
+def test_provenance_is_that_of_the_files(made: Path, page: Page) -> None:
+    for run in params.load(ROOT / "params.yaml").runs:
+        md5 = hashlib.md5((made / f"models/{run}/weights.safetensors").read_bytes()).hexdigest()
+        assert f"models/{run}/weights.safetensors {md5}" in page.words
+    for split, count in (("train", 5321), ("val", 1000)):
+        assert f"data/betons/{split}.beton {count:064x} ffcv 1.0.2, numpy 2.4.6" in page.words
+    assert f"Python {sys.version_info.major}.{sys.version_info.minor} torch {version('torch')} " in page.words
+    assert sys.version.split()[0] not in page.words, "a patch of Python changes no result and no byte"
+
+
+def test_a_version_other_than_the_pinned_one_is_said(project: Path) -> None:
+    assert "all as pinned in constraints.txt" in Page(Path("reports/index.html").read_text()).words
+    pinned = Path("constraints.txt").read_text()
+    Path("constraints.txt").write_text(re.sub(r"^pillow==\S+", "pillow==1.2.3", pinned, flags=re.MULTILINE))
+    conftest.run_stage("report")
+    words = Page(Path("reports/index.html").read_text()).words
+    assert "not as pinned in constraints.txt : pillow, pinned 1.2.3" in words
+
+
+def ratio(one: str, other: str) -> float:
+    """The contrast of two colours, as WCAG 2 defines it."""
+
+    def luminance(colour: str) -> float:
+        shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted(map(luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_words_stand_out_from_their_ground() -> None:
+    assert ratio("#000000", "#ffffff") == pytest.approx(21) and ratio("#767676", "#ffffff") == pytest.approx(
+        4.54, abs=0.01
+    )
+    light, dark = re.findall(r":root \{(.*?)\}", (ROOT / "zfpipe/report/page.css").read_text(), re.DOTALL)
+    for look in (light, dark):
+        colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", look))
+        assert set(colours) == {"paper", "card", "ink", "muted", "rule", "link", "accent", "wash", "second"}
+        for ground in ("paper", "card", "wash"):
+            for words in ("ink", "muted", "link", "accent"):
+                assert ratio(colours[words], colours[ground]) >= 4.5, f"{words} on {ground}"
+        assert ratio(colours["second"], colours["card"]) >= 3  # a line of a chart
 
 
 def test_parameters_are_complete(page: Page) -> None:

@@ -50,7 +50,7 @@ FIG1 = Artefact(
     "and filters with the transposed filters.",
     ("figure@1", "principle", "activations", "train@zfnet"),
     "The paper's figure is a drawing; it prints no numbers.",
-    ("runs", "deconvnet", "crops.size", "figures.percentile"),
+    ("runs.zfnet", "deconvnet", "crops.size", "figures.percentile"),
     {
         "principle/steps.safetensors": "all tensors (safetensors)",
         "principle/steps.json": "maps and places (JSON)",
@@ -71,7 +71,7 @@ FIG2 = Artefact(
     "invariant and more specific to a class, and they exaggerate what sets a class apart, such as eyes and noses.",
     ("figure@2", "projections", "activations", "train@zfnet"),
     "The paper prints no numbers with this figure.",
-    ("projections", "deconvnet", "figures.percentile", "crops.size"),
+    ("runs.zfnet", "projections", "deconvnet", "figures.percentile", "crops.size"),
     {"projections/projections.parquet": "activations, images and boxes (Parquet)"},
 )
 
@@ -87,7 +87,7 @@ FIG3 = Artefact(
     ("figure@3", "shapes"),
     "Published, for 224 × 224 pixels: 96, 256, 384, 384 and 256 maps of 110, 26, 13, 13 and 13 pixels a side, then "
     "4,096 and 4,096 units and 1,000 classes.",
-    ("runs", "crops.size"),
+    ("runs.zfnet", "crops.size"),
     {"shapes/zfnet.json": "the layers (JSON)"},
 )
 
@@ -103,7 +103,7 @@ FIG4 = Artefact(
     "Low layers converge within a few epochs, high layers only after many (40 to 50).",
     ("figure@4", "evolution", "train@zfnet"),
     "Published: epochs 1, 2, 5, 10, 20, 30, 40 and 64 of 70; the paper prints no other numbers.",
-    ("runs", "evolution", "deconvnet", "training", "figures.percentile"),
+    ("runs.zfnet", "evolution", "deconvnet", "training", "figures.percentile"),
     {
         "evolution/evolution.parquet": "every map after every snapshot (Parquet)",
         "evolution/settled.csv": "the epoch from which each map is settled (CSV)",
@@ -125,7 +125,7 @@ FIG5 = Artefact(
     ("figure@5", "invariance", "evaluate@zfnet, train@zfnet"),
     "The paper prints curves, without numbers: translations of up to 60 pixels, scales of up to 1.8, rotations of up "
     "to 350 degrees.",
-    ("invariance", "crops.size", "betons.resize"),
+    ("runs.zfnet", "invariance", "crops.size", "betons.resize"),
     {
         "invariance/invariance.parquet": "every image, transformation and layer (Parquet)",
         "invariance/summary.csv": "medians and quartiles (CSV)",
@@ -149,7 +149,7 @@ FIG6 = Artefact(
     ("figure@6", "filters", "train@zfnet, train@zfnet-unclipped, train@alexnet"),
     "Published: filters of 7 × 7 at stride 2 (ours) against 11 × 11 at stride 4 (AlexNet), RMS clipped at 0.1; "
     "the paper prints no numbers for domination and dead filters.",
-    NETWORKS,
+    ("runs.zfnet", "runs.zfnet-unclipped", "runs.alexnet", *NETWORKS[1:]),
     {"filters/filters.safetensors": "the filters (safetensors)", "filters/filters.json": "their statistics (JSON)"},
 )
 
@@ -168,7 +168,7 @@ FIG7 = Artefact(
     "square covers what the projection shows, the map's activity falls, so projections show what excites a map.",
     ("figure@7", "occlusion", "evaluate@zfnet, activations, train@zfnet"),
     "The paper shows three images and prints no numbers; size, step and grey of its square are not stated.",
-    ("occlusion", "deconvnet", "crops.size", "figures.percentile"),
+    ("runs.zfnet", "occlusion", "deconvnet", "crops.size", "figures.percentile"),
     {
         "occlusion/scores.csv": "the scores (CSV)",
         "occlusion/truth.csv": "image by image (CSV)",
@@ -187,7 +187,7 @@ FIG7B = Artefact(
     "",
     ("figure@7b", "attribution", "evaluate@zfnet, train@zfnet"),
     "",
-    ("attribution", "occlusion", "deconvnet", "crops.size", "figures.percentile"),
+    ("runs.zfnet", "attribution", "occlusion", "deconvnet", "crops.size", "figures.percentile"),
     {"attribution/scores.csv": "the scores (CSV)"},
     ours=True,
 )
@@ -203,7 +203,7 @@ FIG8 = Artefact(
     "Five dogs, each with the same parts and random places hidden.",
     ("figure@8", "correspondence", "train@zfnet"),
     "The paper prints no numbers with this figure.",
-    ("correspondence", "crops.size"),
+    ("runs.zfnet", "correspondence", "crops.size"),
     {"correspondence/images.json": "the images (JSON)"},
 )
 
@@ -227,7 +227,7 @@ TABLE1 = Artefact(
     "breeds apart, the scores are closer.",
     ("table@1", "correspondence", "train@zfnet"),
     "All published numbers stand in the table.",
-    ("correspondence", "crops.size"),
+    ("runs.zfnet", "correspondence", "crops.size"),
     {
         **tables(1),
         "correspondence/consistency.csv": "all numbers (CSV)",
@@ -271,7 +271,7 @@ FIG9 = Artefact(
     "With 6 training images per class the pretrained network beats the best accuracy that others reached with 60.",
     ("figure@9", "transfer@caltech256", "scratch@caltech256", "harvest@caltech256, train@zfnet"),
     "All published numbers stand in the figure; between them the paper draws a curve, without numbers.",
-    ("targets.caltech256", "transfer", "crops.size"),
+    ("runs.zfnet", "targets.caltech256", "transfer", "crops.size"),
     {"transfer/caltech256/accuracy.csv": "pretrained (CSV)", "transfer/caltech256/scratch.csv": "from scratch (CSV)"},
 )
 
@@ -284,7 +284,7 @@ TABLE4 = Artefact(
     "The pretrained network beats the best published accuracy by 2.2 points; from scratch it does terribly.",
     ("table@4", "transfer@caltech101", "scratch@caltech101", "harvest@caltech101, train@zfnet"),
     "All published numbers stand in the table.",
-    ("targets.caltech101", "transfer", "crops.size"),
+    ("runs.zfnet", "targets.caltech101", "transfer", "crops.size"),
     {
         **tables(4),
         "transfer/caltech101/accuracy.csv": "every fold (CSV)",
@@ -301,7 +301,7 @@ TABLE5 = Artefact(
     "The pretrained network beats the best published accuracy by 19 points (74.2% against 55.2% with 60 images).",
     ("table@5", "transfer@caltech256", "scratch@caltech256", "harvest@caltech256, train@zfnet"),
     "All published numbers stand in the table.",
-    ("targets.caltech256", "transfer", "crops.size"),
+    ("runs.zfnet", "targets.caltech256", "transfer", "crops.size"),
     {
         **tables(5),
         "transfer/caltech256/accuracy.csv": "every fold (CSV)",
@@ -320,7 +320,7 @@ TABLE6 = Artefact(
     "classes are better.",
     ("table@6", "transfer@voc2012", "harvest@voc2012, train@zfnet"),
     "All published numbers stand in the table.",
-    ("targets.voc2012", "transfer", "crops.size"),
+    ("runs.zfnet", "targets.voc2012", "transfer", "crops.size"),
     {**tables(6), "transfer/voc2012/precision.csv": "every class (CSV)"},
 )
 
@@ -334,7 +334,7 @@ TABLE7 = Artefact(
     "The deeper the layer, the better its features classify.",
     ("table@7", "transfer@caltech101, transfer@caltech256", "harvest@caltech101, harvest@caltech256"),
     "All published numbers stand in the table.",
-    ("targets", "transfer", "crops.size"),
+    ("runs.zfnet", "targets", "transfer", "crops.size"),
     {
         **tables(7),
         "transfer/caltech101/accuracy.csv": "every fold, first column (CSV)",

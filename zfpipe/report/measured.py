@@ -16,12 +16,17 @@ Metrics = dict[str, Any]
 
 @dataclass(frozen=True)
 class Split:
-    """One split as it was used: how many images, of which classes, at which side, and how many could not be read."""
+    """One split as it was used: how many images, of which classes, at which side, and how many could not be read.
+
+    `sha256` is its beton's, and `versions` are of the libraries that wrote that.
+    """
 
     count: int
     classes: list[str]
     resize: int
     rejected: int
+    sha256: str
+    versions: dict[str, str]
 
 
 def present(path: Path, target: str) -> Path:
@@ -60,4 +65,11 @@ def read_split(split: str) -> Split:
     """A split's description, from beside its beton."""
     described = json.loads(present(paths.sidecar(split), f"betons@{split}").read_text())
     rejected = len(pd.read_csv(present(paths.rejected(split), f"betons@{split}")))
-    return Split(described["count"], described["classes"], described["resize"], rejected)
+    return Split(
+        described["count"],
+        described["classes"],
+        described["resize"],
+        rejected,
+        described["sha256"],
+        described["versions"],
+    )

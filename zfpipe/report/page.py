@@ -7,7 +7,7 @@ import jinja2
 from PIL import Image
 
 from zfpipe import paths, unavailable
-from zfpipe.report import curves, measured, provenance, published
+from zfpipe.report import curves, measured, methods, provenance, published
 from zfpipe.report.artefacts import ARTEFACTS, FIG7, FIG7B, Artefact
 from zfpipe.report.claims import written
 from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig5, fig6, fig7, fig7b, fig8, fig9
@@ -67,8 +67,22 @@ def render(settings: Settings) -> str:
         charts=curves.charts({run: history for run in settings.runs if len(history := measured.read_history(run))}),
         histories={run: link(paths.history(run)) for run in settings.runs},
         splits=[(name, split, link(paths.sidecar(name)), link(paths.rejected(name))) for name, split in splits.items()],
+        methods=methods.parts(settings),
+        determinism=methods.DETERMINISM,
+        made_with=made_with(splits),
+        weights=provenance.checksums(settings.runs),
         yaml=settings.yaml(),
     )
+
+
+def made_with(splits: dict[str, measured.Split]) -> dict[str, Any]:
+    """Versions now and when the betons were written, and where they are not those that constraints.txt asks for."""
+    installed, pinned = provenance.versions(), provenance.pins(provenance.CONSTRAINTS.read_text())
+    return {
+        "versions": installed,
+        "off": {name: pinned[name] for name in provenance.LIBRARIES if installed[name] != pinned[name]},
+        "betons": {paths.beton(name): split for name, split in splits.items()},
+    }
 
 
 def shown() -> list[Artefact]:

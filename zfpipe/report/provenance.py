@@ -1,19 +1,35 @@
-"""Which pictures a report is about, in words, and the parameters that made it, without anyone's paths."""
+"""What a report is about: which pictures, in words, and the parameters, versions and files that made it, without paths.
 
+No commit stands here: a page whose checksum is in dvc.lock can't hold the commit that holds dvc.lock. The page says how
+to find it by that checksum instead.
+"""
+
+import hashlib
 import io
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
+from zfpipe import paths
 from zfpipe.params import Pictures, Run
+from zfpipe.report import measured
 from zfpipe.report.measured import Split
 
 IMAGENET_CLASSES, IMAGENET_TRAIN, IMAGENET_VAL = 1000, 1_200_000, 50_000
 """At least so many images, of exactly so many classes, may be ImageNet 2012 (section 5.1)."""
+LIBRARIES = (
+    "torch", "torchvision", "ffcv", "numpy", "numba", "opencv-python", "simplejpeg", "pillow", "scipy", "scikit-learn",
+    "captum", "pandas", "pyarrow", "safetensors", "matplotlib", "dvc",
+)  # fmt: skip
+"""What computes, stores and draws."""
+CONSTRAINTS = Path("constraints.txt")
 
 
 @dataclass(frozen=True)
@@ -37,21 +53,27 @@ class Settings:
         return found
 
     def chosen(self, names: tuple[str, ...]) -> list[tuple[str, str]]:
-        """Parameters with their values: `names` are sections or `section.field`."""
+        """Parameters with their values: `names` are sections or `section.field`; of runs, what they are built on."""
         tree = self.tree()
         found: list[tuple[str, str]] = []
         for name in names:
             section, _, only = name.partition(".")
-            if section in ("runs", "ensembles"):
-                found.append((section, ", ".join(tree[section])))
+            if section == "runs":
+                run = tree["runs"].get(only)
+                found.append((name, f"{run['base']}, seed {run['seed']}" if run else f"all {len(tree['runs'])}"))
                 continue
             found += leaves(name, tree[section][only] if only else tree[section])
         return found
 
+    def network(self, run: str) -> dict[str, Any]:
+        """A run's network as plain values; a file of weights is known by its name alone."""
+        found = plain(self.networks[run])
+        return found | {"weights": Path(found["weights"]).name} if "weights" in found else found
+
     def yaml(self) -> str:
         """The parameters as YAML, the network of each run spelled out."""
         tree = self.tree()
-        tree["runs"] = {name: {**run, "network": network(self.networks[name])} for name, run in tree["runs"].items()}
+        tree["runs"] = {name: {**run, "network": self.network(name)} for name, run in tree["runs"].items()}
         writer = YAML()
         writer.default_flow_style = None
         writer.width = 1000
@@ -68,12 +90,6 @@ def plain(section: BaseModel) -> dict[str, Any]:
     return section.model_dump(mode="json")
 
 
-def network(section: BaseModel) -> dict[str, Any]:
-    """A run's network as plain values; a file of weights is known by its name alone."""
-    found = plain(section)
-    return found | {"weights": Path(found["weights"]).name} if "weights" in found else found
-
-
 def leaves(name: str, value: Any) -> list[tuple[str, str]]:
     """A parameter by its whole name; a section's one by one."""
     if not isinstance(value, dict):
@@ -84,6 +100,33 @@ def leaves(name: str, value: Any) -> list[tuple[str, str]]:
 def written(value: Any) -> str:
     """A value as params.yaml writes it."""
     return "null" if value is None else str(value)
+
+
+def versions() -> dict[str, str]:
+    """Python and the libraries, as installed here.
+
+    Of Python major and minor: constraints.txt pins by these, and a patch changes no result.
+    """
+    return {"Python": f"{sys.version_info.major}.{sys.version_info.minor}"} | {
+        name: version(name) for name in LIBRARIES
+    }
+
+
+def pins(constraints: str) -> dict[str, str]:
+    """The versions that the text of constraints.txt asks for here."""
+    lines = (line.rstrip(" \\") for line in constraints.splitlines() if line[:1].isalpha())
+    asked = [Requirement(line) for line in lines]
+    return {one.name: next(iter(one.specifier)).version for one in asked if one.marker is None or one.marker.evaluate()}
+
+
+def checksums(runs: Mapping[str, Run]) -> dict[Path, str]:
+    """MD5 of every network's weights, as dvc.lock has it."""
+    found = {}
+    for run in runs:
+        path = measured.present(paths.weights(run), f"train@{run}")
+        with path.open("rb") as file:
+            found[path] = hashlib.file_digest(file, "md5").hexdigest()
+    return found
 
 
 def folder_name(root: str) -> str:
