@@ -15,11 +15,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from ruamel.yaml import YAML
 from safetensors.torch import load_file
 
 from tests.imports import ROOT
-from zfpipe import stage
+from zfpipe import runs, stage
 from zfpipe.errors import UserError
 from zfpipe.report.claims.ledger import LEDGER
 
@@ -150,8 +149,12 @@ def test_another_clone_killed_and_with_two_workers_is_the_same_to_the_byte(
     assert re.search(r"resumed after epoch [12] of 3", output)
     ran = stages_run(output)
     assert {*PART, "train@zfnet", "scratch@caltech101"} <= ran
-    whole, part = (YAML(typ="safe").load(one.lock())["stages"] for one in (clone, other))
-    assert {name: part[name] for name in ran} == {name: whole[name] for name in ran}
+    part, whole = (
+        {name: entry for name, entry in runs.read_lock(one.folder).items() if name in ran} for one in (other, clone)
+    )
+    compared = runs.compare(part, whole)
+    assert runs.equal(compared), runs.verdict(compared)
+    assert part == whole, "so are the inputs"
 
 
 def test_an_experiment_retrains_what_is_built_on_model_and_nothing_else(clone: Clone) -> None:
@@ -253,6 +256,23 @@ def test_an_output_is_whole_or_not_there(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert target.read_text() == "old"
+
+
+def test_a_stage_runs_once_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["stages/train.py", "zfnet"])
+    with stage.alone(tmp_path):
+        with pytest.raises(UserError, match="another process runs train-zfnet here; wait until"), stage.alone(tmp_path):
+            pass
+        monkeypatch.setattr(sys, "argv", ["stages/train.py", "alexnet"])
+        with stage.alone(tmp_path):
+            pass
+        monkeypatch.setattr(sys, "argv", ["stages/train.py", "zfnet"])
+        monkeypatch.setenv("RANK", "1")
+        with stage.alone(tmp_path):
+            pass
+        monkeypatch.delenv("RANK")
+    with stage.alone(tmp_path):
+        pass
 
 
 def test_what_a_killed_stage_left_aside_is_gone_with_the_next(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What every stage script does around its work: errors in one line, whole files, timed log lines."""
 
 import errno
+import fcntl
 import os
 import shutil
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from zfpipe.errors import UserError
 
+RUNNING = Path(".zfpipe/running")
+"""A file for each stage that has run here, locked while it runs."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """A full disk, a used up quota, a file larger than allowed."""
 
@@ -19,7 +22,8 @@ def run(main: Callable[[], None]) -> None:
     """Runs a stage and ends the process; a user's mistake ends it with one line and status 1."""
     start = time.perf_counter()
     try:
-        main()
+        with alone(RUNNING):
+            main()
     except UserError as error:
         sys.exit(f"zfpipe: {error}")
     except OSError as error:
@@ -28,7 +32,32 @@ def run(main: Callable[[], None]) -> None:
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(f"zfpipe: {where}{error.strerror}")
     log(f"done in {time.perf_counter() - start:.1f} s")
-    os._exit(0)  # everything is on disk; torch would tidy up for another second or two
+    leave()
+
+
+def leave() -> None:
+    """Ends the process at once: everything is on disk, and torch would tidy up for another second or two."""
+    os._exit(0)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keeps a second process from the same stage: both would write the same temporary files.
+
+    Such a one is left when only the DVC above it was killed. The lock ends with the process, however that ends. What
+    torchrun starts needs none. Raises UserError where another process has it.
+    """
+    if "RANK" in os.environ:
+        yield
+        return
+    name = "-".join([Path(sys.argv[0]).stem, *sys.argv[1:2]]).replace("/", "-")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / name).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"another process runs {name} here; wait until it has ended, or stop it") from None
+        yield
 
 
 def argument(what: str, allowed: Collection[str]) -> str:
