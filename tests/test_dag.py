@@ -7,7 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.imports import ROOT, closure, sections
-from zfpipe import params
+from zfpipe import params, paths
 from zfpipe.params import Targets
 
 DAG = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
@@ -87,8 +87,10 @@ def test_every_script_is_a_stage_and_every_out_is_cached() -> None:
 
 
 def test_plots_name_every_run() -> None:
-    plotted = {path for plot in DAG["plots"] for body in plot.values() for path in body["y"]}
-    assert plotted == {f"models/{run}/history.csv" for run in SETTINGS.runs}
+    curves = [body for plot in DAG["plots"] if not isinstance(plot, str) for body in plot.values()]
+    assert [set(body["y"]) for body in curves] == [{f"models/{run}/history.csv" for run in SETTINGS.runs}] * len(curves)
+    assert all(body.keys() >= {"title", "x", "x_label", "y_label"} for body in curves)
+    assert [plot for plot in DAG["plots"] if isinstance(plot, str)] == [paths.FIGURES.as_posix()]
 
 
 def test_imports_go_one_way() -> None:
