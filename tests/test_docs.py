@@ -149,8 +149,8 @@ def module_problem(module: str, *words: str) -> str | None:
     ("command", "wrong"),
     [
         ("ZFPIPE_DEVICE=cuda python -m zfpipe repro --jobs 4  # as many as GPUs", None),
-        ("dvc exp run -S model.stride=3 figure@2", None),
-        ("dvc exp run -S model.stride=4", "maps shrink"),
+        ("dvc exp run -S model.stride=4 figure@2", None),
+        ("dvc exp run -S model.stride=4 -S model.conv2.stride=4", "maps shrink"),
         ("dvc repro figure@99", "figure@99"),
         ("dvc reproduce", "not a command"),
         ("dvc repro --forces", "not a command"),

@@ -14,6 +14,7 @@ SETTINGS = params.load()
 KINDS = {
     "zfnet": {},
     "stride 4": {"stride": 4},
+    "a pool larger than its map": {"stride": 4, "conv2": {"stride": 3}},
     "alexnet": {"base": "alexnet"},
     "no 3, 4": {"drop": (3, 4)},
     "no 3, 4, 6, 7": {"base": "alexnet", "drop": (3, 4, 6, 7)},

@@ -47,15 +47,18 @@ def test_arithmetic_equals_torch(kind: str, crop: int) -> None:
 
 
 def test_pooling_sizes_equal_torch() -> None:
-    for size in range(3, 60):
+    for size in range(1, 60):
         for pool in (Pool(3, 2, ceil=True), Pool(2, 2, ceil=True), Pool(2, 2, ceil=False), Pool(3, 2, ceil=False)):
             maps = torch.zeros(1, 1, size, size)
-            found = functional.max_pool2d(maps, pool.size, pool.stride, ceil_mode=pool.ceil)
-            assert pool.pooled(size) == found.shape[-1]
+            try:
+                found = functional.max_pool2d(maps, pool.size, pool.stride, ceil_mode=pool.ceil).shape[-1]
+            except RuntimeError:
+                found = 0
+            assert max(0, pool.pooled(size)) == found
 
 
 def test_a_network_that_shrinks_to_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match=r"layer 2's maps shrink to nothing: a 5x5 filter on 3x3 maps"):
         architecture(SETTINGS.model, 16, 10)
-    with pytest.raises(ValueError, match=r"layer 1's maps shrink to 2x2, less than the 3x3 pooling"):
-        architecture(SETTINGS.alexnet, 12, 10)
+    with pytest.raises(ValueError, match=r"layer 1's maps shrink to 1x1, too small for the 3x3 pooling"):
+        architecture(SETTINGS.alexnet, 8, 10)

@@ -140,9 +140,9 @@ def sized(filters: Iterable[Filters], units: Mapping[int, int], crop: int, avera
                 f"layer {one.layer}'s maps shrink to nothing: a {one.filter_size}x{one.filter_size} filter on "
                 f"{size}x{size} maps; must leave at least 1x1: use a smaller stride or filter, or a larger crops.size"
             )
-        if one.pool and map_size < one.pool.size:
+        if one.pool and one.pool.pooled(map_size) < 1:
             raise ValueError(
-                f"layer {one.layer}'s maps shrink to {map_size}x{map_size}, less than the {one.pool.size}x"
+                f"layer {one.layer}'s maps shrink to {map_size}x{map_size}, too small for the {one.pool.size}x"
                 f"{one.pool.size} pooling that follows: use a smaller stride or filter, or a larger crops.size"
             )
         size_out = one.pool.pooled(map_size) if one.pool else map_size
