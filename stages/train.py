@@ -77,7 +77,7 @@ def start(settings: Params, run: str, classes: int) -> ConvNet:
         network = weights.load(paths.pretrained(entry.base), device())
         return with_new_softmax(network, classes, model.init.std, entry.seed)
     network = weights.build(model, settings.crops.size, classes)
-    initialise(network, model.init.scheme, model.init.std, entry.seed)
+    initialise(network, model.init.scheme, model.init.std, entry.seed, model.init.first)
     return network
 
 

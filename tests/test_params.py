@@ -84,7 +84,7 @@ def test_the_imagenet_profile_has_the_papers_values(tmp_path: Path) -> None:
     assert (model.filter_size, model.stride, model.maps) == (7, 2, (96, 256, 384, 384, 256))
     assert (model.fc, model.width, model.dropout, model.renorm_radius) == ((4096, 4096), 1.0, 0.5, 0.1)
     assert model.input_scale == settings.alexnet.input_scale == 1.0
-    assert (model.init.scheme, model.init.std) == ("gaussian", 0.01)
+    assert (model.init.scheme, model.init.std, model.init.first) == ("gaussian", 0.01, 1.0)
     assert (training.batch, training.learning_rate, training.momentum, training.epochs) == (128, 0.01, 0.9, 70)
 
 

@@ -159,6 +159,7 @@ class Init(Section):
 
     scheme: Literal["gaussian", "he"]
     std: Annotated[float, number(1e-6, 1)]
+    first: Annotated[float, number(1e-6, 1)]
 
 
 class Network(Filter):

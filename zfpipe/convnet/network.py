@@ -148,11 +148,11 @@ PIXEL_SPREAD = 64
 """Standard deviation, roughly, of pixels minus their mean."""
 
 
-def initialise(network: ConvNet, scheme: Literal["gaussian", "he"], std: float, seed: int) -> None:
+def initialise(network: ConvNet, scheme: Literal["gaussian", "he"], std: float, seed: int, first: float = 1.0) -> None:
     """Draws the weights; biases are 0.
 
     `gaussian`: N(0, std) everywhere (section 3). `he`: N(0, 2 / fan-in) below the softmax, layer 1's divided by the
-    spread of what `input_scale` makes of the pixels.
+    spread of what `input_scale` makes of the pixels. Either way layer 1 starts at `first` times its spread.
     """
     generator = torch.Generator().manual_seed(seed)
     modules = [*network.convs.values(), *network.denses.values()]
@@ -162,6 +162,8 @@ def initialise(network: ConvNet, scheme: Literal["gaussian", "he"], std: float, 
         if scheme == "he" and module is not modules[-1]:
             inputs = PIXEL_SPREAD * network.input_scale if module is modules[0] else 1.0
             spread = math.sqrt(2 / module.weight[0].numel()) / inputs
+        if module is modules[0]:
+            spread *= first
         nn.init.normal_(module.weight, 0, spread, generator=generator)
         nn.init.zeros_(module.get_parameter("bias"))
 

@@ -40,7 +40,7 @@ def train(
         Batches(beton, batch=batch, crop=crop, crops="centre", rows=tests) as test,
     ):
         network = weights.build(model, crop, len(test.classes))
-        initialise(network, model.init.scheme, model.init.std, seed)
+        initialise(network, model.init.scheme, model.init.std, seed, model.init.first)
         trainer = Trainer(network, inputs, training, model.renorm_radius, seed, inputs.device)
         trainer.fit(shuffled, None, resume, log=lambda line: None)
         network.eval()

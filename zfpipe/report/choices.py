@@ -146,7 +146,12 @@ def start(value: Value, base: str) -> Iterator[Choice]:
         "he": "weights below the softmax start from N(0, 2 / fan-in), those of the softmax from N(0, {.init.std}) "
         "({.init.scheme!}). The paper starts all from N(0, 0.01), from which a narrow network does not learn",
     }
-    yield choice(f"{spread[value(f'{base}.init.scheme')]}. Biases start at 0.", "init")
+    first = (
+        " Those of layer 1 start at {.init.first} of their spread, so that after a few epochs its filters show what they "
+        "have learned, not the noise that they started from."
+    )
+    words = spread[value(f"{base}.init.scheme")] + "." + ("" if value(f"{base}.init.first") == 1 else first)
+    yield choice(f"{words} Biases start at 0.", "init")
     scaled = (
         "; unscaled ones, of -128 to 128, make the first steps diverge from such weights. Layer 1's first weights are "
         "divided by what is left of the pixels' spread."

@@ -34,6 +34,7 @@ PAPER: dict[str, Any] = {
     "model.input_scale": 1.0,
     "model.init.scheme": "gaussian",
     "model.init.std": 0.01,
+    "model.init.first": 1.0,
     "model.renorm_radius": 0.1,
     "model.dropout": 0.5,
     "alexnet.filter_size": 11,
@@ -59,7 +60,17 @@ PAPER: dict[str, Any] = {
 """Values that the paper states."""
 PAPER |= {
     f"alexnet.{name}": PAPER[f"model.{name}"]
-    for name in ("maps", "fc", "width", "input_scale", "init.scheme", "init.std", "renorm_radius", "dropout")
+    for name in (
+        "maps",
+        "fc",
+        "width",
+        "input_scale",
+        "init.scheme",
+        "init.std",
+        "init.first",
+        "renorm_radius",
+        "dropout",
+    )
 }
 
 AS, OTHERWISE, SILENT = "follows the paper", "differs from the paper", "the paper is silent"
