@@ -147,8 +147,8 @@ def start(value: Value, base: str) -> Iterator[Choice]:
         "({.init.scheme!}). The paper starts all from N(0, 0.01), from which a narrow network does not learn",
     }
     first = (
-        " Those of layer 1 start at {.init.first} of their spread, so that after a few epochs its filters show what they "
-        "have learned, not the noise that they started from."
+        " Those of layer 1 start at {.init.first} of their spread, so that after a few epochs its filters show what "
+        "they have learned, not the noise that they started from."
     )
     words = spread[value(f"{base}.init.scheme")] + "." + ("" if value(f"{base}.init.first") == 1 else first)
     yield choice(f"{words} Biases start at 0.", "init")
