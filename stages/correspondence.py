@@ -62,10 +62,11 @@ def main() -> None:
             shown.append(correspondence.painted(batch.images[0].numpy(), examples, size, chosen.grey))
             described.append({"id": image, "class": classes[int(batch.labels[0])], "size": size})
     stacked = {part: {layer: np.stack(several) for layer, several in layers.items()} for part, layers in signs.items()}
+    pairs = correspondence.pairs(stacked)
     with stage.whole(paths.CORRESPONDENCE / "consistency.csv") as temporary:
-        correspondence.table(stacked, chosen.images).to_csv(temporary, index=False, float_format="%.6g")
+        correspondence.table(stacked, pairs, chosen.images).to_csv(temporary, index=False, float_format="%.6g")
     with stage.whole(paths.CORRESPONDENCE / "pairs.parquet") as temporary:
-        correspondence.pairs(stacked).to_parquet(temporary, index=False)
+        pairs.to_parquet(temporary, index=False)
     with stage.whole(paths.CORRESPONDENCE / "images.json") as temporary:
         temporary.write_text(json.dumps({"images": described, "random": chosen.random}, indent=2) + "\n")
     with stage.whole(paths.CORRESPONDENCE / "images.npy") as temporary, temporary.open("wb") as file:

@@ -32,3 +32,14 @@ def test_two_unsure_networks_outvote_a_sure_one_by_their_probabilities_not_their
 def test_members_of_different_images_are_refused() -> None:
     with pytest.raises(AssertionError):
         ensemble.mean([predictions(0), predictions(1, ids=21)])
+
+
+def test_the_gain_is_over_the_members_on_their_own() -> None:
+    members = [predictions(seed) for seed in range(3)]
+    found = ensemble.gain(members)
+    together = ensemble.mean(members)
+    for row in range(20):
+        alone = [member.probabilities[row].argmax() != member.labels[row] for member in members]
+        assert found[row] == pytest.approx(sum(alone) / 3 - (together.probabilities[row].argmax() != row % 5))
+    expected = sum(member.top_error(1) for member in members) / 3 - together.top_error(1)
+    assert found.mean() == pytest.approx(expected)

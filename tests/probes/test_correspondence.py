@@ -105,10 +105,25 @@ def test_the_table_has_the_few_and_all() -> None:
     signs = {
         part: {5: rng.integers(-1, 2, (6, count, 40)).astype(np.int8)} for part, count in (("nose", 1), ("random", 3))
     }
-    rows = {(row["part"], row["set"]): row for row in correspondence.table(signs, 3).to_dict("records")}
+    rows = {
+        (row["part"], row["set"]): row
+        for row in correspondence.table(signs, correspondence.pairs(signs), 3).to_dict("records")
+    }
     assert len(rows) == 4
     assert rows["nose", "few"]["pairs"] == 3 and rows["nose", "all"]["pairs"] == 15
     expected, _ = slow(signs["random"][5][:3])
     assert rows["random", "few"]["mean"] == pytest.approx(np.mean(expected))
     assert rows["random", "few"]["deviation"] == pytest.approx(np.std(expected, ddof=1))
     assert rows["random", "all"]["changed"] == pytest.approx((signs["random"][5] != 0).mean())
+
+
+def test_pairs_are_those_of_the_table() -> None:
+    rng = np.random.default_rng(2)
+    signs = {part: {5: rng.integers(-1, 2, (5, 2, 40)).astype(np.int8)} for part in ("nose", "random")}
+    pairs = correspondence.pairs(signs)
+    assert len(pairs) == 2 * 10
+    row = pairs.query("part == 'nose' and one == 1 and other == 3").iloc[0]
+    differ = [np.mean(signs["nose"][5][1, mask] != signs["nose"][5][3, mask]) for mask in range(2)]
+    assert row["distance"] == pytest.approx(np.mean(differ))
+    table = correspondence.table(signs, pairs, 3).query("set == 'all'").set_index("part")
+    assert pairs.groupby("part")["distance"].mean().to_dict() == pytest.approx(table["mean"].to_dict())

@@ -204,8 +204,9 @@ def write_correspondence(folder: Path, crop: int) -> None:
         part: {layer: rng.integers(-1, 2, (8, count, 60)).astype(np.int8) for layer in (5, 7)}
         for part, count in (("right eye", 1), ("left eye", 1), ("nose", 1), ("random", 10))
     }
-    correspondence.table(signs, 5).to_csv(folder / "consistency.csv", index=False)
-    correspondence.pairs(signs).to_parquet(folder / "pairs.parquet", index=False)
+    pairs = correspondence.pairs(signs)
+    pairs.to_parquet(folder / "pairs.parquet", index=False)
+    correspondence.table(signs, pairs, 5).to_csv(folder / "consistency.csv", index=False)
     images = [{"id": place, "class": CLASSES[place % 3], "size": 20 + place} for place in range(5)]
     (folder / "images.json").write_text(json.dumps({"images": images, "random": 10}))
     np.save(folder / "images.npy", rng.integers(0, 256, (5, 7, crop, crop, 3), np.uint8))

@@ -128,27 +128,8 @@ def consistency(
     return distance / signs.shape[1], among_changed / signs.shape[1]
 
 
-def table(signs: dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]], few: int) -> pd.DataFrame:
-    """A row for what is hidden, layer and set: mean and standard deviation of both distances over all pairs of images.
-
-    Sets: the first `few` images, as the paper's five, and all of them. `changed`: the share of features that change.
-    """
-    rows = []
-    for part, layers in signs.items():
-        for layer, values in layers.items():
-            for name, count in (("few", min(few, len(values))), ("all", len(values))):
-                distance, among_changed = consistency(values[:count])
-                row = {"part": part, "layer": layer, "set": name, "images": count, "pairs": len(distance)}
-                row["changed"] = float((values[:count] != 0).mean())
-                for column, found in (("", distance), ("changed_", among_changed)):
-                    row[f"{column}mean"] = float(found.mean())
-                    row[f"{column}deviation"] = float(found.std(ddof=1)) if len(found) > 1 else 0.0
-                rows.append(row)
-    return pd.DataFrame(rows)
-
-
 def pairs(signs: dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]]) -> pd.DataFrame:
-    """Both distances of every two images, each pair once, a row for each thing hidden and layer: `table` one by one."""
+    """Both distances of every two images, each pair once, a row for each thing hidden and layer."""
     parts = []
     for part, layers in signs.items():
         for layer, values in layers.items():
@@ -157,3 +138,26 @@ def pairs(signs: dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]]) -
             columns = {"one": one, "other": other, "distance": distance, "changed_distance": among_changed}
             parts.append(pd.DataFrame({"part": part, "layer": layer, **columns}))
     return pd.concat(parts, ignore_index=True)
+
+
+def table(
+    signs: dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]], pairs: pd.DataFrame, few: int
+) -> pd.DataFrame:
+    """A row for what is hidden, layer and set: mean and standard deviation of both distances over all pairs of images.
+
+    Sets: the first `few` images, as the paper's five, and all of them. `changed`: the share of features that change.
+    """
+    rows = []
+    for part, layers in signs.items():
+        for layer, values in layers.items():
+            chosen = pairs[(pairs["part"] == part) & (pairs["layer"] == layer)]
+            for name, count in (("few", min(few, len(values))), ("all", len(values))):
+                found = chosen[chosen["other"] < count]  # the first images come first
+                row = {"part": part, "layer": layer, "set": name, "images": count, "pairs": len(found)}
+                row["changed"] = float((values[:count] != 0).mean())
+                for column in ("", "changed_"):
+                    distance = found[f"{column}distance"].to_numpy()
+                    row[f"{column}mean"] = float(distance.mean())
+                    row[f"{column}deviation"] = float(distance.std(ddof=1)) if len(distance) > 1 else 0.0
+                rows.append(row)
+    return pd.DataFrame(rows)

@@ -68,7 +68,7 @@ def linear(_given: Given) -> list[Measure]:
         values = values[~np.isnan(values)]
         if not len(values):
             raise Unmeasurable("the highest layer never changes")
-        found.append(Measure(*bootstrap(values), f"{len(values)} images", WORDS[kind]))
+        found.append(Measure(*bootstrap(values, np.median), f"{len(values)} images", WORDS[kind]))
     return found
 
 

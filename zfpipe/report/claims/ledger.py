@@ -128,7 +128,7 @@ LEDGER = (
         "4",
         "figure-5",
         "The top layer's change is nearly linear in translation and scale.",
-        "R² of a straight line through no change, image by image, mean; for each of the two",
+        "R² of a straight line through no change, image by image, median; for each of the two",
         "",
         Above(STRAIGHT),
         invariance.linear,
@@ -410,8 +410,8 @@ LEDGER = (
         "5.3",
         "table-7",
         "Deeper features discriminate better.",
-        "accuracy of an SVM on each layer: slope over the layers, fold by fold; for each set",
-        "points a layer",
+        "rank correlation of an SVM's accuracy with the depth of its layer, fold by fold; for each set",
+        "",
         Above(),
         transfer.deeper,
     ),
@@ -452,4 +452,4 @@ def reason(verdict: Verdict, measure: Measure) -> str | None:
     """Why there is no verdict."""
     if verdict != "undecided":
         return None
-    return measure.over if measure.low is None else "the interval reaches both sides of the rule"
+    return measure.over if measure.low is None else "the interval includes the rule's limit"

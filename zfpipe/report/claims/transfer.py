@@ -1,6 +1,7 @@
 """Sections 5.2 and 5.3: features moved to other sets (Tables 4 to 7, Fig. 9)."""
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 from zfpipe import paths
@@ -41,10 +42,15 @@ def read(name: str) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
 
 def folds(differences: Float[np.ndarray, "fold"], part: str = "", published: float | None = None) -> Measure:
     """Mean and interval of accuracies' differences on the same folds, in points."""
-    if len(differences) < 2:
-        return Measure(100 * float(differences.mean()), None, None, "one fold: no interval", part, published)
-    value, half = student(100 * differences)
-    return Measure(value, value - half, value + half, f"{len(differences)} folds", part, published)
+    return over_folds(100 * differences, part, published)
+
+
+def over_folds(values: Float[np.ndarray, "fold"], part: str, published: float | None) -> Measure:
+    """Mean and interval over folds."""
+    if len(values) < 2:
+        return Measure(float(values.mean()), None, None, "one fold: no interval", part, published)
+    value, half = student(values)
+    return Measure(value, value - half, value + half, f"{len(values)} folds", part, published)
 
 
 def pretraining(name: str) -> list[Measure]:
@@ -115,7 +121,7 @@ def pascal(given: Given) -> list[Measure]:
 
 
 def deeper(_given: Given) -> list[Measure]:
-    """Points gained from layer to layer by an SVM: the slope over the layers, fold by fold, on each set."""
+    """Whether an SVM is the better the deeper the layer: rank correlation, fold by fold, on each set."""
     return [layers(name, place) for place, name in enumerate(SETS)]
 
 
@@ -126,13 +132,15 @@ def layers(name: str, place: int) -> Measure:
     if len(numbers) < 2:
         raise Unmeasurable("classifiers were trained on one layer alone")
     found = np.stack([table7.folds(measured, "svm", layer) for layer in numbers])
-    theirs = {int(row.name[5:-1]): number(row.values[place]) for row in TABLE7.rows if row.name.startswith("SVM")}
-    published = slope(np.array(list(theirs)), np.array(list(theirs.values()))[:, None])[0]
+    theirs = [number(row.values[place]) for row in TABLE7.rows if row.name.startswith("SVM")]
+    published = float(order(np.array(theirs)[:, None])[0])
     title = SETS[name].title.removesuffix(" accuracy")
-    return folds(slope(np.array(numbers), found), title, float(published))
+    return over_folds(order(found), title, published)
 
 
-def slope(numbers: np.ndarray, values: Float[np.ndarray, "layer fold"]) -> Float[np.ndarray, "fold"]:
-    """Of the straight line through a fold's values, over the layers' numbers."""
-    apart = numbers - numbers.mean()
-    return apart @ values / (apart @ apart)
+def order(values: Float[np.ndarray, "layer fold"]) -> Float[np.ndarray, "fold"]:
+    """Spearman's rank correlation of each fold's values with the layers, lowest first; 0 where all are the same."""
+    ranks = pd.DataFrame(values).rank().to_numpy()
+    depths, apart = np.arange(len(ranks)) - (len(ranks) - 1) / 2, ranks - ranks.mean(0)
+    norms = np.sqrt((depths @ depths) * (apart**2).sum(0))
+    return np.divide(depths @ apart, norms, out=np.zeros_like(norms), where=norms > 0)
