@@ -70,7 +70,7 @@ def write_filters(folder: Path, runs: tuple[str, ...] = ("zfnet", "zfnet-unclipp
     for run in runs:
         filters[f"{run} layer 2"] = rng.normal(0, 1, (30, 27, 27, 3)).astype(np.float32)
         filters[f"{run} layer 2"][7] = 0
-        filters[f"{run} correlation"] = np.corrcoef(rng.normal(0, 1, (24, 40)))
+        filters[f"{run} correlation"] = np.asarray(np.corrcoef(rng.normal(0, 1, (24, 40))), np.float32)
     save_file(filters, folder / "filters.safetensors")
     numbers = {
         run: {"rms_max": 0.4123, "rms_median": 0.02, "dominance": 20.6, "dead": 0.125 * (run == runs[0]),

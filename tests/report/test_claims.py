@@ -279,8 +279,8 @@ def test_the_files_and_the_page_show_every_claim(made: Path) -> None:
             assert words in page.words and words in markdown
     counts = Counter(entry["verdict"] for entry in entries)
     metrics = json.loads((made / "metrics.json").read_text())
-    for verdict in written.VERDICTS:
-        assert f"{counts[verdict]} {verdict}" in page.words
+    for verdict, words in zip(written.VERDICTS, written.COUNTED, strict=True):
+        assert f"{counts[verdict]} {words}" in page.words and f"{counts[verdict]} {words}" in markdown
         assert metrics[verdict.replace(" ", "_")] == counts[verdict]
     for entry in entries:
         score = {"holds": 1, "undecided": 0, "does not hold": -1}.get(entry["verdict"])

@@ -125,10 +125,10 @@ def write_invariance(effect: int) -> None:
             share = {1: 0.95, 0: 0.5}[int(stable)] if effect else 0.5 + 0.5 * (image % 2)
             for amount in amounts:
                 far = abs(amount - none.get(kind, 0.0))
-                bent = image % 6 == 0 if effect == 0 else effect == -1
+                bent = image % 2 if effect == 0 else effect == -1
                 top = (far > 0) * rng.uniform(1, 2) if bent else 3 * far
                 for layer in (1, 7):
-                    apart = 0.5 * effect * (1 if layer == 1 else -1) + rng.normal(0, 0.1 if effect else 1)
+                    apart = 0.5 * (effect or (-1) ** image) * (1 if layer == 1 else -1) + rng.normal(0, 0.1)
                     rows.append(
                         {"id": image, "transform": kind, "amount": amount, "layer": layer, "distance": top,
                          "relative": apart if far else 0.0, "p_true": 0.9 * (share if far else 1)}

@@ -150,9 +150,9 @@ def table(
     rows = []
     for part, layers in signs.items():
         for layer, values in layers.items():
-            chosen = pairs[(pairs["part"] == part) & (pairs["layer"] == layer)]
+            chosen = pd.DataFrame(pairs[(pairs["part"] == part) & (pairs["layer"] == layer)])
             for name, count in (("few", min(few, len(values))), ("all", len(values))):
-                found = chosen[chosen["other"] < count]  # the first images come first
+                found = pd.DataFrame(chosen[chosen["other"] < count])  # the first images come first
                 row = {"part": part, "layer": layer, "set": name, "images": count, "pairs": len(found)}
                 row["changed"] = float((values[:count] != 0).mean())
                 for column in ("", "changed_"):

@@ -388,6 +388,39 @@ def transfer(value: Value) -> Iterator[Choice]:
     )
 
 
+def claims(value: Value) -> Iterator[Choice]:
+    """How the ledger judges what the paper claims in words."""
+    yield Choice(
+        "A claim holds when the whole 95 % interval of its number lies on the claimed side of a limit, does not "
+        "hold when all of it lies on the other side, and is undecided otherwise, or where one seed or fold gives "
+        "no interval. One about several layers, parts or rows must hold for each."
+    )
+    yield Choice(
+        "Limits stand in the code, the same for every run. A claim that something is larger or smaller has the "
+        "limit 0 (1 for a ratio). What the paper calls small may be half as large again as its own largest "
+        "example; what it calls large must be at least half of its own smallest. Changes of layers count in % of "
+        "the unchanged network's error, so that they compare between easy pictures and hard ones. Where the paper "
+        "prints no number: a filter dominates from twice the median, an output is stable when the true class keeps "
+        "three quarters of its probability, nearly linear is an R² of 0.9."
+    )
+    yield Choice(
+        "Intervals: percentile bootstrap over filters, maps, images or faces (pairs of faces or maps by drawing "
+        "the faces or maps again), each network's own apart; Student's t over folds, which share images, so that "
+        "these are rather too narrow, and over seeds. What seeds don't differ in, the validation images, has no "
+        "part in the latter. A growth in % by the delta method."
+    )
+    yield Choice(
+        "Two features of layer 1 are alike as far as their rectified answers correlate over all places of all "
+        "validation images, in size. Several networks gain on the mean error of their members, image by image. "
+        "Depth: what removing four layers costs beyond what removing either pair costs. Deeper is better: "
+        "Spearman's rank correlation, which one weak layer can't decide as it could a slope."
+    )
+    yield Choice(
+        "What others reached on Caltech-256 and PASCAL is compared with on those sets alone, not on drawn ones "
+        "({targets.caltech256.root!}{targets.voc2012.root!})."
+    )
+
+
 SECTIONS: tuple[tuple[str, str, Callable[[Value], Iterator[Choice]]], ...] = (
     ("Images", "section 3", images),
     ("Network", "section 3, Fig. 3", network),
@@ -399,5 +432,6 @@ SECTIONS: tuple[tuple[str, str, Callable[[Value], Iterator[Choice]]], ...] = (
     ("Occlusion", "section 4.2, Fig. 7", occlusion),
     ("Correspondence", "section 4.3, Fig. 8 and Table 1", correspondence),
     ("Transfer", "sections 5.2 and 5.3, Tables 4 to 7 and Fig. 9", transfer),
+    ("Claims", "all sections", claims),
 )
 """What the choices are about, where the paper says it, and the choices."""

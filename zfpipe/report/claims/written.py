@@ -10,6 +10,8 @@ from zfpipe.report.claims.verdicts import SCORES, Verdict
 from zfpipe.report.measured import present
 
 VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided", "not measurable here")
+COUNTED = ("hold", "do not hold", "undecided", "not measurable here")
+"""The same of several claims."""
 MARKS: dict[str, str] = {"holds": "✓", "does not hold": "✗", "undecided": "?", "not measurable here": "–"}
 """Beside the words, never alone."""
 
@@ -73,12 +75,9 @@ def tally(lines: Sequence[Line]) -> dict[Verdict, int]:
 
 
 def summary(lines: Sequence[Line]) -> str:
-    """`Of 36 claims, 20 hold, ...`."""
-    counts = tally(lines)
-    words = ("hold", "do not", "are undecided", "can't be measured here")
-    return f"Of {len(lines)} claims, " + ", ".join(
-        f"{counts[verdict]} {word}" for verdict, word in zip(VERDICTS, words, strict=True)
-    )
+    """`Of 36 claims, 20 hold, 4 do not hold, ...`."""
+    counts = (f"{count} {words}" for count, words in zip(tally(lines).values(), COUNTED, strict=True))
+    return f"Of {len(lines)} claims, {', '.join(counts)}"
 
 
 def sections(lines: Sequence[Line]) -> list[tuple[str, list[Line]]]:
@@ -165,5 +164,5 @@ def view(lines: Sequence[Line]) -> dict[str, Any]:
         )
         for section, claims in sections(lines)
     ]
-    counts = [(*marks[verdict], verdict, count) for verdict, count in tally(lines).items()]
+    counts = [(*marks[one], words, count) for (one, count), words in zip(tally(lines).items(), COUNTED, strict=True)]
     return {"summary": summary(lines), "rule": HEAD, "counts": counts, "groups": groups}

@@ -30,7 +30,7 @@ def build(folder: Path, runs: Mapping[str, Run]) -> ErrorTable:
 def folds(measured: pd.DataFrame, kind: str, layer: int) -> Float[np.ndarray, "fold"]:
     """A classifier's accuracies with the most training images."""
     rows = measured.query("classifier == @kind and layer == @layer")
-    return rows[rows["per_class"] == measured["per_class"].max()]["accuracy"].to_numpy()
+    return np.asarray(rows[rows["per_class"] == measured["per_class"].max()]["accuracy"])
 
 
 def notes(measured: list[pd.DataFrame]) -> list[str]:
