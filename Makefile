@@ -1,11 +1,11 @@
 # make report: the whole paper on the default parameters; make test: the tests; make verify: everything twice in clean
-# clones, to compare the bytes. All install what is missing first.
+# clones, to compare the bytes; make bench: ours beside other tools. All install what is missing first.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := report
-.PHONY: report test verify setup check system
+.PHONY: report test verify bench setup check system
 
 # The first Python in the supported range; `make PYTHON=/path/to/python3.11 ...` chooses another
 PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
@@ -24,6 +24,9 @@ test: setup
 
 verify: setup
 	@python -m zfpipe verify
+
+bench: setup
+	@python -m benchmarks
 
 check: setup
 	@ruff format --check .

@@ -1,88 +1,132 @@
-"""The table of activations at ImageNet's size: written in a stream, its size on disk, and how fast it answers.
+"""What the maxima of every feature map cost beside the plain forward pass, and in a stream beside one piece.
 
-50,000 images x 1,376 maps of made-up maxima, half of them zero, as rectified maps have them. Prints seconds to write,
-peak memory, sizes, and the median milliseconds for the nine strongest of one map (drawn at random) and of all maps.
-Then the cost of measuring: the maxima of every map beside the plain forward pass, medians in one process.
+The forward passes are of the default network. The table is of made-up maxima of the paper's 1,376 maps, half of them
+zero, as rectified maps have them: ours goes through the disk map by map, the other way sorts one table in memory.
+First, the maxima must be PyTorch's own and both tables the same.
 """
 
-import resource
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks import harness
 from zfpipe import params
 from zfpipe.convnet import weights
-from zfpipe.convnet.network import initialise
+from zfpipe.convnet.network import ConvNet, initialise
 from zfpipe.probes import activations
 
-IMAGES, BATCH, NINE = 50_000, 512, 9
+IMAGES, FULL, BATCH, NINE = 4_000, 20_000, 512, 9
 MAPS = {1: (96, 110), 2: (256, 26), 3: (384, 13), 4: (384, 13), 5: (256, 13)}
+"""Maps of a layer, and their width in pixels."""
 
 
-def median(way: Callable[[int], object], rounds: int) -> float:
-    """Median seconds of a call with 0, 1, 2..."""
-    times = []
-    for number in range(rounds):
-        start = time.perf_counter()
-        way(number)
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def fill(spool: activations.Spool) -> None:
-    """What `measure` does, with random maxima."""
+def made_up(images: int) -> Iterator[tuple[range, dict[int, np.ndarray]]]:
+    """Batches of ids and of every layer's maxima `(image, map)`."""
     generator = np.random.default_rng(0)
-    for first in range(0, IMAGES, BATCH):
-        spool.ids += range(first, min(first + BATCH, IMAGES))
-        spool.labels += [0] * (len(spool.ids) - len(spool.labels))
-        for layer, (maps, width) in MAPS.items():
-            entries = np.empty((len(spool.ids) - first, maps), activations.ENTRY)
-            entries["activation"] = np.maximum(generator.standard_normal(entries.shape, np.float32), 0)
-            entries["place"] = generator.integers(0, width * width, entries.shape)
-            spool.add(layer, width, entries)
-        if len(spool.ids) - sum(spool.chunks) >= activations.CHUNK:
-            spool.flush()
-    spool.flush()
+    base = {}
+    for layer, (maps, width) in MAPS.items():
+        entries = base[layer] = np.empty((BATCH, maps), activations.ENTRY)
+        entries["activation"] = np.maximum(generator.standard_normal(entries.shape, np.float32), 0)
+        entries["place"] = generator.integers(0, width * width, entries.shape)
+    for number, first in enumerate(range(0, images, BATCH)):
+        ids = range(first, min(first + BATCH, images))
+        yield ids, {layer: np.roll(entries, number, (0, 1))[: len(ids)] for layer, entries in base.items()}
 
 
-def forward_passes() -> None:
-    """Measuring beside the plain forward pass, the default network."""
+def streamed(images: int, folder: Path) -> float:
+    """What `measure` and `write` do."""
+    with tempfile.TemporaryDirectory(dir=folder) as spooled:
+        spool = activations.Spool(Path(spooled))
+        for ids, layers in made_up(images):
+            spool.ids += ids
+            spool.labels += [0] * len(ids)
+            for layer, entries in layers.items():
+                spool.add(layer, MAPS[layer][1], entries)
+            if len(spool.ids) - sum(spool.chunks) >= activations.CHUNK:
+                spool.flush()
+        spool.flush()
+        activations.write([spool], ["none"], NINE, folder)
+    return images
+
+
+def in_memory(images: int, folder: Path) -> float:
+    """All rows as they come, sorted and written in one piece."""
+    parts = []
+    for ids, layers in made_up(images):
+        for layer, entries in layers.items():
+            y, x = np.divmod(entries["place"].ravel(), MAPS[layer][1])
+            columns = {
+                "layer": np.full(entries.size, layer, np.int8),
+                "map": np.tile(np.arange(entries.shape[1], dtype=np.int16), len(ids)),
+                "id": np.repeat(np.array(ids, np.int64), entries.shape[1]),
+                "activation": entries["activation"].ravel(),
+                "y": y.astype(np.int16),
+                "x": x.astype(np.int16),
+            }
+            parts.append(pd.DataFrame(columns))
+    table = pd.concat(parts).sort_values(["layer", "map", "id"], ignore_index=True)
+    table.to_parquet(folder / "plain.parquet", index=False, compression="zstd")
+    return images
+
+
+def check_maxima(network: ConvNet, images: torch.Tensor) -> None:
+    """Fails where a map's maximum is not PyTorch's, or not where its place says."""
+    with torch.inference_mode():
+        for trace in network.trace(images, switches=False):
+            found, flat = activations.maxima(trace), trace.rectified.flatten(2)
+            there = flat.gather(2, torch.from_numpy(found["place"].astype(np.int64))[..., None]).squeeze(2)
+            for value in (found["activation"], there.numpy()):
+                harness.agree(f"activations, layer {trace.layer}", value, flat.amax(2).numpy())
+
+
+def check_tables(folder: Path) -> None:
+    """Fails where the two tables differ."""
+    ours, plain = (pd.read_parquet(folder / name) for name in ("val.parquet", "plain.parquet"))
+    harness.agree("activations, tables", ours, plain)
+
+
+def forward_passes(network: ConvNet, images: torch.Tensor) -> None:
+    """Measuring beside the plain forward pass."""
+
+    def measured() -> float:
+        for trace in network.trace(images, switches=False):
+            activations.maxima(trace)
+        return len(images)
+
+    def plain() -> float:
+        network(images)
+        return len(images)
+
+    ways = {"ours, maxima of every map": measured, "plain forward pass": plain}
+    with torch.inference_mode():
+        harness.compare("activations", "images", ways, rounds=15)
+
+
+def main() -> None:
+    given = harness.arguments(__doc__)
     settings = params.load()
     network = weights.build(settings.model, settings.crops.size, 25)
     initialise(network, "he", 0.01, 0)
     network = network.to(memory_format=torch.channels_last).eval()
     images = (torch.randn(64, 3, settings.crops.size, settings.crops.size) * 60).to(memory_format=torch.channels_last)
-    with torch.inference_mode():
-        plain, measured = [], []
-        for _ in range(15):
-            plain.append(median(lambda _: network(images), 1))
-            measured.append(median(lambda _: [*map(activations.maxima, network.trace(images, switches=False))], 1))
-    print(f"maxima of every map / plain forward pass: {statistics.median(measured) / statistics.median(plain):.2f}")
-
-
-def main() -> None:
+    check_maxima(network, images)
+    forward_passes(network, images)
+    count = FULL if given.full else IMAGES
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        spool = activations.Spool(folder)
-        fill(spool)
-        start = time.perf_counter()
-        activations.write([spool], ["none"], NINE, folder)
-        seconds = time.perf_counter() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        sizes = {name: (folder / f"{name}.parquet").stat().st_size / 1e6 for name in ("val", "strongest", "maps")}
-        print(f"written in {seconds:.0f} s after the last image, peak memory {peak:.0f} MiB")
-        print(", ".join(f"{name}.parquet {size:.1f} MB" for name, size in sizes.items()))
-        drawn = np.random.default_rng(1).integers(0, 384, 50)
-        one = median(lambda number: activations.strongest(folder / "val.parquet", 3, int(drawn[number]), NINE), 50)
-        every = median(lambda _: pd.read_parquet(folder / "strongest.parquet"), 10)
-        print(f"nine strongest of one map {1000 * one:.1f} ms, of all 1,376 {1000 * every:.0f} ms")
-    forward_passes()
+        ways: dict[str, harness.Way] = {
+            "ours, through the disk": partial(streamed, count, folder),
+            "one table in memory": partial(in_memory, count, folder),
+        }
+        for way in ways.values():
+            way()
+        check_tables(folder)
+        harness.compare("activations, written", "images", ways, rounds=3)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,22 @@
-"""How many embedded pictures one core draws and encodes in a second: median of five rounds of 100."""
-
-import statistics
-import time
+"""How many embedded pictures one core draws and encodes in a second."""
 
 import cv2
 
+from benchmarks import harness
 from zfpipe.pictures.generated.archive import draw_some
 
-ROUNDS, PICTURES = 5, 100
+PICTURES, CLASSES = 100, 25
 
 
 def main() -> None:
     cv2.setNumThreads(1)
-    draw_some((0, "train", range(25), "pictures"))  # the tiles of noise are made once
-    rates = []
-    for number in range(ROUNDS):
-        start = time.perf_counter()
-        draw_some((0, "train", range(number * PICTURES, (number + 1) * PICTURES), "pictures"))
-        rates.append(PICTURES / (time.perf_counter() - start))
-    print(f"{statistics.median(rates):.0f} pictures/s on one core (from {min(rates):.0f} to {max(rates):.0f})")
+    draw_some((0, "train", range(CLASSES), "pictures"))  # the tiles of noise are made once
+
+    def drawn() -> float:
+        draw_some((0, "train", range(PICTURES), "pictures"))
+        return PICTURES
+
+    harness.compare("drawing", "pictures", {"ours, one core": drawn})
 
 
 if __name__ == "__main__":

@@ -1,19 +1,23 @@
 """What every benchmark shares: ways take turns in one process, medians count, and a table is printed and kept.
 
 `python -m benchmarks` (`make bench`) runs the cases that need no GPU and no images, each in a process of its own, and
-writes benchmarks.csv. A case alone: `python -m benchmarks.NAME`.
+writes benchmarks.csv. A case alone: `python -m benchmarks.NAME`; at the sizes of docs/results.md, which take minutes:
+`python -m benchmarks.NAME --full`.
 """
 
+import argparse
 import csv
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from time import perf_counter
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 FILE = "ZFPIPE_BENCHMARKS"
 """The environment variable that names the CSV file to add rows to."""
@@ -22,6 +26,22 @@ COLUMNS = ("case", "way", "unit", "median", "lowest", "highest", "ours_over_this
 
 Way = Callable[[], float]
 """One round: how many of the case's things it did."""
+
+
+def arguments(module_doc: str | None) -> argparse.Namespace:
+    """What a case is started with: `full` and, for cases that read JPEG files, `folder`."""
+    parser = argparse.ArgumentParser(description=module_doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path, help="JPEG files to use instead of drawn pictures")
+    parser.add_argument("--full", action="store_true", help="at full size: minutes")
+    return parser.parse_args()
+
+
+def agree(what: str, ours: ArrayLike, theirs: ArrayLike, relative: float = 0.0) -> None:
+    """Raises AssertionError where two ways differ by more than a part of the largest value, before they are timed."""
+    one, other = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    assert one.shape == other.shape, f"{what}: shapes {one.shape} and {other.shape}"
+    apart, allowed = np.abs(one - other).max(), relative * np.abs(other).max()
+    assert apart <= allowed, f"{what}: {apart:.3g} apart, allowed {allowed:.3g}"
 
 
 def compare(case: str, unit: str, ways: Mapping[str, Way], rounds: int = 5) -> dict[str, float]:
@@ -33,11 +53,11 @@ def compare(case: str, unit: str, ways: Mapping[str, Way], rounds: int = 5) -> d
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(-1, rounds):
         for name, way in ways.items():
-            start = time.perf_counter()
+            start = perf_counter()
             done = way()
             synchronise()
             if number >= 0:
-                rates[name].append(done / (time.perf_counter() - start))
+                rates[name].append(done / (perf_counter() - start))
     ours = rates[next(iter(ways))]
     ratios = {
         name: statistics.median(mine / other for mine, other in zip(ours, others, strict=True))
@@ -46,34 +66,37 @@ def compare(case: str, unit: str, ways: Mapping[str, Way], rounds: int = 5) -> d
     print(f"{case}: {unit} a second, medians of {rounds} rounds on {device_name()}")
     for name, values in rates.items():
         print(f"  {name:44} {statistics.median(values):12.4g}   ours / this {ratios[name]:8.2f}", flush=True)
-        keep(case, name, unit, values, ratios[name])
+        keep(case, name, f"{unit}/s", values, ratios[name])
     return ratios
 
 
-def keep(case: str, way: str, unit: str, rates: list[float], ratio: float | None = None) -> None:
+def keep(case: str, way: str, unit: str, values: list[float], ratio: float | None = None) -> None:
     """Adds a row to the file, if one is asked for."""
     if FILE not in os.environ:
         return
     path = Path(os.environ[FILE])
+    numbers = [statistics.median(values), min(values), max(values), *([] if ratio is None else [ratio])]
+    columns = [f"{number:.4g}" for number in numbers] + [""] * (ratio is None)
+    row = [case, way, unit, *columns, len(values), device_name(), versions()]
     new = not path.exists()
     with path.open("a", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if new:
-            writer.writerow(COLUMNS)
-        numbers = (statistics.median(rates), min(rates), max(rates), "" if ratio is None else ratio)
-        columns = [f"{number:.4g}" if number != "" else "" for number in numbers]
-        writer.writerow([case, way, unit, *columns, len(rates), device_name(), versions()])
+        csv.writer(file, lineterminator="\n").writerows([COLUMNS, row] if new else [row])
+
+
+def on_gpu() -> bool:
+    """Whether a GPU computes."""
+    return os.environ.get("ZFPIPE_DEVICE", "cpu") != "cpu"
 
 
 def synchronise() -> None:
     """Waits for what a GPU still computes."""
-    if torch.cuda.is_available():
+    if on_gpu():
         torch.cuda.synchronize()
 
 
 def device_name() -> str:
     """The GPU, where one is used; the processor otherwise."""
-    if os.environ.get("ZFPIPE_DEVICE", "cpu") != "cpu":
+    if on_gpu():
         return torch.cuda.get_device_name()
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""Random crops of 224 with mirroring, in shuffled batches of 256, from 500 x 500 JPEG files or from what is made of them.
+"""Random crops of 224 with mirroring, in shuffled batches of 256, from JPEG files or from what is made of them.
 
 `python -m benchmarks.loader [FOLDER]`: a folder of JPEG files, or drawn pictures enlarged to 500 x 500. The ways: ours
 from a raw beton and from one of JPEGs; FFCV's own crop and flip from the same betons; torchvision's ImageFolder with
@@ -6,7 +6,6 @@ DataLoader, a worker for each core, from the files and from files made 256 x 256
 crops must be the same pixels.
 """
 
-import sys
 import tempfile
 from collections.abc import Iterable
 from functools import partial
@@ -21,36 +20,24 @@ from ffcv.transforms import RandomHorizontalFlip
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
-from tqdm import tqdm
 
-from benchmarks import harness
+from benchmarks import harness, jpegs
 from zfpipe.betons.guarded_ffcv import Loader, OrderOption, ToTensor
 from zfpipe.betons.reader import Batches
 from zfpipe.betons.writer import write_beton
 from zfpipe.params import Betons
-from zfpipe.pictures.generated.picture import draw
 from zfpipe.workers import share_of_cores
 
-IMAGES, ORIGINAL, SIDE, CROP, BATCH = 2048, 500, 256, 224, 256
-
-
-def files(folder: Path, root: Path) -> list[Path]:
-    """The folder's JPEG files, as often as it takes, or drawn ones."""
-    if folder != root:
-        found = sorted(path.absolute() for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
-        return [found[number % len(found)] for number in range(IMAGES)]
-    for number in tqdm(range(IMAGES), desc="pictures", leave=False):
-        pixels = cv2.resize(draw(0, "train", number).pixels, (ORIGINAL, ORIGINAL), interpolation=cv2.INTER_CUBIC)
-        cv2.imwrite(str(root / f"drawn{number}.jpg"), pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
-    return [root / f"drawn{number}.jpg" for number in range(IMAGES)]
+IMAGES, FULL, SIDE, CROP, BATCH = 1024, 4096, 256, 224, 256
 
 
 def prepare(root: Path, pictures: list[Path]) -> None:
     """Two folders for torchvision, of files as they are and of small ones, and two betons."""
     for kind in ("files", "small"):
         (root / kind / "class").mkdir(parents=True)
-    rows = pd.DataFrame({"id": range(IMAGES), "label": 0, "class": "class", "path": [str(path) for path in pictures]})
-    rows["offset"] = rows["size"] = pd.array([None] * IMAGES, pd.Int64Dtype())
+    count = len(pictures)
+    rows = pd.DataFrame({"id": range(count), "label": 0, "class": "class", "path": [str(path) for path in pictures]})
+    rows["offset"] = rows["size"] = pd.array([None] * count, pd.Int64Dtype())
     for mode in ("raw", "jpg"):
         settings = Betons(resize=SIDE, write_mode=mode, jpeg_quality=90, max_rejected=0.0, seed=0)
         write_beton(rows, lambda path, offset, size: Path(path).read_bytes(), settings, root / f"{mode}.beton")
@@ -84,8 +71,8 @@ def ffcv(beton: Path, workers: int, random: bool) -> Loader:
         drop_last=False,
         pipelines={
             "image": [decoder, *([RandomHorizontalFlip()] if random else []), ToTensor()],
-            "label": None,
-            "id": None,
+            "label": None,  # pyright: ignore[reportArgumentType]
+            "id": None,  # pyright: ignore[reportArgumentType]
         },
     )
 
@@ -98,33 +85,33 @@ def torchvision(folder: Path, workers: int, small: bool) -> DataLoader[tuple[tor
     return DataLoader(dataset, BATCH, shuffle=True, num_workers=workers, persistent_workers=True)
 
 
+def check(beton: Path, workers: int) -> None:
+    """Fails where our centre crops are not FFCV's."""
+    with Batches(beton, batch=BATCH, crop=CROP, crops="centre") as centre:
+        for batch, (images, *_) in zip(centre.epoch(), ffcv(beton, workers, random=False), strict=True):
+            harness.agree("loader, centre crops", batch.images.numpy(), images.numpy())
+
+
 def main() -> None:
-    workers = share_of_cores(1)
+    given, workers = harness.arguments(__doc__), share_of_cores(1)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
-        prepare(root, files(Path(sys.argv[1]) if len(sys.argv) > 1 else root, root))
-        with Batches(root / "raw.beton", batch=BATCH, crop=CROP, crops="centre") as centre:
-            plain = ffcv(root / "raw.beton", workers, random=False)
-            for batch, (images, *_) in zip(centre.epoch(), plain, strict=True):
-                assert torch.equal(batch.images, images)
+        prepare(root, jpegs.files(given.folder, root, FULL if given.full else IMAGES))
+        raw, jpg = root / "raw.beton", root / "jpg.beton"
+        check(raw, workers)
         options = {"batch": BATCH, "crop": CROP, "crops": "one of ten", "shuffle": True, "workers": workers}
-        with Batches(root / "raw.beton", **options) as raw, Batches(root / "jpg.beton", **options) as jpg:
-            harness.compare(
-                "loader",
-                "images",
-                {
-                    "ours, raw beton": partial(ours, raw),
-                    "ours, beton of JPEGs": partial(ours, jpg),
-                    "FFCV's transforms, raw beton": partial(theirs, ffcv(root / "raw.beton", workers, random=True)),
-                    "FFCV's transforms, beton of JPEGs": partial(
-                        theirs, ffcv(root / "jpg.beton", workers, random=True)
-                    ),
-                    "ImageFolder + DataLoader, files": partial(theirs, torchvision(root / "files", workers, False)),
-                    "ImageFolder + DataLoader, 256 x 256 JPEGs": partial(
-                        theirs, torchvision(root / "small", workers, True)
-                    ),
-                },
-            )
+        with Batches(raw, **options) as our_raw, Batches(jpg, **options) as our_jpg:
+            ways = {
+                "ours, raw beton": partial(ours, our_raw),
+                "ours, beton of JPEGs": partial(ours, our_jpg),
+                "FFCV's transforms, raw beton": partial(theirs, ffcv(raw, workers, random=True)),
+                "FFCV's transforms, beton of JPEGs": partial(theirs, ffcv(jpg, workers, random=True)),
+                "ImageFolder + DataLoader, files": partial(theirs, torchvision(root / "files", workers, False)),
+                "ImageFolder + DataLoader, 256 x 256 JPEGs": partial(
+                    theirs, torchvision(root / "small", workers, True)
+                ),
+            }
+            harness.compare("loader", "images", ways)
 
 
 if __name__ == "__main__":

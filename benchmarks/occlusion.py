@@ -2,20 +2,21 @@
 
 The paper's network at 224 x 224 with random weights, float32. By differences an occluder goes over an image in steps of
 8 pixels; by the other ways, which take equally long everywhere, in steps of 16 or 24. Where they meet, the probability
-of a class must be the same. Ways with a batch run at their quickest, found with the middle occluder. All take turns,
-and medians count. On cores that others use too, set OMP_NUM_THREADS=1: threads that wait for each other blur the times.
+of a class must be the same. With `--full`, ways with a batch run at their quickest, found with the middle occluder;
+else at a given one, with the middle occluder alone. On cores that others use too, set OMP_NUM_THREADS=1: threads that
+wait for each other blur the times.
 """
 
-import statistics
-import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from time import perf_counter
 
 import torch
 from captum.attr import Occlusion as CaptumOcclusion
 from torch import Tensor
 
+from benchmarks import harness
 from benchmarks.deconvnet import papers_network
 from zfpipe.convnet.network import ConvNet
 from zfpipe.convnet.occlusion import Occluders, Occlusion
@@ -23,7 +24,9 @@ from zfpipe.convnet.occlusion import Occluders, Occlusion
 CROP, ROUNDS, STEP = 224, 3, 8
 STEPS = {16: 16, 32: 24, 48: 16}
 """Pixels between the positions of the slower ways, for each side of an occluder."""
-BATCHES = {"one by one": (1,), "batched": (4, 8, 16, 32), "captum": (4, 8, 16, 32), "differences": (64, 128)}
+BATCHES = {"differences": (64, 128), "one by one": (1,), "batched": (8, 4, 16, 32), "captum": (8, 4, 16, 32)}
+"""Images a batch that are tried; without `--full` the first."""
+MIDDLE = 32
 
 Way = Callable[[int, int], Tensor]
 """The probability at every position, from the occluder's side and the images a batch."""
@@ -66,49 +69,56 @@ def by_differences(network: ConvNet, image: Tensor, fill: Tensor, target: int, s
     return torch.cat([one.logits.softmax(1)[:, target] for one in answers])
 
 
-def timed(way: Way, side: int, batch: int) -> tuple[float, Tensor]:
-    """Occluded forward passes a second, and what they found."""
-    start = time.perf_counter()
-    found = way(side, batch).cpu()
-    return len(found) / (time.perf_counter() - start), found
+def rate(way: Way, batch: int) -> float:
+    """Occluded forward passes a second, with the middle occluder."""
+    start = perf_counter()
+    found = way(MIDDLE, batch).cpu()
+    return len(found) / (perf_counter() - start)
+
+
+def check(ways: dict[str, Way], side: int, best: dict[str, int]) -> None:
+    """Fails where the ways' probabilities differ where they meet, or the occluder changes nothing."""
+    found = {name: way(side, best[name]).cpu() for name, way in ways.items()}
+    few, many = (range(0, CROP - side + 1, step) for step in (STEPS[side], STEP))
+    rows = torch.tensor([many.index(place) for place in few])
+    found["differences"] = found["differences"].view(len(many), -1)[rows][:, rows].flatten()
+    expected = found["one by one"]
+    assert expected.max() - expected.min() > 1e-3 * expected.max(), "occluders must matter"
+    for name, probabilities in found.items():
+        harness.agree(f"occlusion, {side} pixels, {name}", probabilities, expected, 1e-5)
+
+
+def all_ways(network: ConvNet, image: Tensor, fill: Tensor) -> dict[str, Way]:
+    """Ours first; the class is the likeliest of the whole image."""
+    occlusion = Occlusion(network, image, fill)
+    target = int(occlusion.unoccluded.logits.argmax())
+    return {
+        "differences": partial(by_differences, network, image, fill, target),
+        "one by one": partial(by_images, occlusion, target),
+        "batched": partial(by_images, occlusion, target),
+        "captum": partial(by_captum, network, image, fill, target),
+    }
 
 
 def main() -> None:
+    given = harness.arguments(__doc__)
     warnings.simplefilter("ignore")
     network = papers_network()
     where = network.conv(1).weight.device
     generator = torch.Generator().manual_seed(0)
     image, mean = ((torch.randn(3, CROP, CROP, generator=generator) * spread).to(where) for spread in (60, 4))
     fill = 4 - mean  # a grey of 128 where the mean is about 124
-    occlusion = Occlusion(network, image, fill)
-    target = int(occlusion.unoccluded.logits.argmax())
-    ways: dict[str, Way] = {
-        "one by one": partial(by_images, occlusion, target),
-        "batched": partial(by_images, occlusion, target),
-        "captum": partial(by_captum, network, image, fill, target),
-        "differences": partial(by_differences, network, image, fill, target),
-    }
-    best = {name: max(BATCHES[name], key=lambda batch: timed(way, 32, batch)[0]) for name, way in ways.items()}
-    print(f"batches: {', '.join(f'{name} {batch}' for name, batch in best.items())}", flush=True)
-    print("side  positions " + "".join(f"{name + '/s':>15}" for name in ways), " / one by one  / batched  / captum")
-    for side in STEPS:
-        rates: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(ROUNDS):
-            expected = torch.empty(0)
-            for name, way in ways.items():
-                rate, found = timed(way, side, best[name])
-                rates[name].append(rate)
-                expected = found if name == "one by one" else expected
-                if name == "differences":
-                    few, many = (range(0, CROP - side + 1, step) for step in (STEPS[side], STEP))
-                    rows = torch.tensor([many.index(place) for place in few])
-                    found = found.view(len(many), -1)[rows][:, rows].flatten()
-                assert expected.max() - expected.min() > 1e-3 * expected.max(), "occluders must matter"
-                assert (found - expected).abs().max() <= 1e-5 * expected.max(), name
-        median = {name: statistics.median(values) for name, values in rates.items()}
-        ratios = (median["differences"] / median[name] for name in ("one by one", "batched", "captum"))
-        columns = "".join(f"{value:15.1f}" for value in median.values())
-        print(f"{side:4}  {len(expected):9} {columns}  {'  '.join(f'{ratio:11.2f}' for ratio in ratios)}", flush=True)
+    ways = all_ways(network, image, fill)
+    best = {name: BATCHES[name][0] for name in ways}
+    if given.full:
+        best = {name: max(BATCHES[name], key=partial(rate, way)) for name, way in ways.items()}
+    for side in STEPS if given.full else (MIDDLE,):
+        check(ways, side, best)
+        rounds: dict[str, harness.Way] = {
+            f"{name}, batches of {best[name]}": partial(lambda way, *rest: len(way(*rest)), way, side, best[name])
+            for name, way in ways.items()
+        }
+        harness.compare(f"occlusion, {side} pixels", "passes", rounds, ROUNDS)
 
 
 if __name__ == "__main__":

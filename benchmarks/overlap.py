@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 
+from benchmarks import harness
 from zfpipe.betons.overlap import alike
 
 TRAIN, TARGET, PIXELS, ROUNDS = 100_000, 9_144, 16 * 16, 3
@@ -28,6 +29,7 @@ def main() -> None:
     seconds = statistics.median(times)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     whole = seconds * IMAGENET * CALTECH / (TRAIN * TARGET)
+    harness.keep("overlap", "ours", "pairs/s", [TRAIN * TARGET / taken for taken in times])
     print(f"{TRAIN:,} x {TARGET:,}: {seconds:.1f} s (from {min(times):.1f} to {max(times):.1f}), peak {memory:.2f} GiB")
     speed = 2e-9 * TRAIN * TARGET * PIXELS / seconds
     print(f"{speed:.0f} GFLOP/s; {IMAGENET:,} x {CALTECH:,} would take {whole / 60:.0f} min")

@@ -17,7 +17,6 @@ from zfpipe.convnet import weights
 from zfpipe.device import device
 from zfpipe.evaluation import predictions as evaluated
 from zfpipe.evaluation import ten_crop
-from zfpipe.evaluation.predictions import Predictions
 from zfpipe.training import distributed
 
 BATCH = 16
@@ -31,22 +30,23 @@ def main() -> None:
     network = weights.load(paths.weights(run), device())
     inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
 
-    def predictions(split: str, rows: np.ndarray | None = None) -> Predictions | None:
+    def open_batches(split: str, rows: np.ndarray | None = None) -> Batches:
         batch, part = BATCH * processes, (rank, processes)
-        with Batches(paths.beton(split), batch=batch, crop=crop, crops="ten", rows=rows, part=part) as batches:
-            return ten_crop.predict(network, batches, inputs)
+        return Batches(paths.beton(split), batch=batch, crop=crop, crops="ten", rows=rows, part=part)
 
     count = read_sidecar(paths.beton("train")).count
     wanted = min(settings.evaluation.train_images or count, count)
-    train = predictions("train", np.arange(wanted))  # the beton's order is a random permutation
-    val = predictions("val")
-    if train is None or val is None:
+    with open_batches("train", np.arange(wanted)) as batches:  # the beton's order is a random permutation
+        train_top1 = ten_crop.top_error(network, batches, inputs, 1)
+    with open_batches("val") as batches:
+        val = ten_crop.predict(network, batches, inputs)
+    if val is None:
         return
     evaluated.write(val, paths.evaluation(run))
     metrics = {
         "run": run,
-        "train_top1": train.top_error(1),
-        "train_images": len(train.ids),
+        "train_top1": train_top1,
+        "train_images": wanted,
         "val_top1": val.top_error(1),
         "val_top5": val.top_error(5),
         "val_images": len(val.ids),

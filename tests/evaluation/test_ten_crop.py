@@ -1,9 +1,17 @@
 """Ten-crop errors: top-k against sorting by hand, and the mean of the crops' softmax."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tests.conftest import CROP, SETTINGS
+from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batches
+from zfpipe.convnet import weights
+from zfpipe.convnet.network import initialise
+from zfpipe.evaluation import ten_crop
 from zfpipe.evaluation.predictions import Predictions, write
 
 
@@ -41,3 +49,14 @@ def test_the_file_has_every_probability(tmp_path) -> None:
     first = (tmp_path / "run.parquet").read_bytes()
     write(found, tmp_path / "run.parquet")
     assert (tmp_path / "run.parquet").read_bytes() == first
+
+
+def test_errors_that_are_counted_on_the_way_are_those_of_the_whole(beton: Path, inputs: MeanSubtraction) -> None:
+    network = weights.build(SETTINGS.model.model_copy(update={"width": 0.05}), CROP, 25)
+    initialise(network, "he", 0.01, 0)
+    with Batches(beton, batch=16, crop=CROP, crops="ten") as batches:
+        found = ten_crop.predict(network, batches, inputs)
+        assert found is not None and found.ids.tolist() == sorted(range(100))
+        for k in (1, 5):
+            assert ten_crop.top_error(network, batches, inputs, k) == found.top_error(k)
+        assert 0 < found.top_error(5) < found.top_error(1)

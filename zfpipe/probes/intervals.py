@@ -8,12 +8,17 @@ from jaxtyping import Float, Shaped
 from scipy.special import stdtrit
 
 RESAMPLES = 2000
+AT_ONCE = 10_000_000
+"""Values drawn at a time: bounds the memory at 160 MB."""
 
 
 def bootstrap(values: Float[np.ndarray, "value"], middle: Callable[..., Any] = np.mean) -> tuple[float, float, float]:
     """The middle of some values and its 95 % percentile interval; values may be infinite, for a median."""
-    draws = np.random.default_rng(0).integers(0, len(values), (RESAMPLES, len(values)))
-    low, high = np.quantile(middle(values[draws], axis=1), (0.025, 0.975), method="nearest")
+    rng, count = np.random.default_rng(0), len(values)
+    rows = max(1, AT_ONCE // count)
+    blocks = [(min(rows, RESAMPLES - first), count) for first in range(0, RESAMPLES, rows)]
+    middles = np.concatenate([middle(values[rng.integers(0, count, block)], axis=1) for block in blocks])
+    low, high = np.quantile(middles, (0.025, 0.975), method="nearest")
     return float(middle(values)), float(low), float(high)
 
 

@@ -1,0 +1,129 @@
+"""At ImageNet's size every part below stays under 4 GB beside the page cache; made-up data, each in a fresh process."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.imports import ROOT
+
+LIMIT = 4 * 2**30
+PEAK = """
+for line in open("/proc/self/status"):
+    if line.startswith("VmHWM"):
+        print(int(line.split()[1]) * 1024)
+"""
+"""Prints the most memory this process has had, in bytes; unlike ru_maxrss it owes nothing to its parent."""
+
+OPENING = """
+import sys
+from pathlib import Path
+import numpy as np
+from tests.test_memory import sparse_beton
+from zfpipe.betons.reader import Batches
+beton = Path(sys.argv[1]) / "train.beton"
+sparse_beton(beton, 1_281_167, 1000)
+with Batches(beton, batch=256, crop=224, crops="one of ten", shuffle=True) as batches:
+    epoch = batches.epoch()
+    first = next(epoch)
+    assert first.images.shape == (256, 224, 224, 3) and not first.images.any()
+    assert (first.labels == first.ids % 1000).all() and len(np.unique(batches.labels)) == 1000
+    epoch.close()
+"""
+ACTIVATIONS = """
+import sys
+from pathlib import Path
+import pyarrow.parquet as pq
+from benchmarks.activations import streamed
+streamed(50_000, Path(sys.argv[1]))
+assert pq.ParquetFile(Path(sys.argv[1]) / "val.parquet").metadata.num_rows == 50_000 * 1_376
+"""
+EVALUATION = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+import numpy as np
+import torch
+from zfpipe.evaluation import ensemble, predictions, ten_crop
+from zfpipe.probes.intervals import bootstrap
+class Batches:
+    images = 50_000
+    def __len__(self):
+        return 250
+    def epoch(self, number):
+        for batch in np.random.default_rng(0).permutation(50_000).reshape(250, 200):
+            yield SimpleNamespace(ids=torch.from_numpy(batch), labels=torch.from_numpy(batch % 1000), images=None)
+class Network(torch.nn.Module):
+    def forward(self, images):
+        return torch.randn(200 * 10, 1000)
+found = ten_crop.predict(Network(), Batches(), lambda batch: None)
+path = Path(sys.argv[1]) / "run.parquet"
+predictions.write(found, path)
+members = [predictions.read(path) for _ in range(6)]
+together = ensemble.mean(members)
+assert bootstrap(ensemble.gain(members)) == (0, 0, 0)
+assert (together.ids == np.arange(50_000)).all() and together.probabilities.shape == (50_000, 1000)
+np.testing.assert_allclose(together.probabilities[:9], found.probabilities[:9], rtol=1e-6)
+"""
+
+
+def sparse_beton(beton: Path, count: int, classes: int) -> None:
+    """A beton of black images of 256 x 256: metadata and allocation table alone take room on the disk."""
+    import numpy as np
+
+    from zfpipe.betons.guarded_ffcv import (
+        ALLOC_TABLE_TYPE,
+        CURRENT_VERSION,
+        FieldDescType,
+        HeaderType,
+        IntField,
+        RGBImageField,
+        get_metadata_type,
+    )
+    from zfpipe.betons.sidecar import FIELDS, MODES, Sidecar, write_sidecar
+
+    side, size = 256, 3 * 256**2
+    fields = (RGBImageField(write_mode="raw"), IntField(), IntField())
+    descriptors = np.zeros(len(fields), FieldDescType)
+    for descriptor, (name, number), field in zip(descriptors, FIELDS.items(), fields, strict=True):
+        descriptor["type_id"] = number
+        descriptor["name"][: len(name)] = np.frombuffer(name.encode("ascii"), np.uint8)
+        descriptor["arguments"][:] = field.to_binary()[0]
+    metadata = np.zeros(count, get_metadata_type(list(fields)))
+    start = HeaderType.itemsize + descriptors.nbytes + metadata.nbytes
+    allocations = np.zeros(count, ALLOC_TABLE_TYPE)
+    allocations["sample_id"], allocations["size"] = np.arange(count), size
+    allocations["ptr"] = metadata["f0"]["data_ptr"] = start + np.arange(count, dtype=np.uint64) * size
+    metadata["f0"]["mode"], metadata["f0"]["width"], metadata["f0"]["height"] = MODES["raw"], side, side
+    metadata["f1"], metadata["f2"] = np.arange(count) % classes, np.arange(count)
+    header = np.zeros(1, HeaderType)[0]
+    header["version"], header["num_fields"], header["num_samples"] = CURRENT_VERSION, len(fields), count
+    header["page_size"], header["alloc_table_ptr"] = 2**23, start + count * size
+    with beton.open("wb") as file:
+        file.write(header.tobytes() + descriptors.tobytes() + metadata.tobytes())
+        file.seek(int(header["alloc_table_ptr"]))
+        file.write(allocations.tobytes())
+    names = [f"class {number}" for number in range(classes)]
+    write_sidecar(Sidecar("0" * 64, beton.stat().st_size, count, 0, names, side, "raw"), beton)
+
+
+def peak(script: str, folder: Path) -> int:
+    """The most memory that a script, given a folder to write to, has in a process of its own, in bytes."""
+    command = [sys.executable, "-c", script + PEAK, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("script", [OPENING, ACTIVATIONS, EVALUATION], ids=["opening", "activations", "evaluation"])
+def test_memory_at_imagenets_size(script: str, tmp_path: Path) -> None:
+    found = peak(script, tmp_path)
+    print(f"peak {found / 2**30:.2f} GiB")
+    assert found < LIMIT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_is_measured(tmp_path: Path) -> None:
+    assert peak("import numpy; numpy.ones(2**28 // 8)", tmp_path) > 2**28
