@@ -54,9 +54,10 @@ class Batches:
     def epoch(self, number):
         for batch in np.random.default_rng(0).permutation(50_000).reshape(250, 200):
             yield SimpleNamespace(ids=torch.from_numpy(batch), labels=torch.from_numpy(batch % 1000), images=None)
+logits = torch.randn(200 * 10, 1000)
 class Network(torch.nn.Module):
     def forward(self, images):
-        return torch.randn(200 * 10, 1000)
+        return logits.roll(7, 1)
 found = ten_crop.predict(Network(), Batches(), lambda batch: None)
 path = Path(sys.argv[1]) / "run.parquet"
 predictions.write(found, path)
