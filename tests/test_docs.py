@@ -57,7 +57,7 @@ def commands(text: str) -> Iterator[str]:
         if language not in ("python", "yaml"):
             yield from (part for line in block.replace("\\\n", " ").splitlines() for part in line.split(" && "))
     for words in re.findall(r"`([^`]+)`", prose(text)):
-        if re.match(r"(python3? -|make \w|dvc \w|ZFPIPE_\w+=\S+ )", words):
+        if re.match(r"(python3? -|make \w|dvc (?!(exp|metrics|params|plots)$)\w|ZFPIPE_\w+=\S+ )", words):
             yield " ".join(words.split())
 
 
