@@ -3,8 +3,10 @@
 import ctypes
 import os
 import sys
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 
 from zfpipe.errors import UserError
 
@@ -34,10 +36,41 @@ def device() -> torch.device:
         torch.cuda.set_device(place)  # FFCV and NCCL take the current one
         torch.backends.cudnn.benchmark = False
         torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.allow_tf32 = False  # of float32 it would keep ten bits
         return torch.device(kind, place)
     if sys.platform == "linux":
         keep_freed_memory()
     return torch.device(name)
+
+
+def compiles(device: torch.device) -> bool:
+    """Whether training compiles the network: on a GPU, unless the environment variable ZFPIPE_COMPILE says otherwise.
+
+    On a processor it takes longer than it gains.
+    """
+    text = os.environ.get("ZFPIPE_COMPILE", str(int(device.type == "cuda")))
+    if text not in ("0", "1"):
+        raise UserError(f"ZFPIPE_COMPILE = {text}; must be 0 or 1")
+    return text == "1"
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device: a GPU copies it in its own time, from memory that stays in place until it has."""
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+
+
+def fetched(tensor: Tensor) -> Callable[[], Tensor]:
+    """Begins to copy a tensor from its device; the call that comes back waits for that alone, not for later work."""
+    if tensor.device.type == "cpu":
+        return lambda: tensor
+    copy, done = tensor.to("cpu", non_blocking=True), torch.cuda.Event()
+    done.record()
+
+    def wait() -> Tensor:
+        done.synchronize()
+        return copy
+
+    return wait
 
 
 def keep_freed_memory() -> None:

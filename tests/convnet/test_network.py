@@ -26,6 +26,42 @@ def test_normalisation_equals_torch(size: int, beta: float) -> None:
     torch.testing.assert_close(normalised(maps, band(7, size), norm), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(("size", "beta"), [(5, 0.75), (4, 0.75), (5, 0.5)])
+def test_the_normalisations_gradient_is_exact(size: int, beta: float) -> None:
+    """Against finite differences, and torch's; neighbours unlike on both sides, so that their direction shows."""
+    norm = params.Norm(size=size, k=2.0, alpha=0.5, beta=beta)
+    maps = torch.randn(2, 7, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    assert torch.autograd.gradcheck(lambda maps: normalised(maps, band(7, size), norm), maps)
+    slow = nn.LocalResponseNorm(size, alpha=0.5, beta=beta, k=2.0)(maps)
+    weights = torch.randn(slow.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    gradients = [
+        torch.autograd.grad(found, maps, weights)[0] for found in (normalised(maps, band(7, size), norm), slow)
+    ]
+    torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_gradients_equal_those_of_the_plain_layers(kind: str) -> None:
+    """ReLU before the pool, pixels scaled first, torch's own normalisation: the order of the paper."""
+    network, images = small_network(kind), random_images(3) / 8
+    network.input_scale = 0.1
+    signal = images * network.input_scale
+    for conv in network.architecture.convs:
+        signal = torch.relu(network.conv(conv.layer)(signal))
+        if conv.pool:
+            signal = functional.max_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
+        if conv.normed:
+            norm = network.norm
+            signal = functional.local_response_norm(signal, norm.size, norm.alpha, norm.beta, norm.k)
+    expected, found = network.classify(signal), network(images)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(2))
+    for name, weight in network.named_parameters():
+        slow, fast = (torch.autograd.grad(one, weight, weights, retain_graph=True)[0] for one in (expected, found))
+        assert slow.any()
+        torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-5 * float(slow.abs().max()), msg=name)
+
+
 @pytest.mark.parametrize("kind", ["zfnet", "vgg"])
 def test_forward_equals_the_slow_twin(kind: str) -> None:
     network = small_network(kind, crop=65)

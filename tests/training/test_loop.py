@@ -1,5 +1,9 @@
 """Training: a slow twin of one step, and a run that is killed and resumed ends with the same bytes."""
 
+import os
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +12,17 @@ import torch
 from torch.nn import functional
 
 from tests.conftest import CROP, SETTINGS
+from tests.imports import ROOT
 from zfpipe import params
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batches
 from zfpipe.convnet import weights
 from zfpipe.convnet.network import initialise
+from zfpipe.device import compiles
 from zfpipe.errors import UserError
+from zfpipe.evaluation import ten_crop
+from zfpipe.probes import activations
+from zfpipe.training import distributed
 from zfpipe.training.loop import Trainer
 from zfpipe.training.resume import ResumeState
 
@@ -113,3 +122,87 @@ def test_divergence_is_one_line_with_what_to_try(beton: Path, inputs: MeanSubtra
         UserError, match=r"training diverged in epoch 1: the loss is .*; try a tenth of training\.learn"
     ):
         fit(trainer(inputs, None, learning_rate=1e6), beton, tmp_path)
+
+
+def test_the_loop_never_waits_for_the_device(
+    beton: Path, inputs: MeanSubtraction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On torch's device without data whatever needs a value on the host fails: only an epoch's totals may."""
+    nowhere, seen = torch.device("meta"), []
+    for module in ("zfpipe.betons.inputs", "zfpipe.training.loop"):
+        monkeypatch.setattr(f"{module}.sent", lambda tensor, device: tensor.to(device))
+    without = MeanSubtraction(inputs.mean_crops, nowhere)
+    monkeypatch.setattr(
+        without, "ahead", lambda batches: ((batch, without(batch)) for batch in batches if not seen.append(batch.ids))
+    )
+    monkeypatch.setattr(distributed, "summed", lambda totals: torch.zeros(2))
+    subject = trainer(inputs)
+    subject.network.to(nowhere)
+    subject.device, subject.inputs = nowhere, without
+    subject.optimiser = torch.optim.SGD(subject.network.parameters(), lr=0.1, momentum=0.9)
+    with Batches(beton, batch=16, crop=CROP, crops="one of ten", shuffle=True) as batches:
+        subject.train_epoch(batches, 1)
+        subject.measure(batches)
+        assert len(seen) == 2 * len(batches)
+    monkeypatch.setattr(ten_crop.torch, "cat", no_more)
+    with Batches(beton, batch=16, crop=CROP, crops="ten") as batches, pytest.raises(NoMoreError):
+        ten_crop.predict(subject.network, batches, without)
+    monkeypatch.setattr(activations.Maxima, "entries", no_more)
+    with Batches(beton, batch=16, crop=CROP, crops="centre") as batches, pytest.raises(NoMoreError):
+        activations.measure(subject.network, batches, without, activations.Spool(beton.parent))
+    assert len(seen) == 4 * len(batches)
+
+
+class NoMoreError(Exception):
+    """Raised where results are fetched from the device, after the loop."""
+
+
+def no_more(*_: Any) -> None:
+    raise NoMoreError
+
+
+def test_a_compiled_network_is_trained_alike(beton: Path) -> None:
+    """In a process of its own: the checks of shapes that run in tests can't be compiled."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.training.compiled", str(beton)],
+        cwd=ROOT,
+        env={**os.environ, "ZFPIPE_COMPILE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_where_nothing_compiles_the_network_is_trained_as_it_is(
+    beton: Path, inputs: MeanSubtraction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=broken))
+    plain, subject = trainer(inputs, batch=16), trainer(inputs, batch=16)
+    with Batches(beton, batch=16, crop=CROP, crops="one of ten", shuffle=True) as batches:
+        expected = plain.train_epoch(batches, 1)
+        monkeypatch.setenv("ZFPIPE_COMPILE", "1")
+        assert subject.train_epoch(batches, 1) == expected
+    assert capsys.readouterr().out.startswith("the network can't be compiled (")
+
+
+def test_whether_to_compile_is_0_or_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [compiles(torch.device(name)) for name in ("cpu", "cuda")] == [False, True]
+    monkeypatch.setenv("ZFPIPE_COMPILE", "0")
+    assert not compiles(torch.device("cuda"))
+    monkeypatch.setenv("ZFPIPE_COMPILE", "yes")
+    with pytest.raises(UserError, match="ZFPIPE_COMPILE = yes; must be 0 or 1"):
+        compiles(torch.device("cpu"))
+
+
+def test_bfloat16_learns_as_float32_does(beton: Path, inputs: MeanSubtraction) -> None:
+    """Its losses differ in the third digit, its weights are kept in float32, and they are not the same."""
+    subjects = [trainer(inputs, precision=precision) for precision in ("float32", "bfloat16")]
+    with Batches(beton, batch=16, crop=CROP, crops="one of ten", shuffle=True) as batches:
+        losses = [[subject.train_epoch(batches, epoch)[0] for epoch in (1, 2, 3)] for subject in subjects]
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
+    assert losses[1] != losses[0]
+    assert all(weight.dtype == torch.float32 for weight in subjects[1].network.parameters())

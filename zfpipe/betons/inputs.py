@@ -1,7 +1,10 @@
 """Images as the network takes them: uint8 pixels minus the per-pixel mean (section 3)."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from einops import rearrange
@@ -11,6 +14,9 @@ from torch import Tensor
 from zfpipe.betons import mean
 from zfpipe.betons.crops import CENTRE
 from zfpipe.betons.reader import Batch
+from zfpipe.device import sent
+
+T = TypeVar("T")
 
 
 class MeanSubtraction:
@@ -38,10 +44,47 @@ class MeanSubtraction:
 
     def __call__(self, batch: Batch) -> Float[Tensor, "batch 3 y x"]:
         """A batch of one crop each, at `batch.crops`; the ten crops come out one after another."""
-        images = batch.images.to(self.device, non_blocking=True).float()
+        images = sent(batch.images, self.device).float()
         if images.dim() == 5:
-            images = rearrange(images - self.mean_crops, "batch crop y x rgb -> (batch crop) y x rgb")
+            images = (images - self.mean_crops).flatten(0, 1)
+        elif self.device.type == "cpu":
+            assert batch.crops is not None
+            for image, crop in zip(images, batch.crops.tolist(), strict=True):
+                image -= self.mean_crops[crop]  # one by one, in the cache, four times as fast as together
         else:
             assert batch.crops is not None
-            images = images - self.mean_crops[batch.crops.to(self.device)]
+            images -= self.mean_crops[sent(batch.crops, self.device)]
         return rearrange(images, "batch y x rgb -> batch rgb y x")
+
+    def ahead(
+        self, batches: Generator[Batch, None, None]
+    ) -> Generator[tuple[Batch, Float[Tensor, "batch 3 y x"]], None, None]:
+        """Each batch beside what the network takes; for a GPU made one batch ahead, on a stream of its own."""
+        if self.device.type == "cpu":
+            for batch in batches:
+                yield batch, self(batch)
+            return
+        stream = torch.cuda.Stream(self.device)
+
+        def prepared() -> Generator[tuple[Batch, Tensor, Any], None, None]:
+            torch.cuda.set_device(self.device)  # each thread has its own
+            for batch in batches:
+                with torch.cuda.stream(stream):
+                    found = batch, self(batch), stream.record_event()
+                yield found
+
+        with closing(batches):
+            for batch, images, ready in one_ahead(prepared()):
+                current = torch.cuda.current_stream(self.device)
+                current.wait_event(ready)
+                images.record_stream(current)  # keeps its memory from the next batch until this one is done with it
+                yield batch, images
+
+
+def one_ahead(source: Generator[T, None, None]) -> Generator[T, None, None]:
+    """The same things, each made in a thread while the one before is in use."""
+    with closing(source), ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(next, source, None)
+        while (made := waiting.result()) is not None:
+            waiting = thread.submit(next, source, None)
+            yield made

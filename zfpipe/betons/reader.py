@@ -2,7 +2,7 @@
 
 import queue
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -112,6 +112,11 @@ class CropOperation(Operation):
         one = (self.crop, self.crop, 3)
         shape = (TEN, *one) if self.crops == "ten" else one
         return replace(previous_state, shape=shape, jit_mode=False), AllocationQuery(shape, np.dtype("uint8"))
+
+
+def kept(images: Tensor) -> Tensor:
+    """A copy, since the loader writes into the same memory again; where a GPU is in use, one that it can fetch."""
+    return torch.empty_like(images, pin_memory=torch.cuda.is_initialized()).copy_(images)
 
 
 class GuardedEpoch(EpochIterator):
@@ -235,7 +240,7 @@ class Batches:
             return self.rows
         return np.random.default_rng([self.seed, epoch]).permutation(self.rows)
 
-    def epoch(self, epoch: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int = 0) -> Generator[Batch, None, None]:
         """The batches of an epoch, or this process's part of them; leaving the loop early stops the loading.
 
         Raises RuntimeError when the loading thread fails, or gives other images than the epoch's, each once.
@@ -257,8 +262,7 @@ class Batches:
                 if not np.array_equal(ids.squeeze(1).numpy(), known_ids[rows]):
                     raise RuntimeError(f"FFCV gave other images of {self.beton} than were asked for")
                 crops = None if self.operation.crops == "ten" else torch.from_numpy(self.operation.numbers(rows))
-                # The loader writes into the same memory again: what leaves here is a copy
-                yield Batch(images.clone(), labels.squeeze(1).clone(), ids.squeeze(1).clone(), crops)
+                yield Batch(kept(images), labels.squeeze(1).clone(), ids.squeeze(1).clone(), crops)
         if start != len(order):
             raise RuntimeError(f"FFCV gave {start} of {len(order)} images of {self.beton}")
         if not len(parts[-1]):

@@ -1,14 +1,16 @@
 """Ten-crop evaluation: the mean of the softmax over corners and centre, flipped or not (sections 3 and 5.1)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from einops import reduce
+from torch import Tensor
 
 from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
+from zfpipe.betons.reader import Batch, Batches
 from zfpipe.convnet.network import ConvNet
+from zfpipe.device import fetched
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.training import distributed
 
@@ -16,11 +18,21 @@ from zfpipe.training import distributed
 def softmaxes(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> Iterator[Predictions]:
     """Probabilities over the ten crops of the images of each batch of `batches`, which must yield all ten."""
     network.eval()
-    for batch in distributed.epoch(batches, 0, "ten crops"):
+    waiting: list[tuple[Batch, Callable[[], Tensor]]] = []  # one batch: a GPU works on the next meanwhile
+    for batch, images in inputs.ahead(distributed.epoch(batches, 0, "ten crops")):
         with torch.inference_mode():
-            softmax = network(inputs(batch)).softmax(1)
+            softmax = network(images).softmax(1)
             mean = reduce(softmax, "(batch crop) label -> batch label", "mean", crop=10)
-        yield Predictions(batch.ids.numpy(), batch.labels.numpy(), mean.cpu().numpy())
+        waiting.append((batch, fetched(mean)))
+        if len(waiting) > 1:
+            yield predictions(*waiting.pop(0))
+    for last in waiting:
+        yield predictions(*last)
+
+
+def predictions(batch: Batch, probabilities: Callable[[], Tensor]) -> Predictions:
+    """Of a batch, once its probabilities are there."""
+    return Predictions(batch.ids.numpy(), batch.labels.numpy(), probabilities().numpy())
 
 
 def predict(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> Predictions | None:

@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from jaxtyping import Int64, Shaped
+from jaxtyping import Float, Int64, Shaped
+from torch import Tensor
 from torch.nn import functional
 
 from zfpipe import stage
@@ -80,23 +81,44 @@ def measure(network: ConvNet, batches: Batches, inputs: MeanSubtraction, spool: 
 
     The maximum over the rectified map is also that over the pooled one, which keeps maxima.
     """
-    for batch in distributed.epoch(batches, 0, "activations"):
+    found: list[Maxima] = []  # on the device, and fetched together: a GPU is not kept waiting
+
+    def flush() -> None:
+        for of_layer in found:
+            spool.add(of_layer.layer, of_layer.width, of_layer.entries())
+        found.clear()
+        spool.flush()
+
+    for batch, images in inputs.ahead(distributed.epoch(batches, 0, "activations")):
         spool.ids += batch.ids.tolist()
         spool.labels += batch.labels.tolist()
         with torch.inference_mode():
-            for trace in network.trace(inputs(batch), switches=False):
-                spool.add(trace.layer, trace.rectified.shape[-1], maxima(trace))
+            found += map(maxima, network.trace(images, switches=False))
         if len(spool.ids) - sum(spool.chunks) >= CHUNK:
-            spool.flush()
-    spool.flush()
+            flush()
+    flush()
 
 
-def maxima(trace: LayerTrace) -> Shaped[np.ndarray, "image map"]:
-    """The largest value of every rectified map, and its place in the flattened map."""
+@dataclass(frozen=True)
+class Maxima:
+    """The largest value of every rectified map of a layer, and its place in the flattened map, on some images."""
+
+    layer: int
+    width: int
+    value: Float[Tensor, "image map"]
+    place: Int64[Tensor, "image map"]
+
+    def entries(self) -> Shaped[np.ndarray, "image map"]:
+        """The same as the spool keeps it."""
+        entries = np.empty(self.value.shape, ENTRY)
+        entries["activation"], entries["place"] = self.value.cpu().numpy(), self.place.cpu().numpy()
+        return entries
+
+
+def maxima(trace: LayerTrace) -> Maxima:
+    """Of one layer."""
     value, place = functional.adaptive_max_pool2d(trace.rectified, 1, return_indices=True)  # faster than max
-    entries = np.empty(value.shape[:2], ENTRY)
-    entries["activation"], entries["place"] = value.flatten(1).cpu().numpy(), place.flatten(1).cpu().numpy()
-    return entries
+    return Maxima(trace.layer, trace.rectified.shape[-1], value.flatten(1), place.flatten(1))
 
 
 def tables(spools: Sequence[Spool]) -> Iterator[pa.Table]:

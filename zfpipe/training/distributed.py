@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import redirect_stdout
 from datetime import timedelta
 from functools import partial
@@ -154,7 +154,7 @@ def gathered(value: T) -> list[T]:
     return box or []
 
 
-def epoch(batches: Batches, number: int, title: str) -> Iterator[Batch]:
+def epoch(batches: Batches, number: int, title: str) -> Generator[Batch, None, None]:
     """The batches of an epoch, with a progress bar where the first process has a terminal."""
     yield from tqdm(
         batches.epoch(number), total=len(batches), desc=title, leave=False, disable=None if first() else True

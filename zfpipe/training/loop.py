@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batches
 from zfpipe.convnet import weights
 from zfpipe.convnet.network import ConvNet
+from zfpipe.device import compiles, sent
 from zfpipe.errors import UserError
 from zfpipe.params import Training
 from zfpipe.training import distributed
@@ -50,6 +52,7 @@ class Trainer:
             raise UserError(f"training.batch = {settings.batch}; must be at least {processes}, the number of processes")
         self.rank = rank
         self.processes = processes
+        self.share = -(-(settings.batch - rank) // processes)
         self.network = network.to(device).to(memory_format=torch.channels_last)
         self.parallel = distributed.parallel(self.network, device)
         self.inputs = inputs
@@ -106,13 +109,14 @@ class Trainer:
     def train_epoch(self, batches: Batches, epoch: int) -> tuple[float, float]:
         """One pass over the training images, each in one of its ten crops; mean loss and error on the way."""
         self.network.train()
+        whole = self.compiled
         torch.manual_seed(dropout_seed(self.seed, epoch, self.rank))
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.learning_rate
         totals = torch.zeros(2, device=self.device, dtype=torch.float64)
         for number, (images, labels) in enumerate(self.samples(batches, epoch, f"epoch {epoch}")):
             with self.autocast():
-                logits = self.parallel(images)
+                logits = (whole if len(images) == self.share else self.parallel)(images)
             loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
             self.optimiser.zero_grad(set_to_none=True)
             # The mean over the whole batch, since the processes' gradients are averaged
@@ -132,6 +136,27 @@ class Trainer:
             )
         return mean_loss, error
 
+    @cached_property
+    def compiled(self) -> Callable[[Tensor], Tensor]:
+        """The network for whole batches: compiled on a GPU, as it is where that fails or isn't asked for."""
+        if not compiles(self.device):
+            return self.parallel
+        side = self.inputs.mean_crops.shape[1]
+        images = torch.zeros(self.share, side, side, 3, device=self.device).permute(0, 3, 1, 2)
+        compiled = torch.compile(self.parallel, dynamic=False)
+        try:
+            with self.autocast():
+                logits = compiled(images)
+            functional.cross_entropy(logits.float(), logits.argmax(1)).backward()
+        except Exception as error:  # of a compiler there are many
+            if distributed.first():
+                stage.log(
+                    f"the network can't be compiled ({type(error).__name__}): it is trained as it is, more slowly"
+                )
+            compiled = self.parallel
+        self.optimiser.zero_grad(set_to_none=True)
+        return compiled
+
     @torch.inference_mode()
     def measure(self, batches: Batches) -> tuple[float, float]:
         """Mean loss and error over the centre crops."""
@@ -149,8 +174,8 @@ class Trainer:
         self, batches: Batches, epoch: int, title: str
     ) -> Iterator[tuple[Float[Tensor, "batch 3 y x"], Tensor]]:
         """Images ready for the network, and labels, with a progress bar on a terminal."""
-        for batch in distributed.epoch(batches, epoch, title):
-            yield self.inputs(batch), batch.labels.to(self.device)
+        for batch, images in self.inputs.ahead(distributed.epoch(batches, epoch, title)):
+            yield images, sent(batch.labels, self.device)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Mixed precision, when asked for."""

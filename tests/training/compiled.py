@@ -1,0 +1,50 @@
+"""An epoch of a compiled network beside one of a plain one: the whole network is one graph, forward and backward.
+
+A last batch of another size goes the plain way. The backend is the one that traces but generates no code.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch._dynamo.backends.debugging import aot_eager
+
+from tests.conftest import CROP, SETTINGS
+from zfpipe import params
+from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batches
+from zfpipe.convnet import weights
+from zfpipe.convnet.network import initialise
+from zfpipe.training.loop import Trainer
+
+graphs = []
+
+
+def backend(graph: torch.fx.GraphModule, examples: list[Any]) -> Any:
+    """Counts the graphs."""
+    graphs.append(graph)
+    return aot_eager(graph, examples)
+
+
+def main() -> None:
+    torch.compile = partial(torch.compile, backend=backend, fullgraph=True)
+    inputs = MeanSubtraction(torch.full((10, CROP, CROP, 3), 118.0), torch.device("cpu"))
+    trainers = []
+    for _ in range(2):
+        network = weights.build(params.merged(SETTINGS.model, {"width": 0.05, "dropout": 0.0}), CROP, 25)
+        initialise(network, "he", 0.01, 0)
+        trainers.append(Trainer(network, inputs, SETTINGS.training, 0.1, 0, torch.device("cpu")))
+    compiled, plain = trainers
+    plain.__dict__["compiled"] = plain.parallel
+    with Batches(Path(sys.argv[1]), batch=32, crop=CROP, crops="one of ten", shuffle=True) as batches:
+        losses = [trainer.train_epoch(batches, 1)[0] for trainer in trainers]
+    assert len(graphs) == 1, graphs
+    assert abs(losses[0] - losses[1]) <= 1e-5 * losses[1], losses
+    for one, other in zip(compiled.network.parameters(), plain.network.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+if __name__ == "__main__":
+    main()
