@@ -1,0 +1,202 @@
+"""Images trained a second: ours beside the same network written naively, and torchvision's AlexNet as a yardstick.
+
+`python -m benchmarks.training [CROP WIDTH BATCH]`: by default `model` of params.yaml at its crop and batch; 224 1 128
+is the paper's network. Ours is the trainer's own epoch over batches in memory, the mean's subtraction included, in
+float32, and in bfloat16 on a GPU or a processor that has it. Naively: eager, NCHW, nn.LocalResponseNorm, plain SGD,
+`loss.item()` at each step; in a process of its own, without the allocator's thresholds, which are one process's. First,
+the losses of both must be equal without dropout, step by step: to 1e-4.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Generator
+from functools import partial
+from multiprocessing.connection import Connection
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torchvision.models import alexnet
+
+from benchmarks import harness
+from zfpipe import params
+from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.betons.reader import Batch, Batches
+from zfpipe.convnet import weights
+from zfpipe.convnet.network import ConvNet, initialise
+from zfpipe.device import device
+from zfpipe.params import Model, Training
+from zfpipe.training.loop import Trainer
+from zfpipe.training.renorm import renormalise
+
+STEPS, CLASSES = 8, 25
+
+
+class Kept(Batches):
+    """Random batches in memory."""
+
+    def __init__(self, batch: int, crop: int, count: int = STEPS):  # pyright: ignore[reportMissingSuperCall]
+        generator = torch.Generator().manual_seed(0)
+        draw = partial(torch.randint, generator=generator)
+        self.batch, self.rows, self.part = batch, torch.arange(count * batch).numpy(), (0, 1)
+        self.several = [
+            Batch(
+                draw(0, 256, (batch, crop, crop, 3), dtype=torch.uint8),
+                draw(0, CLASSES, (batch,)),
+                torch.arange(batch),
+                draw(0, 10, (batch,)),
+            )
+            for _ in range(count)
+        ]
+
+    def epoch(self, epoch: int = 0) -> Generator[Batch, None, None]:
+        """The same ones each time."""
+        yield from self.several
+
+    def only(self, number: int) -> "Kept":
+        """An epoch of one of them."""
+        one = Kept(self.batch, 1, 0)
+        one.several, one.rows = [self.several[number]], self.rows[: self.batch]
+        return one
+
+
+class Setting:
+    """What all ways share: network, batches, mean."""
+
+    def __init__(self, crop: int, width: float, batch: int):
+        settings = params.load()
+        self.model: Model = params.merged(settings.model, {"width": width})
+        self.training: Training = settings.training.model_copy(update={"batch": batch})
+        self.crop = crop
+        self.batches = Kept(batch, crop)
+        self.mean = torch.rand(10, crop, crop, 3, generator=torch.Generator().manual_seed(1)) * 255
+
+    def network(self, dropout: float) -> ConvNet:
+        """Before its first step."""
+        network = weights.build(params.merged(self.model, {"dropout": dropout}), self.crop, CLASSES)
+        initialise(network, "he", 0.01, 0)
+        return network
+
+    def trainer(self, precision: str = "float32", dropout: float | None = None) -> Trainer:
+        """Ours."""
+        network = self.network(self.model.dropout if dropout is None else dropout)
+        training = self.training.model_copy(update={"precision": precision})
+        inputs = MeanSubtraction(self.mean, device())
+        return Trainer(network, inputs, training, self.model.renorm_radius, 0, device())
+
+
+def naive(network: ConvNet) -> nn.Sequential:
+    """The network of the paper as most people write it, with the same weights."""
+    layers: list[nn.Module] = []
+    for conv in network.architecture.convs:
+        layers += [nn.Conv2d(conv.maps_in, conv.maps, conv.filter_size, conv.stride, conv.padding), nn.ReLU()]
+        if conv.pool:
+            layers.append(nn.MaxPool2d(conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil))
+        if conv.normed:
+            norm = network.norm
+            layers.append(nn.LocalResponseNorm(norm.size, norm.alpha, norm.beta, norm.k))
+    layers.append(nn.Flatten())
+    for dense in network.architecture.denses:
+        layers.append(nn.Linear(dense.units_in, dense.units))
+        if dense.kind == "hidden":
+            layers += [nn.ReLU(), nn.Dropout(network.dropout)]
+    written = nn.Sequential(*layers)
+    for target, source in zip(written.parameters(), network.parameters(), strict=True):
+        target.data.copy_(source.data)
+    return written
+
+
+def trained(network: nn.Module, setting: Setting, scale: float, radius: float | None) -> Generator[float, None, None]:
+    """Plain training in float32: the loss of each step."""
+    where = torch.device(os.environ.get("ZFPIPE_DEVICE", "cpu"))  # not `device`, which sets the allocator's thresholds
+    network.to(where).train()
+    weights_alone = [weight for weight in network.parameters() if weight.dim() > 1]
+    biases = [weight for weight in network.parameters() if weight.dim() == 1]
+    optimiser = torch.optim.SGD(
+        [{"params": weights_alone, "weight_decay": setting.training.weight_decay}, {"params": biases}],
+        lr=setting.training.learning_rate,
+        momentum=setting.training.momentum,
+    )
+    mean = setting.mean.permute(0, 3, 1, 2).contiguous().to(where)
+    while True:
+        for batch in setting.batches.epoch():
+            assert batch.crops is not None
+            images = batch.images.to(where).permute(0, 3, 1, 2).contiguous().float()
+            images = (images - mean[batch.crops.to(where)]) * scale
+            loss = functional.cross_entropy(network(images), batch.labels.to(where))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            for layer in network.modules():
+                if radius is not None and isinstance(layer, nn.Conv2d):
+                    renormalise(layer.weight, radius)
+            yield loss.item()
+
+
+def apart(pipe: Connection, crop: int, width: float, batch: int) -> None:
+    """A process that trains so many steps of the way that it is told, and sends their losses."""
+    setting = Setting(crop, width, batch)
+    scale, radius = setting.model.input_scale, setting.model.renorm_radius
+    ways = {
+        "equal": trained(naive(setting.network(0.0)), setting, scale, radius),
+        "naive": trained(naive(setting.network(setting.model.dropout)), setting, scale, radius),
+        "AlexNet": trained(alexnet(num_classes=CLASSES), setting, scale, None),
+    }
+    while (asked := pipe.recv()) is not None:
+        way, count = asked
+        pipe.send([next(ways[way]) for _ in range(count)])
+
+
+def check(setting: Setting, pipe: Connection, steps: int = 4) -> float:
+    """Largest relative difference of the losses of the first steps; fails where it is too large."""
+    trainer = setting.trainer(dropout=0.0)
+    ours = [trainer.train_epoch(setting.batches.only(number), number)[0] for number in range(steps)]
+    pipe.send(("equal", steps))
+    theirs = pipe.recv()
+    difference = max(abs(mine / other - 1) for mine, other in zip(ours, theirs, strict=True))
+    assert difference <= 1e-4, (ours, theirs)
+    return difference
+
+
+def compare(crop: int, width: float, batch: int, rounds: int = 5) -> dict[str, float]:
+    """Equal losses first, then the rates; the ratios to float32's."""
+    setting = Setting(crop, width, batch)
+    pipe, end = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=apart, args=(end, crop, width, batch), daemon=True)
+    process.start()
+    difference = check(setting, pipe)
+    print(f"losses of the first steps equal the naive ones to {difference:.0e}")
+
+    def mine(trainer: Trainer) -> float:
+        trainer.train_epoch(setting.batches, 1)
+        return setting.batches.images
+
+    def theirs(way: str) -> float:
+        pipe.send((way, STEPS))
+        pipe.recv()
+        return setting.batches.images
+
+    ways = {"ours, float32": partial(mine, setting.trainer())}
+    if device().type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        ways["ours, bfloat16"] = partial(mine, setting.trainer("bfloat16"))
+    ways["the same network, naively, float32"] = partial(theirs, "naive")
+    if crop >= 63:
+        ways["torchvision's AlexNet, full width, float32"] = partial(theirs, "AlexNet")
+    ratios = harness.compare(f"training, {crop} pixels, width {width:g}, batch {batch}", "images", ways, rounds)
+    pipe.send(None)
+    process.join()
+    return ratios
+
+
+def main() -> None:
+    settings = params.load()
+    if len(sys.argv) > 1:
+        crop, width, batch = (kind(word) for kind, word in zip((int, float, int), sys.argv[1:], strict=True))
+    else:
+        crop, width, batch = settings.crops.size, settings.model.width, settings.training.batch
+    compare(int(crop), width, int(batch))
+
+
+if __name__ == "__main__":
+    main()
