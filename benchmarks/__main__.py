@@ -12,8 +12,8 @@ from pathlib import Path
 from time import perf_counter
 
 CASES = (
-    *("loader", "preprocessing", "drawing", "deconvnet", "occlusion", "activations", "query"),
-    *("overlap", "start"),
+    *("loader", "preprocessing", "drawing", "training", "normalisation", "deconvnet", "occlusion", "activations"),
+    *("query", "overlap", "start"),
 )
 TABLE = Path("benchmarks.csv")
 

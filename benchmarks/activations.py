@@ -78,7 +78,7 @@ def check_maxima(network: ConvNet, images: torch.Tensor) -> None:
     """Fails where a map's maximum is not PyTorch's, or not where its place says."""
     with torch.inference_mode():
         for trace in network.trace(images, switches=False):
-            found, flat = activations.maxima(trace), trace.rectified.flatten(2)
+            found, flat = activations.maxima(trace).entries(), trace.rectified.flatten(2)
             there = flat.gather(2, torch.from_numpy(found["place"].astype(np.int64))[..., None]).squeeze(2)
             for value in (found["activation"], there.numpy()):
                 harness.agree(f"activations, layer {trace.layer}", value, flat.amax(2).numpy())

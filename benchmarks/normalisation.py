@@ -35,6 +35,7 @@ def both(norm: Callable[[Tensor], Tensor], several: list[Tensor]) -> float:
 
 
 def main() -> None:
+    harness.arguments(__doc__)
     chosen = params.load().model.norm
     torchs = nn.LocalResponseNorm(chosen.size, chosen.alpha, chosen.beta, chosen.k)
     where = device()

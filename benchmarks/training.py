@@ -1,7 +1,7 @@
 """Images trained a second: ours beside the same network written naively, and torchvision's AlexNet as a yardstick.
 
-`python -m benchmarks.training [CROP WIDTH BATCH]`: by default `model` of params.yaml at its crop and batch; 224 1 128
-is the paper's network. Ours is the trainer's own epoch over batches in memory, the mean's subtraction included, in
+`python -m benchmarks.training [CROP WIDTH BATCH | --full]`: by default `model` of params.yaml at its crop and batch;
+`--full`: the paper's network, 224 1 128. Ours is the trainer's own epoch over batches in memory, the mean's subtraction included, in
 float32, and in bfloat16 on a GPU or a processor that has it. Naively: eager, NCHW, nn.LocalResponseNorm, plain SGD,
 `loss.item()` at each step; in a process of its own, without the allocator's thresholds, which are one process's. First,
 the losses of both must be equal without dropout, step by step: to 1e-3, since a unit within rounding of zero passes in
@@ -203,7 +203,8 @@ def compare(setting: Setting, precisions: Sequence[str], rounds: int = 5) -> Non
 
 def main() -> None:
     settings = params.load()
-    chosen = sys.argv[1:] or [settings.crops.size, settings.model.width, settings.training.batch]
+    given = ["224", "1", "128"] if sys.argv[1:] == ["--full"] else sys.argv[1:]
+    chosen = given or [settings.crops.size, settings.model.width, settings.training.batch]
     crop, width, batch = (kind(word) for kind, word in zip((int, float, int), chosen, strict=True))
     bfloat16 = device().type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     compare(Setting(int(crop), width, int(batch)), ["float32", "bfloat16"] if bfloat16 else ["float32"])

@@ -57,7 +57,8 @@ logits = torch.randn(200 * 10, 1000)
 class Network(torch.nn.Module):
     def forward(self, images):
         return logits.roll(7, 1)
-found = ten_crop.predict(Network(), Batches(), lambda batch: None)
+inputs = SimpleNamespace(ahead=lambda batches: ((batch, None) for batch in batches))
+found = ten_crop.predict(Network(), Batches(), inputs)
 path = Path(sys.argv[1]) / "run.parquet"
 predictions.write(found, path)
 back = predictions.read(path)
