@@ -1,11 +1,11 @@
 """Images trained a second: ours beside the same network written naively, and torchvision's AlexNet as a yardstick.
 
 `python -m benchmarks.training [CROP WIDTH BATCH | --full]`: by default `model` of params.yaml at its crop and batch;
-`--full`: the paper's network, 224 1 128. Ours is the trainer's own epoch over batches in memory, the mean's subtraction included, in
-float32, and in bfloat16 on a GPU or a processor that has it. Naively: eager, NCHW, nn.LocalResponseNorm, plain SGD,
-`loss.item()` at each step; in a process of its own, without the allocator's thresholds, which are one process's. First,
-the losses of both must be equal without dropout, step by step: to 1e-3, since a unit within rounding of zero passes in
-one of them and not in the other, and what that does grows.
+`--full`: the paper's network, 224 1 128. Ours is the trainer's own epoch over batches in memory, the mean's subtraction
+included, in float32, and in bfloat16 on a GPU or a processor that has it. Naively: eager, NCHW, nn.LocalResponseNorm,
+plain SGD, `loss.item()` at each step; in a process of its own, without the allocator's thresholds, which are one
+process's. First, the losses of both must be equal without dropout, step by step: to 1e-3, since a unit within rounding
+of zero passes in one of them and not in the other, and what that does grows.
 """
 
 import multiprocessing
