@@ -35,7 +35,7 @@ def small_network(kind: str, crop: int = 121, scheme: str = "he", seed: int = 0)
     """A narrow network with random biases, so that a bias in the wrong place shows."""
     edit = dict(KINDS[kind])
     base = getattr(SETTINGS, str(edit.pop("base", "model")))
-    model = params.merged(base, {"width": 0.03, "input_scale": 1 / 64, **edit})
+    model = params.merged(base, {"width": 0.03, "input_scale": 1 / 64, "dropout": 0.25, **edit})
     if kind == "vgg":
         network = ConvNet(sized(VGG, {6: 9, 7: 5}, crop, average=3), model.norm, model.dropout, 1 / 64)
     else:
