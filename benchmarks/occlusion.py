@@ -3,8 +3,8 @@
 The paper's network at 224 x 224 with random weights, float32. By differences an occluder goes over an image in steps of
 8 pixels; by the other ways, which take equally long everywhere, in steps of 16 or 24. Where they meet, the probability
 of a class must be the same. With `--full`, ways with a batch run at their quickest, found with the middle occluder;
-else at a given one, with the middle occluder alone. On cores that others use too, set OMP_NUM_THREADS=1: threads that
-wait for each other blur the times.
+else at a given one, with the middle occluder alone and in larger steps. On cores that others use too, set
+OMP_NUM_THREADS=1: threads that wait for each other blur the times.
 """
 
 import warnings
@@ -21,9 +21,11 @@ from benchmarks.deconvnet import papers_network
 from zfpipe.convnet.network import ConvNet
 from zfpipe.convnet.occlusion import Occluders, Occlusion
 
-CROP, ROUNDS, STEP = 224, 3, 8
-STEPS = {16: 16, 32: 24, 48: 16}
-"""Pixels between the positions of the slower ways, for each side of an occluder."""
+CROP, ROUNDS = 224, 3
+Steps = dict[int, tuple[int, int]]
+"""For each side of an occluder, pixels between the positions of ours and between those of the other ways."""
+FULL: Steps = {16: (8, 16), 32: (8, 24), 48: (8, 16)}
+SHORT: Steps = {32: (16, 32)}
 BATCHES = {"differences": (64, 128), "one by one": (1,), "batched": (8, 4, 16, 32), "captum": (8, 4, 16, 32)}
 """Images a batch that are tried; without `--full` the first."""
 MIDDLE = 32
@@ -39,7 +41,9 @@ def positions(side: int, step: int) -> Occluders:
     return Occluders(tops, lefts, side, side)
 
 
-def by_captum(network: ConvNet, image: Tensor, fill: Tensor, target: int, side: int, batch: int) -> Tensor:
+def by_captum(
+    network: ConvNet, image: Tensor, fill: Tensor, target: int, steps: Steps, side: int, batch: int
+) -> Tensor:
     """Captum gives the mean change over the occluders that cover a pixel; the probabilities are noted on the way."""
     noted: list[Tensor] = []
 
@@ -50,22 +54,24 @@ def by_captum(network: ConvNet, image: Tensor, fill: Tensor, target: int, side: 
     CaptumOcclusion(probability).attribute(
         image[None],
         sliding_window_shapes=(3, side, side),
-        strides=(3, STEPS[side], STEPS[side]),
+        strides=(3, steps[side][1], steps[side][1]),
         baselines=fill[None],
         perturbations_per_eval=batch,
     )
     return torch.cat(noted)[1:]  # the first is of the unoccluded image
 
 
-def by_images(occlusion: Occlusion, target: int, side: int, batch: int) -> Tensor:
+def by_images(occlusion: Occlusion, target: int, steps: Steps, side: int, batch: int) -> Tensor:
     """Our own whole forward passes."""
-    answers = map(occlusion.through_images, positions(side, STEPS[side]).split(batch))
+    answers = map(occlusion.through_images, positions(side, steps[side][1]).split(batch))
     return torch.cat([one.logits.softmax(1)[:, target] for one in answers])
 
 
-def by_differences(network: ConvNet, image: Tensor, fill: Tensor, target: int, side: int, batch: int) -> Tensor:
+def by_differences(
+    network: ConvNet, image: Tensor, fill: Tensor, target: int, steps: Steps, side: int, batch: int
+) -> Tensor:
     """Ours, the unoccluded image's pass included."""
-    answers = Occlusion(network, image, fill).answers(positions(side, STEP), batch)
+    answers = Occlusion(network, image, fill).answers(positions(side, steps[side][0]), batch)
     return torch.cat([one.logits.softmax(1)[:, target] for one in answers])
 
 
@@ -76,10 +82,10 @@ def rate(way: Way, batch: int) -> float:
     return len(found) / (perf_counter() - start)
 
 
-def check(ways: dict[str, Way], side: int, best: dict[str, int]) -> None:
+def check(ways: dict[str, Way], steps: Steps, side: int, best: dict[str, int]) -> None:
     """Fails where the ways' probabilities differ where they meet, or the occluder changes nothing."""
     found = {name: way(side, best[name]).cpu() for name, way in ways.items()}
-    few, many = (range(0, CROP - side + 1, step) for step in (STEPS[side], STEP))
+    few, many = (range(0, CROP - side + 1, step) for step in reversed(steps[side]))
     rows = torch.tensor([many.index(place) for place in few])
     found["differences"] = found["differences"].view(len(many), -1)[rows][:, rows].flatten()
     expected = found["one by one"]
@@ -88,15 +94,15 @@ def check(ways: dict[str, Way], side: int, best: dict[str, int]) -> None:
         harness.agree(f"occlusion, {side} pixels, {name}", probabilities, expected, 1e-5)
 
 
-def all_ways(network: ConvNet, image: Tensor, fill: Tensor) -> dict[str, Way]:
+def all_ways(network: ConvNet, image: Tensor, fill: Tensor, steps: Steps) -> dict[str, Way]:
     """Ours first; the class is the likeliest of the whole image."""
     occlusion = Occlusion(network, image, fill)
     target = int(occlusion.unoccluded.logits.argmax())
     return {
-        "differences": partial(by_differences, network, image, fill, target),
-        "one by one": partial(by_images, occlusion, target),
-        "batched": partial(by_images, occlusion, target),
-        "captum": partial(by_captum, network, image, fill, target),
+        "differences": partial(by_differences, network, image, fill, target, steps),
+        "one by one": partial(by_images, occlusion, target, steps),
+        "batched": partial(by_images, occlusion, target, steps),
+        "captum": partial(by_captum, network, image, fill, target, steps),
     }
 
 
@@ -108,12 +114,13 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     image, mean = ((torch.randn(3, CROP, CROP, generator=generator) * spread).to(where) for spread in (60, 4))
     fill = 4 - mean  # a grey of 128 where the mean is about 124
-    ways = all_ways(network, image, fill)
+    steps = FULL if given.full else SHORT
+    ways = all_ways(network, image, fill, steps)
     best = {name: BATCHES[name][0] for name in ways}
     if given.full:
         best = {name: max(BATCHES[name], key=partial(rate, way)) for name, way in ways.items()}
-    for side in STEPS if given.full else (MIDDLE,):
-        check(ways, side, best)
+    for side in steps:
+        check(ways, steps, side, best)
         rounds: dict[str, harness.Way] = {
             f"{name}, batches of {best[name]}": partial(lambda way, *rest: len(way(*rest)), way, side, best[name])
             for name, way in ways.items()

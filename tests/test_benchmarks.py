@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,9 +20,9 @@ from benchmarks import activations, deconvnet, harness, jpegs, loader, occlusion
 from tests.conftest import CROP, SIZE
 from tests.convnet.conftest import random_images, small_network
 from tests.imports import ROOT
-from zfpipe.convnet.network import ConvNet
+from zfpipe.convnet.network import ConvNet, LayerTrace
 from zfpipe.params import Deconvnet, Norm
-from zfpipe.probes.activations import maxima
+from zfpipe.probes.activations import Maxima, maxima
 
 
 class Clock:
@@ -149,23 +150,22 @@ def test_of_some_maps_the_strongest_are_those_of_all(plain_network: ConvNet) -> 
 def test_occlusion_compares_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(occlusion, "CROP", 112)
     network, fill = small_network("zfnet", crop=112), torch.full((3, 112, 112), 40.0)
-    ways = occlusion.all_ways(network, random_images(1, crop=112)[0], fill)
+    steps = {48: (8, 16)}
+    ways = occlusion.all_ways(network, random_images(1, crop=112)[0], fill, steps)
     best = {name: 8 if name != "one by one" else 1 for name in ways}
-    occlusion.check(ways, 48, best)
+    occlusion.check(ways, steps, 48, best)
     real = ways["differences"]
     with pytest.raises(AssertionError, match="occlusion, 48 pixels, differences"):
-        occlusion.check({**ways, "differences": lambda *how: real(*how) * 1.001}, 48, best)
+        occlusion.check({**ways, "differences": lambda *how: real(*how) * 1.001}, steps, 48, best)
 
 
 def test_activations_compare_maxima(monkeypatch: pytest.MonkeyPatch) -> None:
     network, images = small_network("zfnet"), random_images(3)
     activations.check_maxima(network, images)
 
-    def one_place_off(trace):
+    def one_place_off(trace: LayerTrace) -> Maxima:
         found = maxima(trace)
-        found["place"] += found["place"] == 0
-        found["place"] -= 1
-        return found
+        return replace(found, place=(found.place + 1) % found.width**2)
 
     monkeypatch.setattr(activations.activations, "maxima", one_place_off)
     with pytest.raises(AssertionError, match="activations, layer 1"):
