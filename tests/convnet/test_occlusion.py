@@ -146,14 +146,15 @@ def test_unseen_occluders_change_nothing(kind: str) -> None:
     view = Occlusion(network, image, fill)
     tops, lefts = torch.tensor([-16, -90, CROP, CROP + 50, 30, 30]), torch.tensor([5, 5, 5, -99, -16, CROP])
     logits, maps = everything(view.answers(Occluders(tops, lefts, 16, 16)))
-    *_, last = network.trace(image[None])
-    assert all(torch.equal(one, network(image[None])[0]) for one in logits)
-    assert all(torch.equal(one, last.rectified[0]) for one in maps)
+    whole = view.unoccluded
+    assert all(torch.equal(one, whole.logits[0]) for one in logits)
+    assert all(torch.equal(one, whole.maps[0]) for one in maps)
+    torch.testing.assert_close(whole.logits, network(image[None]))
     tops[:3] = lefts[:3] = 40
     logits, maps = everything(view.answers(Occluders(tops, lefts, 16, 16)))
-    assert not torch.equal(maps[0], last.rectified[0]), "one of them is seen now"
-    assert torch.equal(maps[3], last.rectified[0])
-    assert torch.equal(logits[3], network(image[None])[0])
+    assert not torch.equal(maps[0], whole.maps[0]), "one of them is seen now"
+    assert torch.equal(maps[3], whole.maps[0])
+    assert torch.equal(logits[3], whole.logits[0])
 
 
 def test_pixels_that_no_filter_reaches() -> None:
@@ -161,11 +162,11 @@ def test_pixels_that_no_filter_reaches() -> None:
     view = Occlusion(network, image, fill)
     far = torch.tensor([CROP // 2 // 5 * 5 + 2])  # filters of 2 pixels every 5, from -1
     logits, maps = everything(view.answers(Occluders(far, far, 1, 1)))
-    *_, last = network.trace(image[None])
-    assert torch.equal(logits, network(image[None]))
-    assert torch.equal(maps, last.rectified)
+    assert torch.equal(logits, view.unoccluded.logits)
+    assert torch.equal(maps, view.unoccluded.maps)
+    torch.testing.assert_close(logits, network(image[None]))
     _, maps = everything(view.answers(Occluders(far - 10, far - 10, 20, 20)))
-    assert not torch.equal(maps, last.rectified), "the pixels beside it are seen"
+    assert not torch.equal(maps, view.unoccluded.maps), "the pixels beside it are seen"
 
 
 def test_filling_with_the_image_changes_nothing(network: ConvNet) -> None:

@@ -61,7 +61,7 @@ def test_a_real_set_becomes_betons(
         beton = tmp_path / f"{split}.beton"
         sidecar = write_beton(rows, partial(image_bytes, root), SETTINGS.betons, beton)
         assert (sidecar.count, sidecar.rejected) == (len(rows), 0)
-        with Batches(beton, batch=64, crop=128, crops="centre") as batches:
+        with Batches(beton, batch=64, crop=SETTINGS.crops.size, crops="centre") as batches:
             batch = next(iter(batches.epoch()))
         row = rows.set_index("id").loc[int(batch.ids[0])]
         assert row["label"] == batch.labels[0]
