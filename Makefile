@@ -19,8 +19,15 @@ report: setup
 	@python -m zfpipe repro --jobs 2
 	echo "The report: $(CURDIR)/reports/index.html"
 
+# The end-to-end runs, mostly processes that start, go beside the other tests, with a core each
 test: setup
-	@python -m pytest tests
+	@export OMP_NUM_THREADS=1
+	python -m pytest tests/test_end_to_end.py -p no:cacheprovider > .venv/end_to_end.log 2>&1 &
+	failed=0
+	python -m pytest tests --ignore tests/test_end_to_end.py || failed=1
+	wait $$! || failed=1
+	cat .venv/end_to_end.log
+	exit $$failed
 
 verify: setup
 	@python -m zfpipe verify

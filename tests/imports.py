@@ -1,6 +1,7 @@
 """What a stage script really reads: the modules it imports, on and on, and the sections of params.yaml it names."""
 
 import ast
+import gc
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,12 @@ def file_of(module: str) -> Path | None:
 def direct(path: Path) -> frozenset[Path]:
     """The project's files that a file imports; a module loaded by name with importlib is not seen here."""
     found: set[Path] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    gc.disable()  # Python 3.11's parser loses count of its depth, a SystemError, when hypothesis' callback runs within
+    try:
+        tree = ast.parse(path.read_text())
+    finally:
+        gc.enable()
+    for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

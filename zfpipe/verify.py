@@ -88,9 +88,11 @@ def environment(workers: int = 1) -> dict[str, str]:
 def kill_all(process: "subprocess.Popen[Any]") -> None:
     """Kills a process, if it still runs, and all that it started, as a power cut would."""
     if process.poll() is None:
-        for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+        whole = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        for one in whole:
             with suppress(psutil.NoSuchProcess):
                 one.send_signal(signal.SIGKILL)
+        psutil.wait_procs(whole, timeout=60)  # DVC takes the lock of a process that is not yet gone for held
         process.wait()
 
 
