@@ -82,7 +82,8 @@ class Schedule:
     def sort_lock(self) -> None:
         """Puts what is new in dvc.lock into the order in which a `dvc repro`, stage after stage, would have put it."""
         with self.repo.lock:
-            new = [name for name in self.plan if name in set(locked_stages()) - set(self.known)]
+            added = set(locked_stages()) - set(self.known)  # once: DVC takes seconds to read the file
+            new = [name for name in self.plan if name in added]
             if new:
                 with modify_yaml(LOCK_FILE) as lock:
                     for name in new:
