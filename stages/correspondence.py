@@ -18,59 +18,40 @@ from zfpipe.device import device
 from zfpipe.probes import correspondence, projections
 
 BATCH = 64
-EXAMPLES = 3
-"""Random masks that are shown of each image."""
 
 
 def main() -> None:
     settings = params.load()
     chosen, crop = settings.correspondence, settings.crops.size
     known = Truth(paths.INDEX, "val", settings.betons.resize, crop)
-    faces = {image: parts for image in sorted(known.rows) if correspondence.frontal(parts := known.parts(image))}
-    reason = None
-    if len(faces) < 2:
-        reason = (
-            "it takes two validation images or more with boxes of right eye, left eye and nose, looking at us; "
-            "pictures.parts names a file with such boxes (docs/data.md)"
-        )
-    if unavailable.settle(paths.CORRESPONDENCE, reason):
-        return
-    rng = np.random.default_rng(chosen.seed)
-    order = rng.permutation(list(faces)).tolist()
     with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
         classes = batches.classes
+        parts = {image: known.parts(image) for image in sorted(batches.ids.tolist())}
+        faces = {image: found for image, found in parts.items() if correspondence.frontal(found)}
+        reason = None
+        if len(faces) < 2:
+            reason = (
+                "it takes two validation images or more with boxes of right eye, left eye and nose, looking at us; "
+                "pictures.parts names a file with such boxes (docs/data.md)"
+            )
+        if unavailable.settle(paths.CORRESPONDENCE, reason):
+            return
         crops = projections.gather(batches, set(faces))
     network = weights.load(paths.weights("zfnet"), device())
     inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
-    fill = inputs.grey(chosen.grey)
-    signs: dict[str, dict[int, list[np.ndarray]]] = {}
-    shown, described = [], []
-    for image in order:
-        batch = crops.batch([image])
-        mask = known.object(image)
-        assert mask is not None, "a face with parts has an object"
-        corners = correspondence.places(faces[image], mask, chosen.random, rng)
-        size = correspondence.side(faces[image])
-        for part, several in corners.items():
-            masked = correspondence.hidden(inputs(batch)[0], fill, several, size)
-            for layer, found in correspondence.changes(network, inputs(batch)[0], masked).items():
-                signs.setdefault(part, {}).setdefault(layer, []).append(found)
-        if len(shown) < chosen.images:
-            examples = [several[0] for part, several in corners.items() if part != "random"] + corners["random"][
-                :EXAMPLES
-            ]
-            shown.append(correspondence.painted(batch.images[0].numpy(), examples, size, chosen.grey))
-            described.append({"id": image, "class": classes[int(batch.labels[0])], "size": size})
-    stacked = {part: {layer: np.stack(several) for layer, several in layers.items()} for part, layers in signs.items()}
-    pairs = correspondence.pairs(stacked)
+    everywhere = np.ones((crop, crop), bool)
+    objects = {image: everywhere if (mask := known.object(image)) is None else mask for image in faces}
+    signs, shown = correspondence.measure(network, inputs, crops, faces, objects, chosen)
+    described = [{"id": one.image, "class": classes[one.label], "size": one.size} for one in shown]
+    pairs = correspondence.pairs(signs)
     with stage.whole(paths.CORRESPONDENCE / "consistency.csv") as temporary:
-        correspondence.table(stacked, pairs, chosen.images).to_csv(temporary, index=False, float_format="%.6g")
+        correspondence.table(signs, pairs, chosen.images).to_csv(temporary, index=False, float_format="%.6g")
     with stage.whole(paths.CORRESPONDENCE / "pairs.parquet") as temporary:
         pairs.to_parquet(temporary, index=False)
     with stage.whole(paths.CORRESPONDENCE / "images.json") as temporary:
         temporary.write_text(json.dumps({"images": described, "random": chosen.random}, indent=2) + "\n")
     with stage.whole(paths.CORRESPONDENCE / "images.npy") as temporary, temporary.open("wb") as file:
-        np.save(file, np.stack(shown))
+        np.save(file, np.stack([one.pictures for one in shown]))
 
 
 if __name__ == "__main__":

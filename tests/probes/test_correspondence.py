@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 import torch
 
+from tests.conftest import CROP, SETTINGS
 from tests.convnet.conftest import random_images, small_network
+from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.pictures.index import Box
 from zfpipe.probes import correspondence
+from zfpipe.probes.projections import Crops
 
 FACE = {"right eye": Box(30, 30, 40, 38), "left eye": Box(60, 30, 70, 38), "nose": Box(46, 50, 56, 56)}
+PLACES = {7: 0, 9: 1, 2: 2}
+"""Three images by id, and where they stand."""
 
 
 def around(x: float, y: float) -> Box:
@@ -74,6 +79,30 @@ def test_signs_are_of_original_minus_masked_and_no_change_is_zero() -> None:
                 assert not found[layer][place][change.numpy() == 0].any()
     assert not found[5][0].any() and not found[7][0].any(), "nothing changed"
     assert (found[5][2] == 0).any() and (found[5][2] != 0).any(), "far from the corner nothing changes"
+
+
+def test_faces_are_measured_one_by_one(inputs: MeanSubtraction) -> None:
+    network = small_network("zfnet", CROP)
+    crops = Crops(torch.randint(0, 256, (3, CROP, CROP, 3), dtype=torch.uint8), torch.tensor([4, 5, 6]), PLACES)
+    parts = {part: Box(*(side * CROP / 100 for side in vars(box).values())) for part, box in FACE.items()}
+    objects = dict.fromkeys(PLACES, np.ones((CROP, CROP), bool))
+    settings = SETTINGS.correspondence.model_copy(update={"images": 2, "random": 3})
+    signs, shown = correspondence.measure(network, inputs, crops, dict.fromkeys(PLACES, parts), objects, settings)
+    assert {part: values[5].shape[:2] for part, values in signs.items()} == {
+        **dict.fromkeys(correspondence.PARTS, (3, 1)), "random": (3, 3)
+    }  # fmt: skip
+    order = np.random.default_rng(settings.seed).permutation(list(PLACES)).tolist()
+    assert [one.image for one in shown] == order[:2]
+    for row, image in enumerate(order):
+        pixels, size = inputs(crops.batch([image]))[0], correspondence.side(parts)
+        ((top, left),) = correspondence.places(parts, objects[image], 3, np.random.default_rng(0))["nose"]
+        masked = pixels.clone()
+        masked[:, top : top + size, left : left + size] = (settings.grey - 118.0) * torch.ones(3, size, size)
+        found = correspondence.changes(network, pixels, masked[None])
+        assert np.array_equal(found[5][0], signs["nose"][5][row, 0])
+    first = shown[0]
+    assert first.label == {7: 4, 9: 5, 2: 6}[first.image] and first.pictures.shape == (1 + 3 + 3, CROP, CROP, 3)
+    assert np.array_equal(first.pictures[0], crops.batch([first.image]).images[0].numpy())
 
 
 def slow(signs: np.ndarray) -> tuple[list[float], list[float]]:

@@ -3,6 +3,8 @@
 import numpy as np
 
 TEN = 10
+PAPER_CROP = 224
+"""Side of the paper's crops: lengths that it gives in pixels are scaled from it to others."""
 CENTRE = 4
 """Crops 0 to 4: top left, top right, bottom left, bottom right, centre; 5 to 9: the same, flipped left to right."""
 

@@ -221,6 +221,12 @@ class Batches:
         assert self.loader is not None, "closed"
         return self.loader.reader.metadata["f1"][self.rows]
 
+    @property
+    def ids(self) -> np.ndarray:
+        """The ids of the images, in the order of `rows`."""
+        assert self.loader is not None, "closed"
+        return self.loader.reader.metadata["f2"][self.rows]
+
     def __len__(self) -> int:
         """How many batches an epoch has."""
         return -(-self.images // self.batch)

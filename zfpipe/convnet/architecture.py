@@ -91,6 +91,11 @@ class Architecture:
         """Values that enter the first fully connected layer (9,216 for the paper's network)."""
         return self.denses[0].units_in
 
+    @property
+    def top_hidden(self) -> int | None:
+        """The highest fully connected layer below the softmax, the paper's 7; None: there is none."""
+        return max((dense.layer for dense in self.denses if dense.kind == "hidden"), default=None)
+
 
 def filtered(size: int, filter_size: int, stride: int, padding: int) -> int:
     """The side of a map after a convolution; 0 or less: the filter does not fit."""

@@ -1,6 +1,7 @@
 """Whether hiding the same part of several faces changes their features alike (Fig. 8, Table 1, section 4.3)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -8,13 +9,31 @@ import torch
 from jaxtyping import Bool, Float, Int8, UInt8
 from torch import Tensor
 
+from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.convnet.network import ConvNet
+from zfpipe.params import Correspondence
 from zfpipe.pictures.index import Box
+from zfpipe.probes.projections import Crops
 
 PARTS = ("right eye", "left eye", "nose")
 """The creature's own right eye is on the left of the picture."""
 ROUNDING = 1e-5
 """Two rows of a batch may differ by so much where nothing changed."""
+EXAMPLES = 3
+"""Random masks that are shown of each image."""
+
+Signs = dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]]
+"""Of every image's features under every mask, by what is hidden and layer."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A face to look at: `pictures` as it is, then with the masks of `size` pixels over its parts and random places."""
+
+    image: int
+    label: int
+    size: int
+    pictures: UInt8[np.ndarray, "picture y x 3"]
 
 
 def frontal(parts: dict[str, Box], lean: float = 15.0, aside: float = 0.3) -> bool:
@@ -98,14 +117,44 @@ def changes(
     """
     *_, last = network.trace(torch.cat([image[None], masked]), switches=False)
     features = {last.layer: last.output.flatten(1)}
-    hidden = [dense.layer for dense in network.architecture.denses if dense.kind == "hidden"]
-    features |= {layer: units for layer, units in network.dense(last.output) if layer == max(hidden, default=None)}
+    top = network.architecture.top_hidden
+    features |= {layer: units for layer, units in network.dense(last.output) if layer == top}
     signs = {}
     for layer, values in features.items():
         change = values[:1] - values[1:]
         change[change.abs() <= ROUNDING * values.abs().max()] = 0
         signs[layer] = change.sign().to(torch.int8).cpu().numpy()
     return signs
+
+
+def measure(
+    network: ConvNet,
+    inputs: MeanSubtraction,
+    crops: Crops,
+    faces: Mapping[int, dict[str, Box]],
+    objects: Mapping[int, Bool[np.ndarray, "y x"]],
+    settings: Correspondence,
+) -> tuple[Signs, list[Example]]:
+    """The signs of all faces in a seeded random order, and the first `settings.images` of them to look at.
+
+    `faces` are their parts in pixels of the crop, `objects` where random masks go.
+    """
+    rng = np.random.default_rng(settings.seed)
+    fill = inputs.grey(settings.grey)
+    signs: dict[str, dict[int, list[np.ndarray]]] = {}
+    shown = []
+    for image in rng.permutation(list(faces)).tolist():
+        batch, size = crops.batch([image]), side(faces[image])
+        pixels = inputs(batch)[0]
+        corners = places(faces[image], objects[image], settings.random, rng)
+        for part, several in corners.items():
+            for layer, found in changes(network, pixels, hidden(pixels, fill, several, size)).items():
+                signs.setdefault(part, {}).setdefault(layer, []).append(found)
+        if len(shown) < settings.images:
+            examples = [*(corners[part][0] for part in PARTS), *corners["random"][:EXAMPLES]]
+            pictures = painted(batch.images[0].numpy(), examples, size, settings.grey)
+            shown.append(Example(image, int(batch.labels[0]), size, pictures))
+    return {part: {layer: np.stack(rows) for layer, rows in layers.items()} for part, layers in signs.items()}, shown
 
 
 def consistency(
@@ -128,7 +177,7 @@ def consistency(
     return distance / signs.shape[1], among_changed / signs.shape[1]
 
 
-def pairs(signs: dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]]) -> pd.DataFrame:
+def pairs(signs: Signs) -> pd.DataFrame:
     """Both distances of every two images, each pair once, a row for each thing hidden and layer."""
     parts = []
     for part, layers in signs.items():
@@ -140,9 +189,7 @@ def pairs(signs: dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]]) -
     return pd.concat(parts, ignore_index=True)
 
 
-def table(
-    signs: dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]], pairs: pd.DataFrame, few: int
-) -> pd.DataFrame:
+def table(signs: Signs, pairs: pd.DataFrame, few: int) -> pd.DataFrame:
     """A row for what is hidden, layer and set: mean and standard deviation of both distances over all pairs of images.
 
     Sets: the first `few` images, as the paper's five, and all of them. `changed`: the share of features that change.

@@ -52,5 +52,6 @@ def layers(
         maps = trace.output
         yield trace.layer, maps.flatten(1)
     assert maps is not None
-    hidden = [(layer, signal) for layer, signal in network.dense(maps)][:-1]
-    yield from hidden[-1:]
+    for layer, signal in network.dense(maps):
+        if layer == network.architecture.top_hidden:
+            yield layer, signal

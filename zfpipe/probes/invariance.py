@@ -7,13 +7,12 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from zfpipe.betons.crops import CENTRE
+from zfpipe.betons.crops import CENTRE, PAPER_CROP
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batch
 from zfpipe.convnet.network import ConvNet
 from zfpipe.params import Invariance
 
-PAPER_CROP = 224
 BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE}
 
 
@@ -58,11 +57,6 @@ def transformed(
     )
 
 
-def hidden_layer(network: ConvNet) -> int | None:
-    """The highest fully connected layer below the softmax: the paper's layer 7; None: there is none."""
-    return max((dense.layer for dense in network.architecture.denses if dense.kind == "hidden"), default=None)
-
-
 @torch.inference_mode()
 def features(
     network: ConvNet, images: Float[Tensor, "batch 3 y x"]
@@ -70,7 +64,7 @@ def features(
     """What layer 1 and the highest hidden layer hand on, flat, by layer; and the probabilities of the classes."""
     first, *others = network.trace(images, switches=False)
     found = {1: first.output.flatten(1)}
-    top, last = hidden_layer(network), others[-1] if others else first
+    top, last = network.architecture.top_hidden, others[-1] if others else first
     logits = last.output
     for layer, units in network.dense(last.output):
         logits = units

@@ -9,14 +9,13 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from zfpipe.betons.crops import PAPER_CROP
 from zfpipe.betons.reader import Batch
 from zfpipe.convnet.deconvnet import Units, project
 from zfpipe.convnet.network import ConvNet
 from zfpipe.convnet.occlusion import Occluders, Occlusion
 from zfpipe.params import Deconvnet
 from zfpipe.probes.intervals import bootstrap
-
-PAPER_CROP = 224
 
 
 @dataclass(frozen=True)
