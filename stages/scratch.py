@@ -1,7 +1,7 @@
 """scratch SET: the network of Fig. 3 trained on a set alone, from random weights (section 5.2, Tables 4 and 5).
 
 Reads data/targets/SET/images.beton and the mean; writes transfer/SET/scratch.csv, a row for each number of training
-images and fold; none where the network was trained elsewhere (model.source). Costs four minutes for the embedded sets.
+images and fold; none where the network was trained elsewhere (model.source). Costs minutes for the embedded sets.
 Killed, it goes on after the last finished epoch.
 """
 
@@ -40,9 +40,10 @@ def main() -> None:
     }
     labels = scratch.labels(beton, crop)
     rows, states = [], []
-    for number in range(0 if model.trained_elsewhere else settings.transfer.scratch_folds):
-        one = transfer.fold(labels, target.per_class, settings.transfer.test, settings.transfer.seed, number)
-        for count, images in one.train.items():
+    several = 0 if model.trained_elsewhere else settings.transfer.scratch_folds
+    for number, one in enumerate(transfer.folds(labels, target, settings.transfer, several)):
+        for count in target.per_class:
+            images = one.train[count]
             resume = ResumeState(paths.RESUME, {**determines, "per_class": count, "fold": number})
             found = scratch.train(beton, (images, one.test), inputs, model, training, number, resume)
             stage.log(f"{count} images per class, fold {number + 1}: accuracy {found:.1%}")

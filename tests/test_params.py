@@ -47,6 +47,7 @@ def test_defaults_are_valid() -> None:
         (", zfnet-wide]", ", zfnet-broad]", "ensembles.zfnet-six = zfnet-broad; must be runs: zfnet, zfnet-seed1"),
         (", zfnet-wide]", ", zfnet]", "ensembles.zfnet-six = ["),
         ("  zfnet-six:", "  zfnet-wide:", "ensembles.zfnet-wide = the name; must not be a run's"),
+        ("per_class: [15, 30],", "per_class: [],", "targets.caltech101.per_class = []; must be one or more whole"),
         ("model:", "model: [", "params.yaml is not valid YAML"),
     ],
 )

@@ -323,6 +323,14 @@ class Targets(Section):
     caltech256: Target
     voc2012: Target
 
+    @model_validator(mode="after")
+    def check_numbers(self) -> "Targets":
+        """Of Caltech's sets so many images of each class are trained on; VOC has a training set."""
+        for name in ("caltech101", "caltech256"):
+            if not getattr(self, name).per_class:
+                fail(f"targets.{name}.per_class", "[]", "must be one or more whole numbers from 2")
+        return self
+
 
 class Transfer(Section):
     """How features are transferred (sections 5.2 and 5.3)."""

@@ -79,6 +79,17 @@ def test_the_penalty_is_chosen_without_the_test_images() -> None:
     assert transfer.transferred("softmax", other @ other.T, LABELS, one.train[6], one.test, 0)[1] == found[1]
 
 
+def test_classes_without_images_or_with_one_do_not_mislead_the_penalty() -> None:
+    rng = np.random.default_rng(5)
+    labels = np.repeat([0, 2, 5, 7], [12, 12, 12, 1])
+    features = np.eye(8)[labels] + 0.3 * rng.normal(size=(len(labels), 8))
+    gram, rows = features @ features.T, np.arange(len(labels))
+    found = transfer.penalty("softmax", gram, rows, labels, 0)
+    renamed = np.unique(labels, return_inverse=True)[1]
+    assert found == transfer.penalty("softmax", gram, rows, renamed, 0)
+    assert transfer.penalty("softmax", gram[-2:, -2:], rows[:2], np.array([5, 7]), 0) == 1.0, "nothing can be held out"
+
+
 def test_the_penalty_is_the_best_on_what_was_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
     every, train = features(LABELS), fold(LABELS, [6], 20, seed=0, number=0).train[6]
     seen = []
@@ -183,3 +194,7 @@ def test_scenes_are_scored_class_by_class(tmp_path: Path) -> None:
     assert table["images"].tolist() == every[1::2].sum(0).tolist()
     assert min(table["average_precision"]) > 0.97
     assert set(table["test_images"]) == {40}
+    shifted = [[label + (label > 0) for label in classes] for classes in found]  # no image shows class 1
+    index = index.assign(label=[classes[0] for classes in shifted], labels=shifted)
+    other = transfer.precisions(path, index.set_index("id"), ["a", "never there", "b", "c"], 0)
+    pd.testing.assert_frame_equal(table, other)

@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int64
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
+from threadpoolctl import threadpool_limits
 
 from zfpipe.errors import UserError
 from zfpipe.params import Target, Transfer
@@ -19,6 +20,9 @@ GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Weights of the errors against the size of the classifier, to choose from (scikit-learn's C)."""
 HELD_OUT = 1 / 3
 """Share of each class's training images on which that choice is made."""
+
+SHARED = 4000
+"""From so many training images on threads help L-BFGS; with fewer they cost more than they bring."""
 
 Kind = Literal["softmax", "svm"]
 Rows = Int64[np.ndarray, "_"]
@@ -30,6 +34,12 @@ class Fold:
 
     train: dict[int, Rows]
     test: Rows
+
+
+def folds(labels: Rows, target: Target, settings: Transfer, count: int) -> list[Fold]:
+    """The first so many folds of a set: the same for every classifier and for training from scratch."""
+    numbers = sorted({*target.per_class, *target.fewer})
+    return [fold(labels, numbers, settings.test, settings.seed, number) for number in range(count)]
 
 
 def fold(labels: Rows, per_class: Sequence[int], test: int, seed: int, number: int) -> Fold:
@@ -89,7 +99,8 @@ def classifier(
     """
     if kind == "softmax":
         softmax = LogisticRegression(C=penalty, max_iter=1000, tol=1e-3)
-        softmax.fit(span.coordinates, labels, sample_weight=weights)
+        with threadpool_limits(1 if len(span.train) < SHARED else None):
+            softmax.fit(span.coordinates, labels, sample_weight=weights)
         return softmax.predict_proba
     svm = SVC(C=penalty, kernel="linear", decision_function_shape="ovr")
     svm.fit(span.coordinates, labels, sample_weight=weights)
@@ -104,13 +115,17 @@ def classifier(
 def penalty(kind: Kind, gram: Float[np.ndarray, "image image"], train: Rows, labels: Rows, seed: int) -> float:
     """The one of GRID that does best on a third of each class's training images after training on the rest.
 
-    Of equals the smallest. `labels` are the training images'; test images have no part in it.
+    Of equals the smallest. `labels` are the training images'; test images have no part in it. A class's only
+    image is never held out; where no class has two, it is the middle one.
     """
     rng = np.random.default_rng(seed)
+    labels = np.unique(labels, return_inverse=True)[1]  # a class that no image has, has no score either
     held = np.zeros(len(train), bool)
-    for label in np.unique(labels):
+    for label in range(labels.max() + 1):
         places = rng.permutation(np.flatnonzero(labels == label))
-        held[places[: max(1, round(HELD_OUT * len(places)))]] = True
+        held[places[: min(len(places) - 1, max(1, round(HELD_OUT * len(places))))]] = True
+    if not held.any():
+        return GRID[len(GRID) // 2]
     span = Span(gram, train[~held])
     coordinates = span.of(train[held])
     found = [accuracy(classifier(kind, span, labels[~held], one)(coordinates), labels[held]) for one in GRID]
@@ -153,22 +168,21 @@ def accuracies(features: Path, target: Target, settings: Transfer) -> pd.DataFra
     _, labels = harvested.labels(features)
     layers = harvested.layers(features)
     most = max(target.per_class)
-    counts = sorted({*target.per_class, *target.fewer})
-    folds = [fold(labels, counts, settings.test, settings.seed, number) for number in range(settings.folds)]
+    parts = folds(labels, target, settings, settings.folds)
     rows: list[dict[str, Any]] = []
     for layer in layers:
         gram = harvested.gram(features, layer)
         wanted: Sequence[tuple[Kind, int]] = [("svm", most)]
         if layer in layers[-2:]:
-            numbers = counts if layer == layers[-1] else [most]
+            numbers = parts[0].train if layer == layers[-1] else [most]
             wanted = [*wanted, *(("softmax", count) for count in numbers)]
         for kind, count in wanted:
-            for number, one in enumerate(folds):
+            for number, one in enumerate(parts):
                 found, chosen = transferred(kind, gram, labels, one.train[count], one.test, settings.seed)
                 place = {"classifier": kind, "layer": layer, "per_class": count, "fold": number}
                 rows.append({**place, "accuracy": found, "penalty": chosen})
     classes = len(np.unique(labels))
-    return pd.DataFrame(rows).assign(classes=classes, test_images=len(folds[0].test), drawn=target.embedded)
+    return pd.DataFrame(rows).assign(classes=classes, test_images=len(parts[0].test), drawn=target.embedded)
 
 
 def precisions(features: Path, index: pd.DataFrame, classes: Sequence[str], seed: int) -> pd.DataFrame:
@@ -192,11 +206,11 @@ def precisions(features: Path, index: pd.DataFrame, classes: Sequence[str], seed
     scores = classifier("softmax", span, targets, chosen, weights)(span.of(test))
     rows = [
         {
-            "class": name,
-            "average_precision": average_precision(scores[:, label], present[test, label]),
+            "class": classes[label],
+            "average_precision": average_precision(scores[:, column], present[test, label]),
             "images": int(present[test, label].sum()),
         }
-        for label, name in enumerate(classes)
-        if present[test, label].any() and present[train, label].any()
+        for column, label in enumerate(np.unique(targets))  # the classes that were trained on
+        if present[test, label].any()
     ]
     return pd.DataFrame(rows).assign(penalty=chosen, test_images=len(test))
