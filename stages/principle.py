@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 from zfpipe import params, paths, stage, unavailable
 from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batch, Batches
+from zfpipe.betons.reader import Batches
 from zfpipe.convnet import weights
 from zfpipe.convnet.receptive_field import receptive_field
 from zfpipe.device import device
@@ -26,19 +26,18 @@ def main() -> None:
     settings = params.load()
     crop = settings.crops.size
     network = weights.load(paths.weights("zfnet"), device())
-    pooled = [conv.layer for conv in network.architecture.convs[:2] if conv.pool]
-    reason = (
-        None if 1 in pooled and len(network.architecture.convs) > 1 else "there is no pooling between layers 1 and 2"
-    )
+    first, *above = network.architecture.convs
+    reason = None if first.pool and above else "there is no pooling between layers 1 and 2"
     if unavailable.settle(paths.PRINCIPLE, reason):
         return
+    assert first.pool is not None
     rows = pd.read_parquet(paths.STRONGEST).query("layer == @LAYER and rank == 0")
     chosen = rows.loc[rows["activation"].idxmax()]
     with Batches(paths.beton("val"), batch=BATCH, crop=crop, crops="centre") as batches:
         classes = batches.classes
         crops = projections.gather(batches, {int(chosen["id"])})
     inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
-    batch = Batch(crops.images, crops.labels, crops.labels, crops.labels * 0 + 4)
+    batch = crops.batch([int(chosen["id"])])
     unit = (int(chosen["map"]), int(chosen["y"]), int(chosen["x"]))
     found = principle.steps(network, inputs(batch), unit, settings.deconvnet)
     arrays = {"image": crops.images[0].numpy(), **found.arrays()}
@@ -55,6 +54,7 @@ def main() -> None:
         "activation": float(chosen["activation"]),
         "rows": field.visible(unit[1]),
         "columns": field.visible(unit[2]),
+        "pool": {"size": first.pool.size, "stride": first.pool.stride},
         "unpooling": settings.deconvnet.unpooling,
     }
     with stage.whole(paths.PRINCIPLE / "steps.json") as temporary:

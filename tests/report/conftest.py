@@ -100,7 +100,7 @@ def write_principle(folder: Path, crop: int) -> None:
     }  # fmt: skip
     save_file(steps, folder / "steps.safetensors")
     facts = {"id": 6, "class": CLASSES[1], "layer1_map": 2, "layer2_map": 45, "y": 5, "x": 10, "activation": 68.6,
-             "rows": [39, 66], "columns": [79, 106], "unpooling": "sum"}  # fmt: skip
+             "rows": [39, 66], "columns": [79, 106], "pool": {"size": 3, "stride": 2}, "unpooling": "sum"}  # fmt: skip
     (folder / "steps.json").write_text(json.dumps(facts))
 
 

@@ -47,7 +47,7 @@ def read_sidecar(beton: Path) -> Sidecar:
     try:
         return Sidecar(**json.loads(path.read_text()))
     except FileNotFoundError:
-        raise UserError(f"{path} not found; make it: dvc repro betons@{beton.stem}") from None
+        raise UserError(f"{path} not found; make it: dvc repro {made_by(beton)}") from None
     except (ValueError, TypeError) as error:
         raise damaged(path, f"the sidecar can't be read: {error}") from None
 
@@ -84,7 +84,7 @@ def check(beton: Path) -> Sidecar:
 
     sidecar = read_sidecar(beton)
     if not beton.exists():
-        raise UserError(f"{beton} not found; make it: dvc repro betons@{beton.stem}")
+        raise UserError(f"{beton} not found; make it: dvc repro {made_by(beton)}")
     size = beton.stat().st_size
     if size != sidecar.bytes:
         raise damaged(beton, f"it has {size:,} bytes, its sidecar says {sidecar.bytes:,}")
@@ -143,4 +143,9 @@ def check_places(beton: Path, sidecar: Sidecar, pointers: np.ndarray, allocation
 
 def damaged(path: Path, reason: str) -> UserError:
     """A damaged beton or sidecar, with the mend."""
-    return UserError(f"{path} is damaged: {reason}; make it again: dvc repro -f betons@{path.stem}")
+    return UserError(f"{path} is damaged: {reason}; make it again: dvc repro -f {made_by(path)}")
+
+
+def made_by(path: Path) -> str:
+    """The stage that makes a beton or its sidecar: of another set (section 5.2) all images are in one."""
+    return f"target@{path.parent.name}" if path.stem == "images" else f"betons@{path.stem}"

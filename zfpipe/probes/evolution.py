@@ -33,7 +33,7 @@ def watch(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> dict[i
     maxima: dict[int, list[Tensor]] = {}
     for batch in tqdm(batches.epoch(), total=len(batches), desc="evolution", leave=False, disable=None):
         ids = batch.ids.to(inputs.device)
-        for trace in network.trace(inputs(batch)):
+        for trace in network.trace(inputs(batch), switches=False):
             value, place = trace.rectified.flatten(2).max(2)
             kept = maxima.setdefault(trace.layer, [])
             if sum(map(len, kept)) < SAMPLE:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
+from zfpipe.betons.crops import CENTRE
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batch, Batches
 from zfpipe.convnet.deconvnet import Units
@@ -96,7 +97,7 @@ def watch(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> tuple[
     images = torch.zeros((shapes[2], crop, crop, 3), dtype=torch.uint8)
     width = 1
     for batch in tqdm(batches.epoch(), total=len(batches), desc="filters", leave=False, disable=None):
-        first, second = network.trace(inputs(batch), last=2)
+        first, second = network.trace(inputs(batch), last=2, switches=False)
         responses.add(first.rectified)
         width = second.rectified.shape[-1]
         found, where = second.rectified.flatten(2).max(2)
@@ -116,7 +117,7 @@ def layer2_projections(
     parts = []
     for start in range(0, len(peaks.y), BATCH):
         part = slice(start, start + BATCH)
-        centre = torch.full((len(peaks.y[part]),), 4)
+        centre = torch.full((len(peaks.y[part]),), CENTRE)
         batch = Batch(peaks.images[part], centre, centre, centre)
         maps = torch.arange(start, start + len(centre), device=inputs.device)
         units = Units(2, maps, peaks.y[part], peaks.x[part])

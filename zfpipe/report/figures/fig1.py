@@ -12,8 +12,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from safetensors.numpy import load_file
 
 from zfpipe import paths
-from zfpipe.errors import UserError
 from zfpipe.report import style, tiles
+from zfpipe.report.measured import present
 from zfpipe.report.style import BODY, MARGIN, MUTED, Drawing
 
 FOLDER = paths.PRINCIPLE
@@ -23,8 +23,8 @@ UP, DOWN, CELLS = 130, 610, 1130
 """Where the pictures of the convnet, of the deconvnet and of the unpooling begin, in pixels from the top."""
 HEADING = 28
 LINE = 30
-POOLED, STRIDE, WINDOW = 4, 2, 3
-"""Pooled values a side in the unpooling's detail, and the pooling."""
+POOLED = 4
+"""Pooled values a side in the unpooling's detail."""
 CELL = 52
 MARK = "#d95f02"
 
@@ -40,7 +40,7 @@ class Step:
 def draw(folder: Path, drawing: Drawing) -> Figure:
     """Draws Fig. 1 from the arrays of the `principle` stage."""
     arrays, facts = read(folder)
-    figure = style.blank(CELLS + 9 * CELL + 80)
+    figure = style.blank(CELLS + below(facts) * CELL + 80)
     style.write(figure, MARGIN, 44, "Convnet: up", HEADING, weight="bold")
     row(figure, UP, up(arrays, facts), forward=True)
     style.write(figure, MARGIN, DOWN - 86, "Deconvnet: down", HEADING, weight="bold")
@@ -54,10 +54,7 @@ def draw(folder: Path, drawing: Drawing) -> Figure:
 
 def read(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays and facts by name."""
-    path, facts = folder / "steps.safetensors", folder / "steps.json"
-    for needed in (path, facts):
-        if not needed.exists():
-            raise UserError(f"{needed} not found; make it: dvc repro principle")
+    path, facts = (present(folder / name, "principle") for name in ("steps.safetensors", "steps.json"))
     return load_file(path), json.loads(facts.read_text())
 
 
@@ -129,16 +126,17 @@ def detail(figure: Figure, arrays: dict[str, np.ndarray], facts: dict[str, Any])
     """Sixteen pools around the strongest signal, in numbers, up and down."""
     y, x = corner(arrays["filtered"])
     pooled = np.s_[y : y + POOLED, x : x + POOLED]
-    size = (POOLED - 1) * STRIDE + WINDOW
-    part = np.s_[STRIDE * y : STRIDE * y + size, STRIDE * x : STRIDE * x + size]
+    window, stride = facts["pool"]["size"], facts["pool"]["stride"]
+    size = below(facts)
+    part = np.s_[stride * y : stride * y + size, stride * x : stride * x + size]
     switches = arrays["switches"][pooled].ravel()
     ys, xs = np.divmod(switches, arrays["map1"].shape[1])
-    found = list(zip((ys - STRIDE * y).tolist(), (xs - STRIDE * x).tolist(), strict=True))
+    found = list(zip((ys - stride * y).tolist(), (xs - stride * x).tolist(), strict=True))
     shared = {place for place in found if found.count(place) > 1}
     rule = "added up" if facts["unpooling"] == "sum" else "the last one stays"
     panels = [
         ("Layer-1 map", "switches framed", arrays["map1"][part], positive, set(found)),
-        ("Pooled", "3 × 3, stride 2", arrays["pooled1"][pooled], positive, set()),
+        ("Pooled", f"{window} × {window}, stride {stride}", arrays["pooled1"][pooled], positive, set()),
         ("Signal from above", "one value for each pool", arrays["filtered"][pooled], signed, set()),
         ("Unpooled", f"shared switches (twice framed): {rule}", arrays["unpooled"][part], signed, set(found)),
     ]
@@ -148,6 +146,11 @@ def detail(figure: Figure, arrays: dict[str, np.ndarray], facts: dict[str, Any])
         style.write(figure, left, CELLS - 12, remark, BODY, color=MUTED)
         cells(figure, left, values, colours(values), framed, shared if number == 3 else set())
         left += values.shape[1] * CELL + (2 * GAP if number != 1 else 3 * GAP) - 30
+
+
+def below(facts: dict[str, Any]) -> int:
+    """Values a side of the layer-1 map that the pools of the detail cover."""
+    return (POOLED - 1) * facts["pool"]["stride"] + facts["pool"]["size"]
 
 
 def corner(signal: np.ndarray) -> tuple[int, int]:
