@@ -1,7 +1,7 @@
 """claims: what the paper claims in words, each with a number, its interval and a verdict.
 
 Reads filters/, features/, evolution/, invariance/, occlusion/, correspondence/, transfer/ and metrics/; writes
-reports/claims.json, reports/claims.md and metrics.json. Costs ten seconds, all of it bootstraps.
+reports/claims.json, reports/claims.md and metrics.json. Costs seconds, all of it bootstraps.
 """
 
 import json

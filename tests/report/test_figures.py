@@ -186,13 +186,6 @@ def test_fig6_shows_the_numbers_of_every_network(project: Path) -> None:
     assert found.count("aliasing at the stride of layer 1, 2 pixels: 1.25") == 2
 
 
-def test_fig6_says_which_network_was_not_run(project: Path) -> None:
-    conftest.write_filters(Path("filters"), ("zfnet", "zfnet-unclipped"))
-    figure = fig6.draw(fig6.FOLDER, DRAWING)
-    assert [text.get_text() for text in words(figure)].count("not run") == 2
-    assert faults(figure) == []
-
-
 def test_the_stage_takes_only_figures_that_exist(project: Path) -> None:
     with pytest.raises(UserError, match="figure takes a figure, got 10; must be one of 1, 2, 3, 4, 5, 6, 7, 7b, 8"):
         conftest.run_stage("figure 10")

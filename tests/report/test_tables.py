@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "metrics"
 
 
-def cells(table: errors.ErrorTable, run: str) -> dict[str, str]:
+def cells(table: errors.PaperTable, run: str) -> dict[str, str]:
     (found,) = [row for row in table.cells if row["run"] == run]
     return found
 
@@ -162,7 +162,7 @@ def test_the_stage_writes_three_files(project: Path) -> None:
         conftest.run_stage("table 8")
 
 
-def row(table: errors.ErrorTable, name: str) -> dict[str, str]:
+def row(table: errors.PaperTable, name: str) -> dict[str, str]:
     (found,) = [cells for cells in table.cells if cells["row"] == name]
     return found
 

@@ -99,7 +99,8 @@ FIG4 = Artefact(
     "A random subset of every layer's maps, after some epochs of training: each map's strongest activation over the "
     "whole training set at that time, projected to pixels. Contrast as in Figure 2. An orange bar marks where another "
     "image than at the snapshot before excites the map most; hatched tiles are dead. A map counts as settled from the "
-    "snapshot on from which its maxima over 2,000 training images correlate at least 0.9 with those it ends with.",
+    "snapshot on from which its maxima over up to 2,000 training images correlate at least 0.9 with those it ends "
+    "with.",
     "Low layers converge within a few epochs, high layers only after many (40 to 50).",
     ("figure@4", "evolution", "train@zfnet"),
     "Published: epochs 1, 2, 5, 10, 20, 30, 40 and 64 of 70; the paper prints no other numbers.",
@@ -183,7 +184,7 @@ FIG7B = Artefact(
     "Where later methods say that the network looks",
     "The images of Figure 7 once more, as methods published since see them, through captum: gradient saliency, guided "
     "backpropagation, Grad-CAM and integrated gradients, beside occlusion and the deconvnet's strongest projection. "
-    "All are measured alike: the mean of a map under the square at each of its places.",
+    "All are measured alike: the sum of a map under the square at each of its places.",
     "",
     ("figure@7b", "attribution", "evaluate@zfnet, train@zfnet"),
     "",

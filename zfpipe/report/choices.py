@@ -206,7 +206,8 @@ def evaluation(value: Value) -> Iterator[Choice]:
     yield Choice("Several networks together: the mean of their probabilities, each over ten crops ({ensembles!}).")
     yield Choice(
         "Runs that differ in the seed alone give a mean and a 95 % interval by Student's t. Where rows are compared, "
-        "every network is taken to scatter as those seeds do; of several networks together that is too wide."
+        "every network is taken to scatter as those seeds do; what several networks together gain is measured image by "
+        "image."
     )
 
 
@@ -243,7 +244,7 @@ def features(_: Value) -> Iterator[Choice]:
     yield Choice(
         "Fig. 4 draws {evolution.maps} maps of each layer, at random from seed {evolution.seed}: the strongest "
         "activation over the whole training set after each snapshot, on centre crops. A map is settled from the "
-        "snapshot on from which its maxima over 2,000 training images correlate at least 0.9 with its last ones."
+        "snapshot on from which its maxima over up to 2,000 training images correlate at least 0.9 with its last ones."
     )
     yield Choice(
         "Fig. 6: frequencies are distances from zero in the spectrum of a filter padded to 32 x 32, all filters "
@@ -314,7 +315,7 @@ def occlusion(value: Value) -> Iterator[Choice]:
     yield Choice(
         "Fig. 7b, not in the paper: saliency, guided backpropagation, Grad-CAM (last convolution layer) and "
         "integrated gradients (from the grey image) by captum, for the true class's logit, on {attribution.images} "
-        "images, each as the mean under the same square at the same places."
+        "images, each as the sum under the same square at the same places."
     )
 
 
@@ -327,8 +328,8 @@ def correspondence(_: Value) -> Iterator[Choice]:
     )
     yield Choice(
         "One size of square for a face: the longest side of its parts' boxes, of grey {correspondence.grey}. "
-        "{correspondence.random} random squares for each face, centred on the object where no part's square lies, "
-        "compared one by one and averaged."
+        "{correspondence.random} random squares for each face, centred on the object (where it "
+        "is not known, anywhere) where no part's square lies, compared one by one and averaged."
     )
     yield Choice(
         "Features are the outputs of layers 5 and 7. The sign of no change is 0, a third value; so is that of a "

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from zfpipe import paths
-from zfpipe.probes.intervals import student_half
 from zfpipe.report.claims.given import Given
 from zfpipe.report.claims.verdicts import NARROWER, WIDER, Measure, Unmeasurable
 from zfpipe.report.measured import Metrics, read_ensembles
@@ -11,7 +12,6 @@ from zfpipe.report.published import TABLE2, TABLE3, Table
 from zfpipe.report.tables import errors
 from zfpipe.report.tables.comparisons import contrast, number, scatter
 
-ONE_SEED = "one seed: no interval"
 SIZES = (("zfnet", 2048), ("zfnet", 8192), ("alexnet", 2048), ("alexnet", 8192))
 """Changes of layers 6 and 7 in Table 3."""
 
@@ -43,11 +43,16 @@ def overfit(entry: Metrics) -> float:
 def sum_of(given: Given, weights: Mapping[str, float], what=error) -> list[Measure]:
     """A weighted sum of runs' errors in points, the same of the printed ones beside it."""
     given.needs(*weights)
-    value, half, freedom = contrast(weights, errors.measured(paths.METRICS, given.runs), what)
+    value, half, over = contrast(weights, errors.measured(paths.METRICS, given.runs), what)
     theirs = sum(weight * printed(run, what is overfit) for run, weight in weights.items())
-    if not freedom:
-        return [Measure(value, None, None, ONE_SEED, published=theirs)]
-    return [Measure(value, value - half, value + half, f"{freedom + 1} seeds", published=theirs)]
+    return [around(value, half, over, "", theirs)]
+
+
+def around(value: float, half: float, over: str, part: str, theirs: float) -> Measure:
+    """A number with half of its interval, NaN where there is none."""
+    if np.isnan(half):
+        return Measure(value, None, None, "one seed: no interval", part, theirs)
+    return Measure(value, value - half, value + half, over, part, theirs)
 
 
 def printed(run: str, gap: bool) -> float:
@@ -64,13 +69,9 @@ def growth(given: Given, changed: str, base: str, part: str = "") -> Measure:
     if not means[base]:
         raise Unmeasurable(f"{base} makes no error on these images")
     ratio = means[changed] / means[base]
-    deviation, freedom = scatter(measured, error)
-    if not freedom:
-        return Measure(100 * (ratio - 1), None, None, ONE_SEED, part, theirs)
+    alone, over = scatter(measured, error)
     spread = (1 / len(measured[changed]) + ratio**2 / len(measured[base])) ** 0.5 / means[base]
-    half = 100 * student_half(freedom) * deviation * spread
-    value = 100 * (ratio - 1)
-    return Measure(value, value - half, value + half, f"{freedom + 1} seeds", part, theirs)
+    return around(100 * (ratio - 1), 100 * alone * spread, over, part, theirs)
 
 
 def largest_small() -> float:

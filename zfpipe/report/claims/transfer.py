@@ -8,12 +8,10 @@ from zfpipe import paths
 from zfpipe.probes.intervals import bootstrap, student
 from zfpipe.report.claims.given import Given
 from zfpipe.report.claims.verdicts import NARROWER, Measure, Unmeasurable
-from zfpipe.report.published import TABLE5, TABLE6, TABLE7
+from zfpipe.report.published import FEW, TABLE5, TABLE6, TABLE7, beaten
 from zfpipe.report.tables import accuracy, table6, table7
 from zfpipe.report.tables.comparisons import SETS, number
 
-FEW, BEATEN = 6, "(Bo et al., 2013)"
-"""Fig. 9: so many images per class beat theirs with the most."""
 MEAN = "mean"
 NO_SCRATCH = "nothing is trained from scratch where the network's layers were trained elsewhere (model.source)"
 DRAWN = "the paper compares with what others reached on {}, and these pictures are drawn by zfpipe"
@@ -84,12 +82,6 @@ def enough(pretrained: dict[int, np.ndarray]) -> None:
     """Refuses a run without the few images per class that Fig. 9 speaks of."""
     if FEW not in pretrained:
         raise Unmeasurable(f"targets.caltech256.fewer has no {FEW}")
-
-
-def beaten() -> float:
-    """The best accuracy of others that Fig. 9 speaks of, in %."""
-    row = next(row for row in TABLE5.rows if row.name == BEATEN)
-    return number(row.values[-1])
 
 
 def from_scratch() -> float:

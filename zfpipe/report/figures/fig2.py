@@ -13,6 +13,7 @@ from zfpipe import paths
 from zfpipe.errors import UserError
 from zfpipe.report import style, tiles
 from zfpipe.report.agreement import maps, shortened, summary, tally
+from zfpipe.report.measured import present
 from zfpipe.report.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
 
 FOLDER = paths.PROJECTIONS
@@ -87,10 +88,7 @@ def draw(folder: Path, drawing: Drawing) -> Figure:
 
 def read(folder: Path) -> list[Block]:
     """The layers in the folder, lowest first; layer 1, whose patches are tiny, takes less room."""
-    table = folder / "projections.parquet"
-    if not table.exists():
-        raise UserError(f"{table} not found; make it: dvc repro projections")
-    rows = pd.read_parquet(table)
+    rows = pd.read_parquet(present(folder / "projections.parquet", "projections"))
     blocks = []
     for layer in sorted(rows["layer"].unique().tolist()):
         part = rows.query("layer == @layer").sort_values(by=["map", "rank"])

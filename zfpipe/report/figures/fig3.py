@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from zfpipe import paths
-from zfpipe.errors import UserError
 from zfpipe.report import style
+from zfpipe.report.measured import present
 from zfpipe.report.style import BODY, MARGIN, MUTED, WIDTH
 
 FOLDER = paths.SHAPES
@@ -59,10 +59,7 @@ def batched(items: Iterable[Any], count: int) -> Iterator[tuple[Any, ...]]:
 
 def read(folder: Path) -> list[dict[str, Any]]:
     """The layers, the image first."""
-    path = folder / "zfnet.json"
-    if not path.exists():
-        raise UserError(f"{path} not found; make it: dvc repro shapes")
-    return json.loads(path.read_text())
+    return json.loads(present(folder / "zfnet.json", "shapes").read_text())
 
 
 def heading(layer: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from zfpipe import paths
 from zfpipe.errors import UserError
 from zfpipe.report import style, tiles
+from zfpipe.report.measured import present
 from zfpipe.report.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
 from zfpipe.report.tiles import visible
 
@@ -62,9 +63,7 @@ def draw(folder: Path, drawing: Drawing) -> Figure:
 
 def read(folder: Path) -> dict[int, Block]:
     """The layers in the folder."""
-    table = folder / "evolution.parquet"
-    if not table.exists():
-        raise UserError(f"{table} not found; make it: dvc repro evolution")
+    table = present(folder / "evolution.parquet", "evolution")
     rows, settled = pd.read_parquet(table).query("drawn"), pd.read_csv(folder / "settled.csv")
     found = {}
     for layer in sorted(rows["layer"].unique().tolist()):
@@ -119,11 +118,10 @@ def draw_layer(figure: Figure, block: Block, left: int, top: int, size: int, dra
 
 def remark(block: Block) -> str:
     """When the layer's maps settled."""
-    known = block.settled.dropna()
-    if known.empty:
-        return "all its maps are dead"
-    dead = len(block.settled) - len(known)
-    return f"half of its maps settle by epoch {known.median():g}" + (f", {dead} never" if dead else "")
+    dead = int(block.settled.isna().sum())
+    half = block.settled.fillna(np.inf).median()
+    words = f"half of its maps settle by epoch {half:g}" if np.isfinite(half) else "at least half of its maps are dead"
+    return words + (f", {dead} never" if dead and np.isfinite(half) else "")
 
 
 def alternative(folder: Path) -> str:
@@ -138,9 +136,9 @@ def details(folder: Path) -> dict[str, Any]:
     """When the maps of each layer settle, as a table."""
     rows = []
     for layer, block in read(folder).items():
-        known = block.settled.dropna()
-        quartiles = [f"{known.quantile(share):g}" if len(known) else "–" for share in (0.25, 0.5, 0.75)]
-        rows.append((layer, len(block.settled), *quartiles, len(block.settled) - len(known)))
+        reached = [block.settled.fillna(np.inf).quantile(share, "higher") for share in (0.25, 0.5, 0.75)]
+        quartiles = (f"{epoch:g}" if np.isfinite(epoch) else "–" for epoch in reached)
+        rows.append((layer, len(block.settled), *quartiles, int(block.settled.isna().sum())))
     return {
         "title": "The epoch from which a map's activations correlate at least 0.9 with what they end as",
         "open": True,

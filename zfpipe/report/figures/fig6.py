@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from safetensors.numpy import load_file
 
 from zfpipe import paths
-from zfpipe.errors import UserError
 from zfpipe.report import style, tiles
+from zfpipe.report.measured import present
 from zfpipe.report.style import BODY, MARGIN, MUTED, WIDTH, Drawing
 
 FOLDER = paths.FILTERS
@@ -43,9 +43,9 @@ def draw(folder: Path, drawing: Drawing) -> Figure:
     """Draws Fig. 6 from the arrays and numbers of the `filters` stage."""
     pictures, numbers = read(folder)
     rows = [
-        [layer1(title, pictures.get(run), numbers.get(run), room(PANELS)) for run, title in PANELS],
+        [layer1(title, pictures[run], numbers[run], room(PANELS)) for run, title in PANELS],
         [
-            layer2(title, pictures.get(f"{run} layer 2"), numbers.get(run), room(LAYER2), drawing.percentile)
+            layer2(title, pictures[f"{run} layer 2"], numbers[run], room(LAYER2), drawing.percentile)
             for run, title in LAYER2
         ],
     ]
@@ -88,17 +88,12 @@ def place(figure: Figure, row: list[Panel], top: int) -> None:
 
 def read(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, dict[str, Any]]]:
     """Filters `(map, 3, y, x)`, layer-2 projections `(map, y, x, 3)` and numbers of every run in the folder."""
-    arrays, numbers = folder / "filters.safetensors", folder / "filters.json"
-    for path in (arrays, numbers):
-        if not path.exists():
-            raise UserError(f"{path} not found; make it: dvc repro filters")
+    arrays, numbers = (present(folder / f"filters.{kind}", "filters") for kind in ("safetensors", "json"))
     return load_file(arrays), json.loads(numbers.read_text())
 
 
-def layer1(title: str, filters: np.ndarray | None, numbers: dict[str, Any] | None, width: int) -> Panel:
-    """A network's filters; an empty panel where it was not trained."""
-    if filters is None or numbers is None:
-        return Panel(title, tiles.hatched(200, width), ["not run"])
+def layer1(title: str, filters: np.ndarray, numbers: dict[str, Any], width: int) -> Panel:
+    """A network's filters."""
     columns = math.ceil(math.sqrt(1.5 * len(filters)))
     size = (width + tiles.GAP) // columns - tiles.GAP
     size = max(size // filters.shape[-1], 1) * filters.shape[-1]  # every weight a square of the same size
@@ -107,12 +102,8 @@ def layer1(title: str, filters: np.ndarray | None, numbers: dict[str, Any] | Non
     return Panel(title, tiles.grid(pictures, columns), lines(numbers, len(filters)))
 
 
-def layer2(
-    title: str, projections: np.ndarray | None, numbers: dict[str, Any] | None, width: int, percentile: float
-) -> Panel:
+def layer2(title: str, projections: np.ndarray, numbers: dict[str, Any], width: int, percentile: float) -> Panel:
     """A network's layer-2 projections, by the contrast rule of Fig. 2; maps that never fire are hatched."""
-    if projections is None or numbers is None:
-        return Panel(title, tiles.hatched(200, width), ["not run"])
     shown = projections[:SHOWN]
     columns = math.ceil(math.sqrt(len(shown)))
     size = (width + tiles.GAP) // columns - tiles.GAP
@@ -178,9 +169,6 @@ def statistics(folder: Path) -> list[tuple[str, ...]]:
     _, numbers = read(folder)
     rows: list[tuple[str, ...]] = []
     for run, title in PANELS:
-        if run not in numbers:
-            rows.append((title, "not run", *("–",) * 8))
-            continue
         found = numbers[run]
         radius = found["renorm_radius"]
         size = f"{found['filter_size']} × {found['filter_size']}, stride {found['stride']}"

@@ -8,20 +8,20 @@ from jaxtyping import Float
 
 from zfpipe.report.measured import present
 from zfpipe.report.published import Printed, Row, Table, text
-from zfpipe.report.tables.errors import OTHERS, RAN, UNAVAILABLE, Cells, ErrorTable, key
+from zfpipe.report.tables.errors import OTHERS, RAN, UNAVAILABLE, Cells, PaperTable, key
 
 SCRATCH, PRETRAINED = "Non-pretrained convnet", "ImageNet-pretrained convnet"
 """The rows of Tables 4 and 5 that we measure."""
 
 
-def build(table: Table, folder: Path) -> ErrorTable:
+def build(table: Table, folder: Path) -> PaperTable:
     """Table 4 or 5 from accuracy.csv and scratch.csv in a set's folder."""
     ours = {PRETRAINED: pretrained(read(folder)), SCRATCH: read_scratch(folder)}
     found = []
     for row in table.rows:
         measured = [ours.get(row.name, {}).get(int(column.split()[0]), np.zeros(0)) for column in table.columns]
         found.append(cells(table, row, measured))
-    return ErrorTable(table, found, notes(table, folder))
+    return PaperTable(table, found, notes(table, folder))
 
 
 def read(folder: Path) -> pd.DataFrame:

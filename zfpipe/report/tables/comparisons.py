@@ -32,8 +32,6 @@ class Pair:
 
 PAIRS = (
     Pair(TABLE2, "AlexNet's error − that of Fig. 3's network", "alexnet", "zfnet"),
-    Pair(TABLE2, "One network's error − that of five together", "zfnet", "zfnet-five"),
-    Pair(TABLE2, "One network's error − that of six together", "zfnet", "zfnet-six"),
     Pair(TABLE3, "AlexNet without layers 3 and 4 − with them", "alexnet-no34", "alexnet"),
     Pair(TABLE3, "AlexNet without layer 7 − with it", "alexnet-no7", "alexnet"),
     Pair(TABLE3, "AlexNet without layers 6 and 7 − with them", "alexnet-no67", "alexnet"),
@@ -61,7 +59,7 @@ def build(metrics: Path, transfer: Path, runs: Mapping[str, Run]) -> pd.DataFram
 
 
 def compared(pair: Pair, measured: dict[str, list[Metrics]]) -> dict[str, Any]:
-    """Two rows of Table 2 or 3; every network is taken to scatter as those that have several seeds do."""
+    """Two rows of Table 2 or 3."""
     row = {"table": pair.table.number, "what": pair.what, "published": published_errors(pair)}
     if pair.first not in measured or pair.second not in measured:
         return row
@@ -69,28 +67,30 @@ def compared(pair: Pair, measured: dict[str, list[Metrics]]) -> dict[str, Any]:
     def points(entry: Metrics) -> float:
         return 100 * (entry["val_top1"] - (entry["train_top1"] if pair.gap else 0))
 
-    value, half, freedom = contrast({pair.first: 1, pair.second: -1}, measured, points)
-    return row | {"value": value, "low": value - half, "high": value + half, "over": f"{freedom + 1} seeds"}
+    value, half, over = contrast({pair.first: 1, pair.second: -1}, measured, points)
+    return row | {"value": value, "low": value - half, "high": value + half, "over": over}
 
 
 def contrast(
     weights: Mapping[str, float], measured: dict[str, list[Metrics]], points: Callable[[Metrics], float]
-) -> tuple[float, float, int]:
-    """A weighted sum of runs' numbers, means over their seeds; half of its interval, and the degrees of freedom.
+) -> tuple[float, float, str]:
+    """A weighted sum of runs' numbers, means over their seeds; half of its interval, and over how many seeds that is.
 
-    Every network is taken to scatter as those that have several seeds do. Missing: half, where none has.
+    Every network is taken to scatter as those that have several seeds do. Half is NaN where none has.
     """
     values = {run: np.array([points(entry) for entry in measured[run]]) for run in weights}
-    deviation, freedom = scatter(measured, points)
+    alone, over = scatter(measured, points)
     value = sum(weight * float(values[run].mean()) for run, weight in weights.items())
-    error = deviation * sum(weight**2 / len(values[run]) for run, weight in weights.items()) ** 0.5
-    return value, student_half(freedom) * error if freedom else np.nan, freedom
+    return value, alone * sum(weight**2 / len(values[run]) for run, weight in weights.items()) ** 0.5, over
 
 
-def scatter(measured: dict[str, list[Metrics]], points: Callable[[Metrics], float]) -> tuple[float, int]:
-    """The standard deviation of networks that differ in the seed alone, and its degrees of freedom; 0: none known."""
+def scatter(measured: dict[str, list[Metrics]], points: Callable[[Metrics], float]) -> tuple[float, str]:
+    """Half of a single network's 95 % interval, NaN where no runs differ in the seed alone; and how many seeds do."""
     alike = {tuple(entry["run"] for entry in group): group for group in measured.values() if len(group) > 1}
-    return spread([np.array([points(entry) for entry in group]) for group in alike.values()])
+    deviation, freedom = spread([np.array([points(entry) for entry in group]) for group in alike.values()])
+    if not freedom:
+        return np.nan, "1 seed"
+    return student_half(freedom) * deviation, f"{sum(map(len, alike.values()))} seeds"
 
 
 def published_errors(pair: Pair) -> float:

@@ -24,7 +24,7 @@ Cells = dict[str, str]
 
 
 @dataclass(frozen=True)
-class ErrorTable:
+class PaperTable:
     """A table ready to be written: `cells` for every published row, `notes` to stand below."""
 
     published: Table
@@ -37,10 +37,10 @@ def key(column: str) -> str:
     return column.lower().replace(" top-", "_top").replace(" ", "_")
 
 
-def build(table: Table, folder: Path, runs: Mapping[str, Run]) -> ErrorTable:
+def build(table: Table, folder: Path, runs: Mapping[str, Run]) -> PaperTable:
     """Puts our runs and ensembles beside a published table of errors; `folder` holds the metrics of all."""
     metrics = measured(folder, runs)
-    return ErrorTable(table, [described(row, table.columns, metrics) for row in table.rows], notes(table, metrics))
+    return PaperTable(table, [described(row, table.columns, metrics) for row in table.rows], notes(table, metrics))
 
 
 def measured(folder: Path, runs: Mapping[str, Run]) -> dict[str, list[Metrics]]:

@@ -5,7 +5,7 @@ import io
 from pathlib import Path
 
 from zfpipe import stage
-from zfpipe.report.tables.errors import NOT_RUN, Cells, ErrorTable, key
+from zfpipe.report.tables.errors import NOT_RUN, Cells, PaperTable, key
 
 TEX = {
     "&": r"\&",
@@ -21,7 +21,7 @@ TEX = {
 }
 
 
-def write(table: ErrorTable, path: Path) -> None:
+def write(table: PaperTable, path: Path) -> None:
     """Writes the table as `path`, a .csv, and beside it .md and .tex."""
     for suffix, words in ((".csv", values(table)), (".md", markdown(table)), (".tex", latex(table))):
         with stage.whole(path.with_suffix(suffix)) as temporary:
@@ -34,7 +34,7 @@ def read(path: Path) -> list[Cells]:
         return list(csv.DictReader(file))
 
 
-def values(table: ErrorTable) -> str:
+def values(table: PaperTable) -> str:
     """Every cell, as comma-separated values; empty where there is no number."""
     text = io.StringIO()
     writer = csv.DictWriter(text, table.cells[0], lineterminator="\n")
@@ -56,7 +56,7 @@ def shown(cells: Cells, part: str, column: str) -> str:
     return words.replace("-", "−") or "–"
 
 
-def body(table: ErrorTable) -> list[tuple[str, list[str]]]:
+def body(table: PaperTable) -> list[tuple[str, list[str]]]:
     """Rows: a name and the cells in order; the title of a group of rows comes with no cells."""
     rows: list[tuple[str, list[str]]] = []
     group = ""
@@ -69,7 +69,7 @@ def body(table: ErrorTable) -> list[tuple[str, list[str]]]:
     return rows
 
 
-def markdown(table: ErrorTable) -> str:
+def markdown(table: PaperTable) -> str:
     """A table for GitHub and the like."""
     columns = [f"{column} {part}" for column in table.published.columns for part in parts(column, table.cells[0])]
     lines = [f"**Table {table.published.number}. {table.published.title}** (section {table.published.section})", ""]
@@ -79,7 +79,7 @@ def markdown(table: ErrorTable) -> str:
     return "\n".join([*lines, "", *(f"- {note}" for note in table.notes), ""])
 
 
-def latex(table: ErrorTable) -> str:
+def latex(table: PaperTable) -> str:
     """A tabular for LaTeX with booktabs."""
     splits = [(column, parts(column, table.cells[0])) for column in table.published.columns]
     width = sum(len(split) for _, split in splits)

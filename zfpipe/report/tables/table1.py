@@ -9,14 +9,14 @@ import pandas as pd
 from zfpipe import paths, unavailable
 from zfpipe.report.measured import present
 from zfpipe.report.published import TABLE1
-from zfpipe.report.tables.errors import RAN, UNAVAILABLE, Cells, ErrorTable, key
+from zfpipe.report.tables.errors import RAN, UNAVAILABLE, Cells, PaperTable, key
 
 FOLDER = paths.CORRESPONDENCE
 PARTS = {"Right Eye": "right eye", "Left Eye": "left eye", "Nose": "nose", "Random": "random"}
 """The paper's rows and what is hidden."""
 
 
-def build(folder: Path, runs: Collection[str]) -> ErrorTable:
+def build(folder: Path, runs: Collection[str]) -> PaperTable:
     """Table 1 from consistency.csv in the folder; no run matters but zfnet's."""
     found = {} if unavailable.reason(folder) else read(folder)
     layers = sorted({layer for _, layer, _ in found})
@@ -31,7 +31,7 @@ def build(folder: Path, runs: Collection[str]) -> ErrorTable:
                 words = f"{at[f'{kind}mean']:.3f} ± {at[f'{kind}deviation']:.3f}" if at else UNAVAILABLE
                 entry[f"{part}_{key(column)}"] = words
         cells.append(entry)
-    return ErrorTable(TABLE1, cells, notes(folder))
+    return PaperTable(TABLE1, cells, notes(folder))
 
 
 def read(folder: Path) -> dict[tuple[str, int, str], dict[str, Any]]:

@@ -11,6 +11,6 @@ from zfpipe.report.tables import errors
 FOLDER = paths.METRICS
 
 
-def build(folder: Path, runs: Mapping[str, Run]) -> errors.ErrorTable:
+def build(folder: Path, runs: Mapping[str, Run]) -> errors.PaperTable:
     """Table 2 from the metrics in `folder`."""
     return errors.build(TABLE2, folder, runs)

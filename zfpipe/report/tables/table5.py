@@ -7,11 +7,11 @@ from zfpipe import paths
 from zfpipe.params import Run
 from zfpipe.report.published import TABLE5
 from zfpipe.report.tables import accuracy
-from zfpipe.report.tables.errors import ErrorTable
+from zfpipe.report.tables.errors import PaperTable
 
 FOLDER = paths.TRANSFER / "caltech256"
 
 
-def build(folder: Path, runs: Mapping[str, Run]) -> ErrorTable:
+def build(folder: Path, runs: Mapping[str, Run]) -> PaperTable:
     """Table 5 from accuracy.csv and scratch.csv in the folder; no run matters but zfnet's."""
     return accuracy.build(TABLE5, folder)

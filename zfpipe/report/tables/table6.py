@@ -9,20 +9,20 @@ from zfpipe import paths
 from zfpipe.params import Run
 from zfpipe.report.measured import present
 from zfpipe.report.published import TABLE6, Printed, text
-from zfpipe.report.tables.errors import RAN, UNAVAILABLE, Cells, ErrorTable, key
+from zfpipe.report.tables.errors import RAN, UNAVAILABLE, Cells, PaperTable, key
 
 FOLDER = paths.TRANSFER / "voc2012"
 NAMES = {"airplane": "aeroplane", "table": "diningtable", "plant": "pottedplant", "tv": "tvmonitor"}
 """What VOC calls the paper's rows, where it differs."""
 
 
-def build(folder: Path, runs: Mapping[str, Run]) -> ErrorTable:
+def build(folder: Path, runs: Mapping[str, Run]) -> PaperTable:
     """Table 6 from precision.csv in the folder: the paper's rows, then the classes that it has not."""
     ours = read(folder)
     found = [line(row.name, row.values, ours.get(voc(row.name))) for row in TABLE6.rows]
     published = {voc(row.name) for row in TABLE6.rows}
     found += [line(name, (None,) * 3, value) for name, value in ours.items() if name not in published]
-    return ErrorTable(TABLE6, found, notes(folder))
+    return PaperTable(TABLE6, found, notes(folder))
 
 
 def read(folder: Path) -> dict[str, float]:

@@ -11,20 +11,20 @@ from zfpipe import paths
 from zfpipe.params import Run
 from zfpipe.report.published import TABLE7
 from zfpipe.report.tables import accuracy
-from zfpipe.report.tables.errors import ErrorTable
+from zfpipe.report.tables.errors import PaperTable
 
 FOLDER = paths.TRANSFER
 SETS = ("caltech101", "caltech256")
 
 
-def build(folder: Path, runs: Mapping[str, Run]) -> ErrorTable:
+def build(folder: Path, runs: Mapping[str, Run]) -> PaperTable:
     """Table 7 from accuracy.csv in the folders of both sets; no run matters but zfnet's."""
     measured = [accuracy.read(folder / name) for name in SETS]
     cells = []
     for row in TABLE7.rows:
         kind, _, layer = row.name.rstrip(")").partition(" (")
         cells.append(accuracy.cells(TABLE7, row, [folds(table, kind.lower(), int(layer)) for table in measured]))
-    return ErrorTable(TABLE7, cells, notes(measured))
+    return PaperTable(TABLE7, cells, notes(measured))
 
 
 def folds(measured: pd.DataFrame, kind: str, layer: int) -> Float[np.ndarray, "fold"]:
