@@ -88,7 +88,12 @@ def test_every_script_is_a_stage_and_every_out_is_cached() -> None:
 
 def test_plots_name_every_run() -> None:
     curves = [body for plot in DAG["plots"] if not isinstance(plot, str) for body in plot.values()]
-    assert [set(body["y"]) for body in curves] == [{f"models/{run}/history.csv" for run in SETTINGS.runs}] * len(curves)
+    histories = {f"models/{run}/history.csv" for run in SETTINGS.runs}
+    for column in ("val_error", "train_loss"):
+        assert {path for body in curves for path, one in body["y"].items() if one == column} == histories
+    assert max(len(body["y"]) for body in curves) <= 7, "each has a colour of its own in .dvc/plots/runs.json"
+    names = [name for plot in DAG["plots"] if not isinstance(plot, str) for name in plot]
+    assert not any("'" in name for name in names), "DVC's page would leave such a plot out"
     assert all(body.keys() >= {"title", "x", "x_label", "y_label"} for body in curves)
     assert [plot for plot in DAG["plots"] if isinstance(plot, str)] == [paths.FIGURES.as_posix()]
 
