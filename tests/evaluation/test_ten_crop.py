@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
-from tests.conftest import CROP, SETTINGS
+from tests.conftest import CROP, SETTINGS, SIZE
+from zfpipe.betons import mean
 from zfpipe.betons.inputs import MeanSubtraction
 from zfpipe.betons.reader import Batches
 from zfpipe.convnet import weights
@@ -60,3 +62,31 @@ def test_errors_that_are_counted_on_the_way_are_those_of_the_whole(beton: Path, 
         for k in (1, 5):
             assert ten_crop.top_error(network, batches, inputs, k) == found.top_error(k)
         assert 0 < found.top_error(5) < found.top_error(1)
+
+
+def test_probabilities_are_the_mean_of_ten_softmaxes_by_hand(beton: Path) -> None:
+    """Crop by crop, from whole images minus a mean that is not the same on both sides."""
+    network = weights.build(SETTINGS.model.model_copy(update={"width": 0.05}), CROP, 25)
+    initialise(network, "he", 0.01, 0)
+    whole = np.random.default_rng(0).random((SIZE, SIZE, 3)).astype(np.float32) * 255
+    inputs = MeanSubtraction(torch.from_numpy(mean.mean_crops(whole, CROP)), torch.device("cpu"))
+    with Batches(beton, batch=16, crop=CROP, crops="ten", rows=np.arange(5)) as batches:
+        found = ten_crop.predict(network, batches, inputs)
+    with Batches(beton, batch=5, crop=SIZE, crops="centre", rows=np.arange(5)) as batches:
+        (batch,) = batches.epoch()
+    assert found is not None
+    network.eval()
+    far, middle = SIZE - CROP, (SIZE - CROP) // 2
+    for image, pixels in zip(batch.ids.tolist(), batch.images.numpy(), strict=True):
+        softmaxes = []
+        for top, left in ((0, 0), (0, far), (far, 0), (far, far), (middle, middle)):
+            crop = (pixels - whole)[top : top + CROP, left : left + CROP]
+            for shown in (crop, crop[:, ::-1]):
+                with torch.no_grad():
+                    logits = network(torch.from_numpy(shown.copy()).permute(2, 0, 1)[None])
+                softmaxes.append(logits.double().exp()[0] / logits.double().exp().sum())
+        expected = torch.stack(softmaxes).mean(0)
+        spread = torch.stack(softmaxes).std(0).max()
+        assert spread > 1e-3, "the crops differ"
+        row = found.ids.tolist().index(image)
+        np.testing.assert_allclose(found.probabilities[row], expected.numpy(), atol=1e-5)
