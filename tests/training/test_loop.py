@@ -23,7 +23,7 @@ from zfpipe.errors import UserError
 from zfpipe.evaluation import ten_crop
 from zfpipe.probes import activations
 from zfpipe.training import distributed
-from zfpipe.training.loop import Trainer
+from zfpipe.training.loop import Trainer, dropout_seed
 from zfpipe.training.resume import ResumeState
 
 MODEL = params.merged(SETTINGS.model, {"width": 0.05})
@@ -47,24 +47,31 @@ def fit(subject: Trainer, beton: Path, folder: Path) -> list[dict[str, float]]:
 def test_resumed_is_the_same_to_the_bit(
     beton: Path, inputs: MeanSubtraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = trainer(inputs)
+    """The validation error stands still, so that the third epoch trains with a tenth of the learning rate."""
+    whole, killed, resumed = (trainer(inputs, patience=1) for _ in range(3))
+    for subject in (whole, resumed):
+        monkeypatch.setattr(subject, "measure", lambda batches: (1.0, 0.5))
     history = fit(whole, beton, tmp_path / "whole")
-    killed = trainer(inputs)
-    measure = killed.measure
+    assert [row["learning_rate"] for row in history] == pytest.approx([0.005, 0.005, 0.0005])
 
     def dies_in_the_third_epoch(batches: Batches) -> tuple[float, float]:
         if len(killed.history) == 2:
             raise KeyboardInterrupt
-        return measure(batches)
+        return 1.0, 0.5
 
     monkeypatch.setattr(killed, "measure", dies_in_the_third_epoch)
     with pytest.raises(KeyboardInterrupt):
         fit(killed, beton, tmp_path / "killed")
-    resumed = trainer(inputs)
     assert fit(resumed, beton, tmp_path / "killed") == history
     assert len(history) == 3
     for one, other in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_other_units_drop_out_in_every_epoch_run_and_process() -> None:
+    seeds = {dropout_seed(seed, epoch, rank) for seed in range(3) for epoch in range(1, 5) for rank in range(3)}
+    assert len(seeds) == 3 * 4 * 3
+    assert dropout_seed(1, 2, 0) == dropout_seed(1, 2, 0)
 
 
 def test_a_changed_run_or_damaged_state_starts_afresh(tmp_path: Path) -> None:
@@ -79,11 +86,14 @@ def test_a_changed_run_or_damaged_state_starts_afresh(tmp_path: Path) -> None:
 
 
 def test_one_epoch_equals_plain_gradient_descent(beton: Path, inputs: MeanSubtraction) -> None:
-    """Momentum, weight decay and renormalisation written out, without dropout."""
-    subject = trainer(inputs)
-    subject.network.dropout = 0.0
+    """Momentum, a weight decay that shows and renormalisation written out, without dropout."""
+    subject = trainer(inputs, weight_decay=0.5)
     twin = trainer(inputs).network
-    twin.dropout = 0.0
+    for network in (subject.network, twin):
+        network.dropout = 0.0
+        for name, bias in network.named_parameters():
+            if name.endswith("bias"):
+                bias.data.fill_(0.1)
     settings = subject.settings
     velocity = {name: torch.zeros_like(weight) for name, weight in twin.named_parameters()}
     with Batches(beton, batch=16, crop=CROP, crops="one of ten", shuffle=True) as batches:
