@@ -1,0 +1,81 @@
+"""What a training run is known by: whatever could change its result gives it another place for its state."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from stages import pretrained, train
+from tests import project
+from zfpipe import paths
+from zfpipe.training.resume import ResumeState
+
+
+class StopError(Exception):
+    """Raised where training would begin."""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A function that gives the place of zfnet's state, or of another run's."""
+    monkeypatch.chdir(tmp_path)
+    project.parameters()
+    project.draw(Path("pictures"))
+    project.prepare(monkeypatch)
+    project.run(monkeypatch, pretrained.main)
+    found: list[Path] = []
+
+    def keep(parent: Path, determines: dict[str, Any]) -> None:
+        found.append(ResumeState(parent, determines).folder)
+        raise StopError
+
+    monkeypatch.setattr(train, "ResumeState", keep)
+
+    def known(run: str = "zfnet") -> Path:
+        with pytest.raises(StopError):
+            project.run(monkeypatch, train.main, run)
+        return found[-1]
+
+    return known
+
+
+def test_whatever_changes_a_run_gives_its_state_another_place(
+    place: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = place()
+    assert place() == first
+    others = [place("zfnet-seed1"), place("zfnet-unclipped"), place("alexnet")]
+    for section, fields in (
+        ("training", {"learning_rate": 0.004}),
+        ("training", {"epochs": 8}),
+        ("model", {"stride": 1}),
+        ("model", {"dropout": 0.4}),
+        ("crops", {"size": 80}),
+        ("runs", {"zfnet": {"base": "model", "seed": 0, "snapshots": [1, 2]}}),
+    ):
+        project.parameters(**{section: fields})
+        others.append(place())
+    project.parameters(figures={"percentile": 98})
+    assert place() == first, "what only others depend on"
+    weights = paths.pretrained("model")
+    before = weights.read_bytes()
+    weights.write_bytes(before + b"other weights to start from")
+    others.append(place())
+    weights.write_bytes(before)
+    monkeypatch.setattr(train, "source_hash", lambda *folders: "other code")
+    others.append(place())
+    assert len({first, *others}) == 1 + len(others)
+
+
+def test_other_images_or_another_torch_give_it_another_place(
+    place: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = place()
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "__version__", "0.0")
+        assert place() != first
+    project.draw(Path("pictures"), seed=1)
+    project.prepare(monkeypatch)
+    assert place() != first
