@@ -46,7 +46,7 @@ def test_whatever_changes_a_run_gives_its_state_another_place(
 ) -> None:
     first = place()
     assert place() == first
-    others = [place("zfnet-seed1"), place("zfnet-unclipped"), place("alexnet")]
+    others = [place(run) for run in ("zfnet-seed1", "zfnet-seed2", "zfnet-unclipped", "alexnet")]
     for section, fields in (
         ("training", {"learning_rate": 0.004}),
         ("training", {"epochs": 8}),
