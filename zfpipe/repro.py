@@ -80,13 +80,17 @@ class Schedule:
         return found
 
     def sort_lock(self) -> None:
-        """Puts what is new in dvc.lock into the order in which a `dvc repro`, stage after stage, would have put it."""
+        """Puts what is new in dvc.lock into the order in which a `dvc repro`, stage after stage, would have put it.
+
+        Everything, where all of it was planned: a run that was killed before left its part in no order.
+        """
         with self.repo.lock:
-            added = set(locked_stages()) - set(self.known)  # once: DVC takes seconds to read the file
-            new = [name for name in self.plan if name in added]
-            if new:
+            locked = locked_stages()  # once: DVC takes seconds to read the file
+            kept = set() if set(locked) <= set(self.plan) else set(self.known)
+            moved = [name for name in self.plan if name in set(locked) - kept]
+            if locked != [name for name in locked if name in kept] + moved:
                 with modify_yaml(LOCK_FILE) as lock:
-                    for name in new:
+                    for name in moved:
                         lock["stages"].move_to_end(name)
 
 
