@@ -97,10 +97,20 @@ def test_the_penalty_is_the_best_on_what_was_held_out(monkeypatch: pytest.Monkey
     def pretend(kind: Kind, span: Span, labels: np.ndarray, penalty: float) -> Any:
         seen.append((span.train, penalty))
         right = {0.01: 0, 0.1: 3, 1.0: 6, 10.0: 6, 100.0: 2}[penalty]
-        return lambda coordinates: np.eye(3)[[0] * right + [1] * (6 - right)]
+
+        def scores(coordinates: np.ndarray) -> np.ndarray:
+            np.testing.assert_array_equal(coordinates, span.of(train[~np.isin(train, span.train)]))
+            return np.eye(3)[[0] * right + [1] * (6 - right)]
+
+        return scores
 
     monkeypatch.setattr(transfer, "classifier", pretend)
-    monkeypatch.setattr(transfer, "accuracy", lambda scores, labels: float((scores.argmax(1) == 0).mean()))
+
+    def share(scores: np.ndarray, labels: np.ndarray) -> float:
+        assert np.bincount(labels).tolist() == [2, 2, 2], "of what was held out"
+        return float((scores.argmax(1) == 0).mean())
+
+    monkeypatch.setattr(transfer, "accuracy", share)
     assert transfer.penalty("svm", every @ every.T, train, LABELS[train], 0) == 1.0, "of equals the smallest"
     assert [penalty for _, penalty in seen] == list(GRID)
     for kept, _ in seen:
