@@ -178,3 +178,13 @@ def test_filter_statistics(network: ConvNet, beton: Path, inputs: MeanSubtractio
         units = Units(2, torch.tensor([number]), peaks.y[number : number + 1], peaks.x[number : number + 1])
         whole, _ = project(network, pixels[image : image + 1], units, SETTINGS.deconvnet)
         assert projected[number].sum() == pytest.approx(whole.sum().item(), rel=1e-2, abs=1e-6)
+
+
+def test_a_map_that_fires_once_and_weakly_is_not_dead() -> None:
+    responses = filters.Responses(3, torch.device("cpu"))
+    maps = torch.zeros(2, 3, 4, 4)
+    maps[1, 2, 0, 3] = 1e-3
+    responses.add(maps[:1])
+    assert responses.dead == 1
+    responses.add(maps[1:])
+    assert responses.dead == pytest.approx(2 / 3)
