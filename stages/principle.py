@@ -20,6 +20,8 @@ from zfpipe.probes import principle, projections
 
 BATCH = 64
 LAYER = 2
+SHOWN = 4
+"""Pooled values a side that the figure shows in numbers, beside those at the border."""
 
 
 def main() -> None:
@@ -28,6 +30,8 @@ def main() -> None:
     network = weights.load(paths.weights("zfnet"), device())
     first, *above = network.architecture.convs
     reason = None if first.pool and above else "there is no pooling between layers 1 and 2"
+    if reason is None and first.size <= SHOWN:
+        reason = f"layer 1's pooled maps are too small: {first.size} x {first.size}"
     if unavailable.settle(paths.PRINCIPLE, reason):
         return
     assert first.pool is not None

@@ -59,6 +59,7 @@ class Schedule:
             stages: list[Stage] = plan_repro(graph, collect_stages(self.repo, targets or [PROJECT_FILE]))
             self.known = locked_stages()
         self.plan = [stage.addressing for stage in stages]
+        self.every = {stage.addressing for stage in graph}
         self.needs = {stage: set(graph.successors(stage)) for stage in stages}
         # What needs little goes first, so that no long stage that could have run early is left to the end
         self.waiting = sorted(stages, key=lambda stage: len(networkx.descendants(graph, stage)))
@@ -82,13 +83,15 @@ class Schedule:
     def sort_lock(self) -> None:
         """Puts what is new in dvc.lock into the order in which a `dvc repro`, stage after stage, would have put it.
 
-        Everything, where all of it was planned: a run that was killed before left its part in no order.
+        Everything, where all of it was planned, as if there had been no dvc.lock: a run that was killed before left its
+        part in no order.
         """
         with self.repo.lock:
             locked = locked_stages()  # once: DVC takes seconds to read the file
-            kept = set() if set(locked) <= set(self.plan) else set(self.known)
-            moved = [name for name in self.plan if name in set(locked) - kept]
-            if locked != [name for name in locked if name in kept] + moved:
+            others = (set(locked) & self.every) - set(self.plan)
+            moved = [name for name in self.plan if name in locked and not (others and name in self.known)]
+            kept = [name for name in locked if name not in moved]
+            if locked != kept + moved:
                 with modify_yaml(LOCK_FILE) as lock:
                     for name in moved:
                         lock["stages"].move_to_end(name)

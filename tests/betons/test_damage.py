@@ -233,6 +233,15 @@ def test_a_missing_beton_or_sidecar_names_the_stage(beton: Path) -> None:
     assert refusal(beton) == f"{beton.with_suffix('.json')} not found; make it: dvc repro betons@train"
 
 
+def test_a_set_to_transfer_to_names_its_own_stage(beton: Path) -> None:
+    folder = beton.parent / "caltech101"
+    folder.mkdir()
+    moved = folder / "images.beton"
+    assert refusal(moved) == f"{moved.with_suffix('.json')} not found; make it: dvc repro target@caltech101"
+    moved.with_suffix(".json").write_text("{")
+    assert refusal(moved).endswith("make it again: dvc repro -f target@caltech101")
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null", '{"sha256": "0"}', "\x00"])
 def test_a_damaged_sidecar_is_refused(beton: Path, text: str) -> None:
     beton.with_suffix(".json").write_text(text)

@@ -4,7 +4,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
+from safetensors.numpy import save_file
 
 from tests.imports import ROOT
 from tests.report import conftest
@@ -62,6 +64,35 @@ def test_fig1_shows_the_pools_with_the_most_signal(project: Path) -> None:
     block = arrays["filtered"][y : y + 4, x : x + 4]
     assert sum(word == fig1.short(float(block.ravel()[3])) for word in found) >= 1
     assert "shared switches (twice framed): added up" in found
+
+
+def test_fig1_fits_pools_of_other_sizes(project: Path) -> None:
+    arrays, facts = fig1.read(fig1.FOLDER)
+    rng = np.random.default_rng(0)
+    for size, stride in ((2, 2), (4, 4)):
+        map1 = np.maximum(rng.normal(0, 1, (8 * stride, 8 * stride)), 0).astype(np.float32)
+        windows = sliding_window_view(map1, (size, size))[::stride, ::stride]
+        inner = windows.reshape(*windows.shape[:2], -1).argmax(2)
+        y, x = np.indices(inner.shape) * stride + np.divmod(inner, size)
+        made = {"map1": map1, "switches": y * map1.shape[1] + x, "pooled1": windows.max((2, 3))}
+        made |= {"filtered": rng.normal(0, 1, inner.shape), "unpooled": map1, "rectified": map1}
+        save_file({**arrays, **made}, fig1.FOLDER / "steps.safetensors")
+        (fig1.FOLDER / "steps.json").write_text(json.dumps(facts | {"pool": {"size": size, "stride": stride}}))
+        figure = fig1.draw(fig1.FOLDER, DRAWING)
+        assert faults(figure) == []
+        assert f"{size} × {size}, stride {stride}" in [text.get_text() for text in words(figure)]
+
+
+def test_fig4_counts_maps_as_they_settle() -> None:
+    def block(*epochs: float) -> fig4.Block:
+        return fig4.Block(1, pd.DataFrame(), np.zeros(0), pd.Series(epochs))
+
+    half = block(*[1.0] * 12, *[7.0] * 12)
+    assert [fig4.reached(half, share) for share in (0.25, 0.5, 0.75)] == [1, 1, 7]
+    assert fig4.remark(half) == "half of its maps settle by epoch 1"
+    dead = float("nan")
+    assert fig4.remark(block(1.0, dead)) == "half of its maps settle by epoch 1, 1 never"
+    assert fig4.remark(block(1.0, dead, dead)) == "more than half of its maps are dead"
 
 
 def test_fig4_marks_where_the_image_changes(project: Path) -> None:

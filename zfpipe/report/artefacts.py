@@ -199,8 +199,8 @@ FIG8 = Artefact(
     "4.3",
     "The images of the correspondence experiment",
     "Faces that look at us, each as it is and with its right eye, left eye, nose and random places of it hidden by a "
-    "grey square of one size. Random places are centred on the object where no part's square lies. Table 1 has the "
-    "numbers.",
+    "grey square of one size. Random places are centred on the object (where it is not known, anywhere) where no "
+    "part's square lies. Table 1 has the numbers.",
     "Five dogs, each with the same parts and random places hidden.",
     ("figure@8", "correspondence", "train@zfnet"),
     "The paper prints no numbers with this figure.",

@@ -40,7 +40,7 @@ class Step:
 def draw(folder: Path, drawing: Drawing) -> Figure:
     """Draws Fig. 1 from the arrays of the `principle` stage."""
     arrays, facts = read(folder)
-    figure = style.blank(CELLS + below(facts) * CELL + 80)
+    figure = style.blank(CELLS + below(facts) * cell(facts) + 80)
     style.write(figure, MARGIN, 44, "Convnet: up", HEADING, weight="bold")
     row(figure, UP, up(arrays, facts), forward=True)
     style.write(figure, MARGIN, DOWN - 86, "Deconvnet: down", HEADING, weight="bold")
@@ -140,12 +140,17 @@ def detail(figure: Figure, arrays: dict[str, np.ndarray], facts: dict[str, Any])
         ("Signal from above", "one value for each pool", arrays["filtered"][pooled], signed, set()),
         ("Unpooled", f"shared switches (twice framed): {rule}", arrays["unpooled"][part], signed, set(found)),
     ]
-    left = MARGIN
+    left, side = MARGIN, cell(facts)
     for number, (title, remark, values, colours, framed) in enumerate(panels):
         style.write(figure, left, CELLS - 42, title, BODY, weight="bold")
         style.write(figure, left, CELLS - 12, remark, BODY, color=MUTED)
-        cells(figure, left, values, colours(values), framed, shared if number == 3 else set())
-        left += values.shape[1] * CELL + (2 * GAP if number != 1 else 3 * GAP) - 30
+        cells(figure, left, side, values, colours(values), framed, shared if number == 3 else set())
+        left += values.shape[1] * side + (2 * GAP if number != 1 else 3 * GAP) - 30
+
+
+def cell(facts: dict[str, Any]) -> int:
+    """Side of a value's square: the detail's four panels fit beside each other."""
+    return min(CELL, (style.WIDTH - 2 * MARGIN - 7 * GAP + 90) // (2 * below(facts) + 2 * POOLED))
 
 
 def below(facts: dict[str, Any]) -> int:
@@ -166,6 +171,7 @@ def corner(signal: np.ndarray) -> tuple[int, int]:
 def cells(
     figure: Figure,
     left: float,
+    side: int,
     values: np.ndarray,
     colours: np.ndarray,
     framed: set[tuple[int, int]],
@@ -173,16 +179,16 @@ def cells(
 ) -> None:
     """Numbers in coloured squares, some framed and some twice."""
     for (y, x), value in np.ndenumerate(values):
-        top, start = CELLS + y * CELL, left + x * CELL
+        top, start = CELLS + y * side, left + x * side
         colour = colours[y, x] / 255
-        style.rectangle(figure, start, top, CELL, CELL, colour, "white")
+        style.rectangle(figure, start, top, side, side, colour, "white")
         ink = "white" if colour @ (0.3, 0.59, 0.11) < 0.5 else style.INK
         if value:
-            style.write(figure, start + CELL / 2, top + 33, short(float(value)), 18, color=ink, ha="center")
+            style.write(figure, start + side / 2, top + side / 2 + 7, short(float(value)), 18, color=ink, ha="center")
     for y, x in sorted(framed):
-        style.rectangle(figure, left + x * CELL + 2, CELLS + y * CELL + 2, CELL - 4, CELL - 4, "none", MARK, 2)
+        style.rectangle(figure, left + x * side + 2, CELLS + y * side + 2, side - 4, side - 4, "none", MARK, 2)
     for y, x in sorted(shared):
-        style.rectangle(figure, left + x * CELL + 7, CELLS + y * CELL + 7, CELL - 14, CELL - 14, "none", MARK, 1)
+        style.rectangle(figure, left + x * side + 7, CELLS + y * side + 7, side - 14, side - 14, "none", MARK, 1)
 
 
 def short(value: float) -> str:

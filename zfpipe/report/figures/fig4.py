@@ -119,9 +119,14 @@ def draw_layer(figure: Figure, block: Block, left: int, top: int, size: int, dra
 def remark(block: Block) -> str:
     """When the layer's maps settled."""
     dead = int(block.settled.isna().sum())
-    half = block.settled.fillna(np.inf).median()
-    words = f"half of its maps settle by epoch {half:g}" if np.isfinite(half) else "at least half of its maps are dead"
+    half = reached(block, 0.5)
+    words = f"half of its maps settle by epoch {half:g}" if np.isfinite(half) else "more than half of its maps are dead"
     return words + (f", {dead} never" if dead and np.isfinite(half) else "")
+
+
+def reached(block: Block, share: float) -> float:
+    """The epoch by which so many of the layer's maps have settled; infinite: they never do."""
+    return float(np.quantile(block.settled.fillna(np.inf), share, method="inverted_cdf"))
 
 
 def alternative(folder: Path) -> str:
@@ -136,8 +141,8 @@ def details(folder: Path) -> dict[str, Any]:
     """When the maps of each layer settle, as a table."""
     rows = []
     for layer, block in read(folder).items():
-        reached = [block.settled.fillna(np.inf).quantile(share, "higher") for share in (0.25, 0.5, 0.75)]
-        quartiles = (f"{epoch:g}" if np.isfinite(epoch) else "–" for epoch in reached)
+        epochs = (reached(block, share) for share in (0.25, 0.5, 0.75))
+        quartiles = (f"{epoch:g}" if np.isfinite(epoch) else "–" for epoch in epochs)
         rows.append((layer, len(block.settled), *quartiles, int(block.settled.isna().sum())))
     return {
         "title": "The epoch from which a map's activations correlate at least 0.9 with what they end as",
