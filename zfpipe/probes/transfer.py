@@ -22,7 +22,7 @@ HELD_OUT = 1 / 3
 """Share of each class's training images on which that choice is made."""
 
 SHARED = 4000
-"""From so many training images on threads help L-BFGS; with fewer they cost more than they bring."""
+"""From so many training images on threads help; with fewer they cost more than they bring."""
 
 Kind = Literal["softmax", "svm"]
 Rows = Int64[np.ndarray, "_"]
@@ -99,8 +99,7 @@ def classifier(
     """
     if kind == "softmax":
         softmax = LogisticRegression(C=penalty, max_iter=1000, tol=1e-3)
-        with threadpool_limits(1 if len(span.train) < SHARED else None):
-            softmax.fit(span.coordinates, labels, sample_weight=weights)
+        softmax.fit(span.coordinates, labels, sample_weight=weights)
         return softmax.predict_proba
     svm = SVC(C=penalty, kernel="linear", decision_function_shape="ovr")
     svm.fit(span.coordinates, labels, sample_weight=weights)
@@ -136,9 +135,15 @@ def transferred(
     kind: Kind, gram: Float[np.ndarray, "image image"], labels: Rows, train: Rows, test: Rows, seed: int
 ) -> tuple[float, float]:
     """Accuracy on the test images of a classifier trained on the others, and the penalty chosen for it."""
-    chosen = penalty(kind, gram, train, labels[train], seed)
-    span = Span(gram, train)
-    return accuracy(classifier(kind, span, labels[train], chosen)(span.of(test)), labels[test]), chosen
+    with threads(train):
+        chosen = penalty(kind, gram, train, labels[train], seed)
+        span = Span(gram, train)
+        return accuracy(classifier(kind, span, labels[train], chosen)(span.of(test)), labels[test]), chosen
+
+
+def threads(train: Rows) -> threadpool_limits:
+    """How many threads products of so many training images get, in a `with`: one, or all."""
+    return threadpool_limits(1 if len(train) < SHARED else None)
 
 
 def accuracy(scores: Float[np.ndarray, "image class"], labels: Rows) -> float:
@@ -199,11 +204,12 @@ def precisions(features: Path, index: pd.DataFrame, classes: Sequence[str], seed
         present[row, found] = True
     train, test = (np.flatnonzero(index["split"] == split) for split in ("train", "val"))
     gram = harvested.gram(features, harvested.layers(features)[-1])
-    chosen = penalty("softmax", gram, train, labels[train], seed)
     places, targets = np.nonzero(present[train])
-    span = Span(gram, train[places])
-    weights = 1 / present[train].sum(1)[places]
-    scores = classifier("softmax", span, targets, chosen, weights)(span.of(test))
+    with threads(train):
+        chosen = penalty("softmax", gram, train, labels[train], seed)
+        span = Span(gram, train[places])
+        weights = 1 / present[train].sum(1)[places]
+        scores = classifier("softmax", span, targets, chosen, weights)(span.of(test))
     rows = [
         {
             "class": classes[label],
