@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from tests.conftest import CROP, SETTINGS
@@ -216,3 +218,34 @@ def test_bfloat16_learns_as_float32_does(beton: Path, inputs: MeanSubtraction) -
     assert losses[1] == pytest.approx(losses[0], rel=0.01)
     assert losses[1] != losses[0]
     assert all(weight.dtype == torch.float32 for weight in subjects[1].network.parameters())
+
+
+@pytest.fixture
+def cuda_casts() -> Iterator[None]:
+    """Gives the processor's autocast the operations that CUDA's computes in float32 and the processor's does not."""
+    library = torch.library.Library("aten", "IMPL", "AutocastCPU")
+
+    def in_float32(operation: Callable[..., Tensor], value: Tensor, *rest: Any) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return operation(value.float(), *rest)
+
+    for name, operation in (
+        ("rsqrt", torch.rsqrt),
+        ("reciprocal", torch.reciprocal),
+        ("pow.Tensor_Scalar", torch.pow),
+    ):
+        library.impl(name, partial(in_float32, operation))
+    yield
+    library._destroy()
+
+
+@pytest.mark.usefixtures("cuda_casts")
+@pytest.mark.parametrize("beta", [0.75, 0.5])
+def test_bfloat16_trains_under_cudas_casts(beton: Path, inputs: MeanSubtraction, tmp_path: Path, beta: float) -> None:
+    """The last of the batches, 4 of 16 images, goes through the network as it is, never compiled."""
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.ones(1, dtype=torch.bfloat16).rsqrt().dtype == torch.float32, "the casts are not CUDA's"
+    subject = trainer(inputs, precision="bfloat16", epochs=1)
+    subject.network.norm = subject.network.norm.model_copy(update={"beta": beta})
+    [row] = fit(subject, beton, tmp_path)
+    assert row["train_loss"] < 4

@@ -157,10 +157,10 @@ class Normalisation(torch.autograd.Function):
         """Keeps what the way back needs: `base` is what is in brackets, `scale` its power."""
         base = functional.conv2d(maps * maps, weight, weight.new_full((len(weight),), k))
         if beta == 0.75:  # two square roots are far cheaper than a power
-            root = base.rsqrt()
+            root = base.rsqrt().to(base.dtype)  # CUDA's autocast computes rsqrt and pow in float32, the processor's not
             scale = root.sqrt().mul_(root)
         else:
-            scale = base.pow(-beta)
+            scale = base.pow(-beta).to(base.dtype)
         ctx.save_for_backward(maps, weight, base, scale)
         ctx.beta = beta
         return maps * scale
