@@ -16,8 +16,8 @@ import torch
 
 from benchmarks import harness
 from zfpipe import params
-from zfpipe.convnet import weights
-from zfpipe.convnet.network import ConvNet, initialise
+from zfpipe.network import weights
+from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.probes import activations
 
 IMAGES, FULL, BATCH, NINE = 4_000, 20_000, 512, 9

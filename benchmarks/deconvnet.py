@@ -26,14 +26,14 @@ from tqdm import tqdm
 
 from benchmarks import harness
 from zfpipe import params, profiles
-from zfpipe.convnet import weights
-from zfpipe.convnet.deconvnet import Units, project
-from zfpipe.convnet.network import ConvNet, initialise
-from zfpipe.convnet.receptive_field import receptive_field
-from zfpipe.convnet.windows import project_windows
-from zfpipe.device import device
+from zfpipe.deconvnet.deconvnet import Units, project
+from zfpipe.deconvnet.receptive_field import receptive_field
+from zfpipe.deconvnet.windows import project_windows
+from zfpipe.drawing.picture import draw
+from zfpipe.network import weights
+from zfpipe.network.convnet import ConvNet, initialise
+from zfpipe.network.numerics import device
 from zfpipe.params import Deconvnet, Norm
-from zfpipe.pictures.generated.picture import draw
 from zfpipe.probes.projections import BATCH
 
 PICTURES, RESIZE, CROP, NINE = 1000, 256, 224, 9

@@ -3,7 +3,7 @@
 import cv2
 
 from benchmarks import harness
-from zfpipe.pictures.generated.archive import draw_some
+from zfpipe.drawing.archive import draw_some
 
 PICTURES, CLASSES = 100, 25
 

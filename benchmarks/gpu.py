@@ -18,11 +18,11 @@ import pandas as pd
 import torch
 
 from benchmarks import harness, training
-from zfpipe.betons.reader import Batches
-from zfpipe.betons.writer import write_beton
-from zfpipe.convnet.architecture import Architecture
-from zfpipe.device import device
+from zfpipe.network.architecture import Architecture
+from zfpipe.network.numerics import device
 from zfpipe.params import Betons
+from zfpipe.reading.reader import Batches
+from zfpipe.writing.writer import write_beton
 
 IMAGENET, EPOCHS = 1_281_167, 70
 

@@ -25,7 +25,7 @@ INDEX = """
 import resource, sys, time
 from pathlib import Path
 from zfpipe.params import load
-from zfpipe.pictures.index import write_index
+from zfpipe.index.images import write_index
 from zfpipe.pictures.sources import SOURCES, limited
 if __name__ == "__main__":
     root = Path(sys.argv[1])

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from zfpipe.pictures.generated.picture import draw
+from zfpipe.drawing.picture import draw
 
 SIDE = 500
 

@@ -22,11 +22,11 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks import harness, jpegs
-from zfpipe.betons.guarded_ffcv import Loader, OrderOption, ToTensor
-from zfpipe.betons.reader import Batches
-from zfpipe.betons.writer import write_beton
+from zfpipe.beton.guarded_ffcv import Loader, OrderOption, ToTensor
 from zfpipe.params import Betons
+from zfpipe.reading.reader import Batches
 from zfpipe.workers import share_of_cores
+from zfpipe.writing.writer import write_beton
 
 IMAGES, FULL, SIDE, CROP, BATCH = 1024, 4096, 256, 224, 256
 

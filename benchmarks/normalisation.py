@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from benchmarks import harness
 from zfpipe import params
-from zfpipe.convnet.network import band, normalised
-from zfpipe.device import device
+from zfpipe.network.convnet import band, normalised
+from zfpipe.network.numerics import device
 
 SIZES = {"default": (32, ((24, 23), (64, 5))), "paper": (16, ((96, 55), (256, 13)))}
 """Images; maps and their side after the pooling of layers 1 and 2."""

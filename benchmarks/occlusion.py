@@ -18,8 +18,8 @@ from torch import Tensor
 
 from benchmarks import harness
 from benchmarks.deconvnet import papers_network
-from zfpipe.convnet.network import ConvNet
-from zfpipe.convnet.occlusion import Occluders, Occlusion
+from zfpipe.network.convnet import ConvNet
+from zfpipe.occlusion.occlusion import Occluders, Occlusion
 
 CROP, ROUNDS = 224, 3
 Steps = dict[int, tuple[int, int]]

@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from benchmarks import harness
-from zfpipe.betons.overlap import alike
+from zfpipe.probes.overlap import alike
 
 TRAIN, TARGET, PIXELS, ROUNDS = 100_000, 9_144, 16 * 16, 3
 IMAGENET, CALTECH = 1_281_167, 30_607

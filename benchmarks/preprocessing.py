@@ -17,8 +17,8 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from benchmarks import harness, jpegs
-from tests.betons.plain import plain_square
-from zfpipe.betons.decode import square
+from tests.writing.plain import plain_square
+from zfpipe.writing.decode import square
 
 SIDE, IMAGES, FULL = 256, 100, 500
 

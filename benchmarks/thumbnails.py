@@ -12,7 +12,7 @@ from PIL import Image
 from torch.nn import functional
 
 from zfpipe import paths
-from zfpipe.pictures.index import image_bytes, read_index
+from zfpipe.index.images import image_bytes, read_index
 
 SIDE = 8
 STRENGTHS = (1e-4, 1e-3, 1e-2, 3e-2, 1e-1)

@@ -24,12 +24,13 @@ from torchvision.models import alexnet
 
 from benchmarks import harness
 from zfpipe import params
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batch, Batches
-from zfpipe.convnet import weights
-from zfpipe.convnet.network import ConvNet, initialise
-from zfpipe.device import device
+from zfpipe.network import weights
+from zfpipe.network.architecture import merged
+from zfpipe.network.convnet import ConvNet, initialise
+from zfpipe.network.numerics import device
 from zfpipe.params import Training
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batch, Batches
 from zfpipe.training.loop import Trainer
 from zfpipe.training.renorm import renormalise
 
@@ -69,7 +70,7 @@ class Setting:
 
     def __init__(self, crop: int, width: float, batch: int):
         settings = params.load()
-        self.model = params.merged(settings.model, {"width": width})
+        self.model = merged(settings.model, {"width": width})
         self.training: Training = settings.training.model_copy(update={"batch": batch})
         self.crop = crop
         self.batches = Kept(batch, crop)
@@ -77,7 +78,7 @@ class Setting:
 
     def network(self, dropout: float) -> ConvNet:
         """Before its first step."""
-        network = weights.build(params.merged(self.model, {"dropout": dropout}), self.crop, CLASSES)
+        network = weights.build(merged(self.model, {"dropout": dropout}), self.crop, CLASSES)
         initialise(network, "he", 0.01, 0)
         return network
 

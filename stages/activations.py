@@ -6,24 +6,16 @@ ZFPIPE_PROCESSES shares the images among several processes.
 """
 
 from zfpipe import params, paths
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.convnet import weights
-from zfpipe.device import device
 from zfpipe.probes import activations
-from zfpipe.training import distributed
-
-BATCH = 64
+from zfpipe.processes import distributed
+from zfpipe.subject.subject import Subject
 
 
 def main() -> None:
     settings = params.load()
-    crop = settings.crops.size
-    part = distributed.part()
-    with Batches(paths.beton("val"), batch=BATCH * part[1], crop=crop, crops="centre", part=part) as batches:
-        network = weights.load(paths.weights("zfnet"), device())
-        inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
-        activations.run(network, batches, inputs, settings.projections.strongest, paths.ACTIVATIONS)
+    subject = Subject.open(settings)
+    with subject.batches(part=distributed.part()) as batches:
+        activations.run(subject.network, batches, subject.inputs, settings.projections.strongest, paths.ACTIVATIONS)
 
 
 if __name__ == "__main__":

@@ -5,22 +5,20 @@ and SPLIT.rejected.csv (images that could not be read). Costs seconds for the de
 """
 
 from functools import partial
-from pathlib import Path
 
 from zfpipe import params, paths, stage
-from zfpipe.betons import overlap
-from zfpipe.betons.writer import write_beton
-from zfpipe.pictures.index import image_bytes, read_index
+from zfpipe.index.images import image_bytes, read_index, without
+from zfpipe.writing.writer import write_beton
 
 
 def main() -> None:
     settings = params.load()
     split = stage.argument("a split", ("train", "val"))
-    base = paths.PICTURES if settings.pictures.source == "generated" else Path(settings.pictures.root)
     rows = read_index(paths.INDEX).query("split == @split")
     if split == "train" and settings.overlap.exclude:
-        rows = overlap.without(rows, paths.OVERLAP / "overlap.csv")
-    sidecar = write_beton(rows, partial(image_bytes, base), settings.betons, paths.beton(split))
+        rows = without(rows, [paths.overlap(name) / "overlap.csv" for name in settings.overlap.sets])
+    read = partial(image_bytes, settings.pictures.base)
+    sidecar = write_beton(rows, read, settings.betons, paths.beton(split))
     stage.log(f"{split}: {sidecar.count} images of {len(sidecar.classes)} classes, {sidecar.rejected} rejected")
 
 

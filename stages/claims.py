@@ -4,25 +4,18 @@ Reads filters/, features/, evolution/, invariance/, occlusion/, correspondence/,
 reports/claims.json, reports/claims.md and metrics.json. Costs seconds, all of it bootstraps.
 """
 
-import json
-
-from zfpipe import params, paths, stage
+from zfpipe import params, paths, stage, store
 from zfpipe.report.claims import ledger, written
 from zfpipe.report.claims.given import Given
 
 
 def main() -> None:
     settings = params.load()
-    elsewhere = settings.network("zfnet").trained_elsewhere
-    lines = ledger.build(Given(settings.runs, settings.ensembles, settings.targets, elsewhere))
-    texts = {
-        paths.CLAIMS: written.text(lines),
-        paths.CLAIMS.with_suffix(".md"): written.markdown(lines),
-        paths.VERDICTS: json.dumps(written.metrics(lines), indent=2) + "\n",
-    }
-    for path, text in texts.items():
-        with stage.whole(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    given = Given(settings.runs, settings.ensembles, settings.targets, settings.trained_elsewhere("zfnet"))
+    lines = ledger.build(given)
+    store.save(paths.CLAIMS, written.text(lines))
+    store.save(paths.CLAIMS.with_suffix(".md"), written.markdown(lines))
+    store.save(paths.VERDICTS, written.metrics(lines))
     stage.log(written.summary(lines))
 
 

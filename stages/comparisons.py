@@ -3,14 +3,12 @@
 Reads metrics/ and transfer/; writes comparisons/section5.csv. Costs a second.
 """
 
-from zfpipe import params, paths, stage
+from zfpipe import params, paths, stage, store
 from zfpipe.report.tables import comparisons
 
 
 def main() -> None:
-    table = comparisons.build(paths.METRICS, paths.TRANSFER, params.load().runs)
-    with stage.whole(paths.COMPARISONS) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    store.save(paths.COMPARISONS, comparisons.build(paths.METRICS, paths.TRANSFER, params.load().runs))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ seconds.
 import importlib
 
 from zfpipe import params, paths, stage, unavailable
-from zfpipe.report import style
+from zfpipe.report.plotting import style
 
 NUMBERS = ("1", "2", "3", "4", "5", "6", "7", "7b", "8", "9")
 

@@ -5,25 +5,24 @@ embedded sets.
 """
 
 from zfpipe import params, paths, stage
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.betons.sidecar import verify
-from zfpipe.convnet import weights
-from zfpipe.device import device
-from zfpipe.pictures import targets
+from zfpipe.beton.sidecar import verify
+from zfpipe.network import weights
+from zfpipe.network.numerics import device
 from zfpipe.probes import harvest
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batches
 
 BATCH = 64
 
 
 def main() -> None:
     settings = params.load()
-    name = stage.argument("a set", targets.NAMES)
-    crop, beton = settings.crops.size, paths.target(name) / "images.beton"
+    name = stage.argument("a set", params.TARGETS)
+    beton = paths.target(name) / "images.beton"
     verify(beton)
     network = weights.load(paths.weights("zfnet"), device())
-    inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
-    with Batches(beton, batch=BATCH, crop=crop, crops="centre") as batches:
+    inputs = MeanSubtraction.read(paths.MEAN, settings.crops.size, device(), network.input_mean)
+    with Batches(beton, batch=BATCH, crop=settings.crops.size, crops="centre") as batches:
         harvest.write(network, batches, inputs, paths.harvest(name))
 
 

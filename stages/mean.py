@@ -3,22 +3,19 @@
 Reads the training beton; writes data/betons/mean.npy. Costs a few seconds.
 """
 
-from zfpipe import params, paths, stage
-from zfpipe.betons import mean
-from zfpipe.betons.reader import Batches
-from zfpipe.betons.sidecar import read_sidecar
+from zfpipe import params, paths, stage, store
+from zfpipe.beton.sidecar import read_sidecar
+from zfpipe.reading import mean
+from zfpipe.reading.reader import Batches
 
 BATCH = 256
 
 
 def main() -> None:
     params.load()
-    size = read_sidecar(paths.beton("train")).resize
-    total = mean.PixelSum()
-    with Batches(paths.beton("train"), batch=BATCH, crop=size, crops="centre") as batches:
-        for batch in batches.epoch():
-            total.add(batch.images.numpy())
-    mean.write(total.mean(), paths.MEAN)
+    beton = paths.beton("train")
+    with Batches(beton, batch=BATCH, crop=read_sidecar(beton).resize, crops="centre") as batches:
+        store.save(paths.MEAN, mean.measure(batches))
 
 
 if __name__ == "__main__":

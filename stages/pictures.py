@@ -5,20 +5,12 @@ pictures, data/pictures/{train,val}.tar. Costs about half a minute for 7,000 emb
 """
 
 from zfpipe import params, paths, stage
-from zfpipe.pictures.generated import archive
-from zfpipe.pictures.index import write_index
+from zfpipe.index.images import write_index
 from zfpipe.pictures.sources import found
 
 
 def main() -> None:
-    pictures = params.load().pictures
-    if pictures.source == "generated":
-        counts = {"train": pictures.train, "val": pictures.val}
-        entries = archive.draw_all(pictures.seed, counts, paths.PICTURES)
-    else:
-        entries = found(pictures)
-    count = write_index(entries, paths.INDEX)
-    stage.log(f"{count} images")
+    stage.log(f"{write_index(found(params.load().pictures), paths.INDEX)} images")
 
 
 if __name__ == "__main__":

@@ -5,36 +5,12 @@ rejected images, projections/, principle/, shapes/, evolution/, features/, filte
 attribution/, correspondence/, transfer/ and comparisons/; writes reports/index.html. Costs a second.
 """
 
-from zfpipe import params, paths, stage
-from zfpipe.report import page
-from zfpipe.report.provenance import Settings
+from zfpipe import params, paths, stage, store
+from zfpipe.report import methods, page
 
 
 def main() -> None:
-    settings = params.load()
-    sections = {
-        "pictures": settings.pictures,
-        "overlap": settings.overlap,
-        "betons": settings.betons,
-        "crops": settings.crops,
-        "training": settings.training,
-        "evaluation": settings.evaluation,
-        "deconvnet": settings.deconvnet,
-        "projections": settings.projections,
-        "evolution": settings.evolution,
-        "invariance": settings.invariance,
-        "occlusion": settings.occlusion,
-        "correspondence": settings.correspondence,
-        "attribution": settings.attribution,
-        "targets": settings.targets,
-        "transfer": settings.transfer,
-        "figures": settings.figures,
-    }
-    networks = {run: settings.network(run) for run in settings.runs}
-    with stage.whole(paths.PAGE) as temporary:
-        temporary.write_text(
-            page.render(Settings(sections, settings.runs, networks, settings.ensembles)), encoding="utf-8"
-        )
+    store.save(paths.PAGE, page.render(methods.of(params.load())))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ reports/tables/tableN.csv, .md and .tex. Costs a second.
 import importlib
 
 from zfpipe import params, paths, stage
-from zfpipe.report.tables import formats
+from zfpipe.report.numbers import formats
 
 NUMBERS = ("1", "2", "3", "4", "5", "6", "7")
 

@@ -8,19 +8,18 @@ from functools import partial
 from pathlib import Path
 
 from zfpipe import params, paths, stage
-from zfpipe.betons.writer import write_beton
+from zfpipe.index.images import image_bytes, read_index, write_index
 from zfpipe.pictures import targets
-from zfpipe.pictures.index import image_bytes, read_index, write_index
+from zfpipe.writing.writer import write_beton
 
 
 def main() -> None:
     settings = params.load()
-    name = stage.argument("a set", targets.NAMES)
+    name = stage.argument("a set", params.TARGETS)
     target, folder = getattr(settings.targets, name), paths.target(name)
     write_index(targets.entries(name, target, settings.transfer.seed, folder), folder / "index.parquet")
-    base = folder if target.embedded else Path(target.root)
-    rows = read_index(folder / "index.parquet")
-    sidecar = write_beton(rows, partial(image_bytes, base), settings.betons, folder / "images.beton")
+    read = partial(image_bytes, folder if target.embedded else Path(target.root))
+    sidecar = write_beton(read_index(folder / "index.parquet"), read, settings.betons, folder / "images.beton")
     stage.log(f"{name}: {sidecar.count} images of {len(sidecar.classes)} classes, {sidecar.rejected} rejected")
 
 

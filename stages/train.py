@@ -6,79 +6,30 @@ it goes on after its last finished epoch. Of a network trained elsewhere (pretra
 nothing where the classes are as many as the network's own. ZFPIPE_PROCESSES trains it in several processes.
 """
 
-import hashlib
-import shutil
+from collections.abc import Callable
 
 import pandas as pd
-import torch
 
-from zfpipe import params, paths, stage
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.betons.sidecar import verify
-from zfpipe.convnet import weights
-from zfpipe.convnet.network import ConvNet, initialise, with_new_softmax
-from zfpipe.device import device
-from zfpipe.params import Params
-from zfpipe.training import distributed
-from zfpipe.training.loop import HISTORY, Trainer
-from zfpipe.training.resume import ResumeState, source_hash
+from zfpipe import params, paths, stage, store
+from zfpipe.network import weights
+from zfpipe.network.architecture import variant
+from zfpipe.processes import distributed
+from zfpipe.training.loop import HISTORY
+from zfpipe.training.run import train
 
 
-def main() -> None:
+def main() -> Callable[[], None] | None:
     settings = params.load()
-    run = stage.argument("a run", settings.runs)
-    model, seed, crop = settings.network(run), settings.runs[run].seed, settings.crops.size
-    sidecars = {split: verify(paths.beton(split)) for split in ("train", "val")}
-    network = start(settings, run, len(sidecars["train"].classes))
-    snapshots, training, radius = settings.runs[run].snapshots, settings.training, model.renorm_radius
-    if model.trained_elsewhere:
-        snapshots, radius = (), None
-        if not any(weight.requires_grad for weight in network.parameters()):
-            training = training.model_copy(update={"epochs": 0})
-    inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
-    trainer = Trainer(network, inputs, training, radius, seed, inputs.device)
-    determines = {
-        "start": hashlib.sha256(paths.pretrained(settings.runs[run].base).read_bytes()).hexdigest(),
-        "model": model.model_dump(),
-        "training": settings.training.model_dump(),
-        "crop": crop,
-        "seed": seed,
-        "snapshots": snapshots,
-        "betons": [sidecar.sha256 for sidecar in sidecars.values()],
-        "code": source_hash("betons", "convnet", "training"),
-        "torch": torch.__version__,
-        "device": inputs.device.type,
-    }
-    resume = ResumeState(paths.RESUME, determines)
-    batch, part = settings.training.batch, distributed.part()
-    train_beton, val_beton = paths.beton("train"), paths.beton("val")
-    with (
-        Batches(train_beton, batch=batch, crop=crop, crops="one of ten", shuffle=True, seed=seed, part=part) as train,
-        Batches(val_beton, batch=batch, crop=crop, crops="centre", part=part) as val,
-    ):
-        history = trainer.fit(train, val, resume, snapshots)
+    name = stage.argument("a run", settings.runs)
+    run, betons = settings.runs[name], (paths.beton("train"), paths.beton("val"))
+    model, crop, start = variant(settings, name), settings.crops.size, paths.pretrained(run.base)
+    found = train(run, model, settings.training, crop, betons, paths.MEAN, start, paths.RESUME)
     if not distributed.first():
-        return
-    weights.save(network, paths.weights(run))
-    with stage.whole(paths.history(run)) as temporary:
-        pd.DataFrame(history, columns=HISTORY).astype({"epoch": int}).to_csv(
-            temporary, index=False, float_format="%.6g"
-        )
-    resume.snapshots.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(resume.snapshots, paths.snapshots(run), dirs_exist_ok=True)
-    resume.remove()
-
-
-def start(settings: Params, run: str, classes: int) -> ConvNet:
-    """The network before training: random weights, or what was trained elsewhere under a new softmax."""
-    model, entry = settings.network(run), settings.runs[run]
-    if model.trained_elsewhere:
-        network = weights.load(paths.pretrained(entry.base), device())
-        return with_new_softmax(network, classes, model.init.std, entry.seed)
-    network = weights.build(model, settings.crops.size, classes)
-    initialise(network, model.init.scheme, model.init.std, entry.seed, model.init.first)
-    return network
+        return None
+    weights.save(found.network, paths.weights(name))
+    store.save(paths.history(name), pd.DataFrame(found.history, columns=HISTORY).astype({"epoch": int}))
+    found.resume.hand_over(paths.snapshots(name))
+    return found.resume.remove
 
 
 if __name__ == "__main__":

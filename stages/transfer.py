@@ -4,27 +4,17 @@ Reads harvest/SET.parquet and the set's index; writes transfer/SET/accuracy.csv,
 for VOC transfer/SET/precision.csv, a row for each class. Costs half a minute for the embedded sets.
 """
 
-from zfpipe import params, paths, stage
-from zfpipe.betons.sidecar import read_sidecar
-from zfpipe.pictures import targets
-from zfpipe.pictures.index import read_index
+from zfpipe import params, paths, stage, store
 from zfpipe.probes import transfer
 
 
 def main() -> None:
     settings = params.load()
-    name = stage.argument("a set", targets.NAMES)
-    features = paths.harvest(name)
-    if name == "voc2012":
-        index = read_index(paths.target(name) / "index.parquet", also=["labels"]).set_index("id")
-        classes = read_sidecar(paths.target(name) / "images.beton").classes
-        table = transfer.precisions(features, index, classes, settings.transfer.seed)
-        path = paths.TRANSFER / name / "precision.csv"
-    else:
-        table = transfer.accuracies(features, getattr(settings.targets, name), settings.transfer)
-        path = paths.TRANSFER / name / "accuracy.csv"
-    with stage.whole(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g")
+    name = stage.argument("a set", params.TARGETS)
+    target, folder = getattr(settings.targets, name), paths.target(name)
+    beton, index = folder / "images.beton", folder / "index.parquet"
+    found = transfer.run(name, paths.harvest(name), beton, index, target, settings.transfer)
+    store.save_all(paths.TRANSFER / name, found)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.networks import network  # noqa: F401  (a fixture)
+from tests.noise import folder, known  # noqa: F401  (fixtures)
 from zfpipe import params, stage
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.writer import write_beton
-from zfpipe.pictures.generated.picture import CLASSES, class_of, draw
+from zfpipe.drawing.picture import CLASSES, class_of, draw
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.writing.writer import write_beton
 
 SIZE, CROP = 72, 64
 SETTINGS = params.load(Path(__file__).parent.parent / "params.yaml")
@@ -27,19 +29,19 @@ def beton(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A hundred embedded pictures, 72 pixels square, of all classes."""
     import cv2
 
-    folder = tmp_path_factory.mktemp("beton")
+    place = tmp_path_factory.mktemp("beton")
     rows = []
     for number in range(100):
         picture = draw(0, "train", number)
-        path = folder / f"{number}.png"
+        path = place / f"{number}.png"
         cv2.imwrite(str(path), picture.pixels[:, :, ::-1])
         label = class_of(number)
         rows.append(
             {"id": number, "label": label, "class": CLASSES[label], "path": path.name, "offset": None, "size": None}
         )
     settings = SETTINGS.betons.model_copy(update={"resize": SIZE})
-    target = folder / "train.beton"
-    write_beton(pd.DataFrame(rows), lambda path, *_: (folder / path).read_bytes(), settings, target, workers=1)
+    target = place / "train.beton"
+    write_beton(pd.DataFrame(rows), lambda path, *_: (place / path).read_bytes(), settings, target, workers=1)
     return target
 
 

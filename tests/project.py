@@ -1,7 +1,6 @@
 """A project in a folder of its own, with pictures that a user might have."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,14 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from stages import betons, mean, overlap, pictures
+from stages import betons, mean, pictures
 from tests.imports import ROOT
 from zfpipe import stage
 
 SIDE = 96
 
 
-def run(monkeypatch: pytest.MonkeyPatch, main: Callable[[], None], *arguments: str) -> None:
+def run(monkeypatch: pytest.MonkeyPatch, main: stage.Main, *arguments: str) -> None:
     """Runs a stage in the current folder."""
     monkeypatch.setattr(sys, "argv", ["stages/one.py", *arguments])
     stage.run(main)
@@ -50,7 +49,6 @@ def draw(folder: Path, seed: int = 0) -> list[str]:
 def prepare(monkeypatch: pytest.MonkeyPatch) -> None:
     """From pictures to betons and their mean."""
     run(monkeypatch, pictures.main)
-    run(monkeypatch, overlap.main)
     for split in ("train", "val"):
         run(monkeypatch, betons.main, split)
     run(monkeypatch, mean.main)

@@ -18,9 +18,9 @@ import torch
 from benchmarks import __main__ as every
 from benchmarks import activations, deconvnet, harness, jpegs, loader, occlusion, preprocessing, query
 from tests.conftest import CROP, SIZE
-from tests.convnet.conftest import random_images, small_network
 from tests.imports import ROOT
-from zfpipe.convnet.network import ConvNet, LayerTrace
+from tests.networks import random_images, small_network
+from zfpipe.network.convnet import ConvNet, LayerTrace
 from zfpipe.params import Deconvnet, Norm
 from zfpipe.probes.activations import Maxima, maxima
 
@@ -107,7 +107,7 @@ def test_loader_compares_pixels(beton: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name, value in (("SIDE", SIZE), ("CROP", CROP), ("BATCH", 16)):
         monkeypatch.setattr(loader, name, value)
     loader.check(beton, 1)
-    monkeypatch.setattr("zfpipe.betons.reader.CENTRE", 0)  # a corner
+    monkeypatch.setattr("zfpipe.reading.reader.CENTRE", 0)  # a corner
     with pytest.raises(AssertionError, match="loader, centre crops"):
         loader.check(beton, 1)
 

@@ -18,9 +18,7 @@ from zfpipe.__main__ import main
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project on a folder of eight images of two classes."""
     text = (ROOT / "params.yaml").read_text()
-    text = text.replace("source: generated ", "source: folder ").replace(
-        "root: zfpipe/pictures/generated ", "root: own "
-    )
+    text = text.replace("source: generated ", "source: folder ").replace("root: zfpipe/drawing ", "root: own ")
     (tmp_path / "params.yaml").write_text(text)
     random = np.random.default_rng(0)
     for split, count in (("train", 3), ("val", 1)):

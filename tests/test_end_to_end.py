@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.imports import ROOT
-from zfpipe import runs, stage
+from zfpipe import runs, stage, store
 from zfpipe.errors import UserError
 from zfpipe.report.claims.ledger import LEDGER
 
@@ -251,7 +251,7 @@ def test_every_stage_refuses_a_bad_parameter_in_one_line(stage: str, tmp_path: P
 def test_an_output_is_whole_or_not_there(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.write_text("old")
-    with pytest.raises(KeyboardInterrupt), stage.whole(target) as temporary:
+    with pytest.raises(KeyboardInterrupt), store.whole(target) as temporary:
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -279,12 +279,12 @@ def test_what_a_killed_stage_left_aside_is_gone_with_the_next(tmp_path: Path) ->
     folder = tmp_path / ".spool"
     folder.mkdir()
     (folder / "left").touch()
-    with stage.scratch(folder) as empty:
+    with store.scratch(folder) as empty:
         assert not list(empty.iterdir())
         (empty / "aside").touch()
     assert not folder.exists()
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "aside"))
     line = re.escape(f"{folder}/aside can't be written: No space left on device; make room there and run it again")
-    with pytest.raises(UserError, match=line), stage.scratch(folder):
+    with pytest.raises(UserError, match=line), store.scratch(folder):
         raise full
     assert not folder.exists()

@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from tests.test_memory import sparse_beton
-from zfpipe.betons.reader import Batches
+from zfpipe.reading.reader import Batches
 beton = Path(sys.argv[1]) / "train.beton"
 sparse_beton(beton, 1_281_167, 1000)
 with Batches(beton, batch=256, crop=224, crops="one of ten", shuffle=True) as batches:
@@ -69,7 +69,8 @@ ENSEMBLE = """
 import sys
 from pathlib import Path
 import numpy as np
-from zfpipe.evaluation import ensemble, predictions
+from zfpipe.probes import ensembles as ensemble
+from zfpipe.evaluation import predictions
 from zfpipe.probes.intervals import bootstrap
 path, images = Path(sys.argv[1]) / "run.parquet", np.arange(50_000)
 probabilities = np.random.default_rng(0).random((50_000, 1000), np.float32)
@@ -85,7 +86,7 @@ def sparse_beton(beton: Path, count: int, classes: int) -> None:
     """A beton of black images of 256 x 256: metadata and allocation table alone take room on the disk."""
     import numpy as np
 
-    from zfpipe.betons.guarded_ffcv import (
+    from zfpipe.beton.guarded_ffcv import (
         ALLOC_TABLE_TYPE,
         CURRENT_VERSION,
         FieldDescType,
@@ -94,7 +95,7 @@ def sparse_beton(beton: Path, count: int, classes: int) -> None:
         RGBImageField,
         get_metadata_type,
     )
-    from zfpipe.betons.sidecar import FIELDS, MODES, Sidecar, write_sidecar
+    from zfpipe.beton.sidecar import FIELDS, MODES, Sidecar, write_sidecar
 
     side, size = 256, 3 * 256**2
     fields = (RGBImageField(write_mode="raw"), IntField(), IntField())

@@ -6,6 +6,7 @@ import pytest
 
 from zfpipe import params, profiles
 from zfpipe.errors import UserError
+from zfpipe.network.architecture import variants
 
 TEXT = Path("params.yaml").read_text()
 
@@ -17,10 +18,11 @@ def edited(old: str, new: str) -> str:
 
 def test_defaults_are_valid() -> None:
     settings = params.parse(TEXT, "params.yaml")
-    assert settings.network("zfnet") == settings.model
-    assert settings.network("zfnet-unclipped").renorm_radius is None
-    assert settings.network("alexnet-no3467").drop == (3, 4, 6, 7)
-    assert settings.network("alexnet-no3467").maps == settings.alexnet.maps
+    networks = variants(settings)
+    assert networks["zfnet"] == settings.model
+    assert networks["zfnet-unclipped"].renorm_radius is None
+    assert networks["alexnet-no3467"].drop == (3, 4, 6, 7)
+    assert networks["alexnet-no3467"].maps == settings.alexnet.maps
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ def test_defaults_are_valid() -> None:
 )
 def test_mistakes_are_one_line(old: str, new: str, line: str) -> None:
     with pytest.raises(UserError) as error:
-        params.parse(edited(old, new), "params.yaml")
+        variants(params.parse(edited(old, new), "params.yaml"))
     assert line in str(error.value)
     assert "\n" not in str(error.value)
 

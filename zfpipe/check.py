@@ -48,7 +48,7 @@ def check(settings: Params) -> Iterator[Finding]:
     yield Finding("parameters", "ok", f"params.yaml is valid; {len(settings.runs)} networks to train")
     yield from libraries()
     yield device()
-    if settings.model.source is not None and not Path(settings.model.weights).is_file():
+    if settings.model.weights is not None and not Path(settings.model.weights).is_file():
         yield Finding("model.weights", "fails", f"{settings.model.weights}: no such file; put the weights there")
     try:
         counts, unreadable = count_images(settings.pictures)
@@ -74,7 +74,9 @@ def libraries() -> Iterator[Finding]:
 
 def device() -> Finding:
     """Where the networks are trained."""
-    from zfpipe import device  # torch takes seconds to import; the lines before should not wait for it
+    from zfpipe.network import (
+        numerics as device,  # torch takes seconds to import; the lines before should not wait for it
+    )
 
     try:
         chosen = device.device()
@@ -90,7 +92,7 @@ def count_images(pictures: Pictures) -> tuple[Counts, list[str]]:
     Raises UserError when the layout is not the source's.
     """
     if pictures.source == "generated":
-        from zfpipe.pictures.generated.picture import CLASSES, class_of
+        from zfpipe.drawing.picture import CLASSES, class_of
 
         sizes = {"train": pictures.train, "val": pictures.val}
         return {split: Counter(CLASSES[class_of(n)] for n in range(size)) for split, size in sizes.items()}, []

@@ -2,14 +2,13 @@
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from zfpipe import paths
-from zfpipe.convnet.architecture import architecture
 from zfpipe.errors import UserError
 
 
@@ -110,12 +109,23 @@ class Pictures(Section):
     classes: Annotated[int, whole(2, 1_000_000)] | None
     per_class: Annotated[int, whole(1, 10_000_000)] | None
 
+    @property
+    def base(self) -> Path:
+        """The folder that the index's paths start from: where the set lies, or where its pictures are drawn."""
+        return paths.PICTURES if self.source == "generated" else Path(self.root)
+
+
+class OtherSet(Section):
+    """A set of images whose copies among the training images are looked for."""
+
+    source: Literal["folder", "imagenet", "tiny-imagenet", "imagenette", "caltech101", "caltech256", "voc2012"]
+    root: Text
+
 
 class Overlap(Section):
     """Training images that stand in another set too (section 5.2)."""
 
-    source: Literal["folder", "imagenet", "tiny-imagenet", "imagenette", "caltech101", "caltech256", "voc2012"] | None
-    root: Text
+    sets: dict[str, OtherSet]
     side: Annotated[int, whole(4, 64)]
     threshold: Annotated[float, number(0.5, 1)]
     exclude: bool
@@ -186,7 +196,7 @@ class Model(Network):
     """The network under the microscope: Fig. 3's, or one that another library builds, with weights trained there."""
 
     source: Annotated[str, BeforeValidator(function)] | None
-    weights: Text
+    weights: Text | None
     input_mean: Annotated[tuple[float, ...], BeforeValidator(colours)]
     input_std: Annotated[tuple[float, ...], BeforeValidator(colours)]
 
@@ -194,6 +204,14 @@ class Model(Network):
     def trained_elsewhere(self) -> bool:
         """Whether the layers below the softmax come with their weights."""
         return self.source is not None
+
+    @model_validator(mode="after")
+    def check_weights(self) -> "Model":
+        """Refuse a source without weights, and weights where DVC would not see them change."""
+        folder = paths.WEIGHTS
+        if self.source is not None and (self.weights is None or folder not in Path(self.weights).parents):
+            fail("model.weights", self.weights, f"must be a file in {folder}/, where DVC sees it change; move it there")
+        return self
 
 
 class Run(Section):
@@ -332,6 +350,9 @@ class Targets(Section):
         return self
 
 
+TARGETS = tuple(Targets.model_fields)
+
+
 class Transfer(Section):
     """How features are transferred (sections 5.2 and 5.3)."""
 
@@ -373,27 +394,21 @@ class Params(Section):
     transfer: Transfer
     figures: Figures
 
-    def network(self, run: str) -> Network:
-        """The network of a run: its base with the edit applied."""
-        entry = self.runs[run]
-        base: Network = getattr(self, entry.base)
-        return merged(base, entry.edit)
+    def trained_elsewhere(self, run: str) -> bool:
+        """Whether the layers of a run's network below the softmax come with their weights."""
+        return getattr(self, self.runs[run].base).trained_elsewhere
 
     @model_validator(mode="after")
-    def check_sizes(self) -> "Params":
-        """Crops fit in the images, and every network's maps in its crops."""
+    def check_together(self) -> "Params":
+        """Refuse crops larger than the images, odd names of runs, and ensembles of unknown runs."""
         if self.crops.size > self.betons.resize:
             fail("crops.size", self.crops.size, f"must be at most betons.resize, {self.betons.resize}")
-        for section, model in (("model", self.model), ("alexnet", self.alexnet)):
-            check_network(section, model, self.crops.size)
-        for run, entry in self.runs.items():
+        for run in self.runs:
             if not run.replace("-", "").replace("_", "").isalnum() or not run.isascii():
                 fail(f"runs.{run}", "the name", "must be letters, digits, - and _")
-            try:
-                model = self.network(run)
-            except ValidationError as error:
-                raise UserError(f"params.yaml: {explain(error, ('runs', run, 'edit'))}") from None
-            check_network(f"runs.{run} on {entry.base}", model, self.crops.size)
+        for name in self.overlap.sets:
+            if not name.isidentifier():
+                fail(f"overlap.sets.{name}", "the name", "must be letters, digits and _")
         for ensemble, runs in self.ensembles.items():
             if ensemble in self.runs:
                 fail(f"ensembles.{ensemble}", "the name", "must not be a run's")
@@ -403,28 +418,8 @@ class Params(Section):
         return self
 
 
-def merged(base: Network, edit: dict[str, Any]) -> Network:
-    """A section with some of its fields replaced; a nested section is edited, not replaced."""
-
-    def overlay(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-        nested = {key: overlay(old[key], value) for key, value in new.items() if isinstance(value, dict) and key in old}
-        return {**old, **new, **nested}
-
-    return type(base).model_validate(overlay(base.model_dump(), edit))
-
-
-def check_network(where: str, model: Network, crop: int) -> None:
-    """Refuses a network whose maps shrink to nothing."""
-    if model.trained_elsewhere:
-        return  # its layers are known when the `pretrained` stage has read them
-    try:
-        architecture(model, crop, classes=1)
-    except ValueError as error:
-        fail(where, f"a network for {crop}x{crop} crops", str(error), assign=" is ")
-
-
-def fail(name: str, got: Any, allowed: str, assign: str = " = ") -> None:
-    """Refuses a parameter in one line."""
+def fail(name: str, got: Any, allowed: str, assign: str = " = ") -> NoReturn:
+    """Refuse a parameter in one line."""
     raise UserError(f"params.yaml: {name}{assign}{got}; {allowed}")
 
 
@@ -452,6 +447,7 @@ def known_fields() -> list[str]:
     sections = [
         Params,
         Pictures,
+        OtherSet,
         Overlap,
         Betons,
         Crops,

@@ -9,6 +9,9 @@ INDEX = PICTURES / "index.parquet"
 
 OVERLAP = Path("data/overlap")
 
+WEIGHTS = Path("weights")
+"""Weights of networks that were trained elsewhere, as their owner puts them there."""
+
 BETONS = Path("data/betons")
 MEAN = BETONS / "mean.npy"
 
@@ -29,9 +32,10 @@ ATTRIBUTION = Path("attribution")
 FEATURES = Path("features")
 SHAPES = Path("shapes")
 TRANSFER = Path("transfer")
-DRAWING = Path("zfpipe/pictures/generated")
+DRAWING = Path("zfpipe/drawing")
 """Code that draws the embedded pictures; as the root of a set it stands for those."""
 COMPARISONS = Path("comparisons/section5.csv")
+CURVES = Path("comparisons/curves.csv")
 PRINCIPLE = Path("principle")
 
 REPORTS = Path("reports")
@@ -72,9 +76,14 @@ def harvest(name: str) -> Path:
     return Path("harvest") / f"{name}.parquet"
 
 
+def overlap(name: str) -> Path:
+    """The training images that stand in another set too: their list and, where there are some, a sheet."""
+    return OVERLAP / name
+
+
 def pretrained(base: str) -> Path:
-    """The network that `model.source` names, as zfpipe reads it; nothing in it where a base has no source."""
-    return PRETRAINED / f"{base}.safetensors"
+    """What training of a base starts from: start.json says what, weights.safetensors are those of a source."""
+    return PRETRAINED / base
 
 
 def weights(run: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from zfpipe import params, stage
+from zfpipe import params, store
 from zfpipe.errors import UserError
 
 
@@ -34,7 +34,7 @@ def apply(name: str, folder: Path, target: Path) -> list[str]:
     text = io.StringIO()
     yaml.dump(tree, text)
     params.parse(text.getvalue(), str(target))
-    with stage.whole(target) as temporary:
+    with store.whole(target) as temporary:
         temporary.write_text(text.getvalue())
     return changes
 

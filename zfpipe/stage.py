@@ -1,9 +1,7 @@
-"""What every stage script does around its work: errors in one line, whole files, timed log lines."""
+"""What every stage script does around its work: errors in one line, a lock, a guard, timed log lines."""
 
-import errno
 import fcntl
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -11,19 +9,34 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zfpipe.errors import UserError
+from zfpipe.guard import Guard
 
 RUNNING = Path(".zfpipe/running")
 """A file for each stage that has run here, locked while it runs."""
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""A full disk, a used up quota, a file larger than allowed."""
 
 
-def run(main: Callable[[], None]) -> None:
-    """Runs a stage and ends the process; a user's mistake ends it with one line and status 1."""
+Main = Callable[[], Callable[[], None] | None]
+"""The work of a stage; what it returns is to be done once all outputs stand."""
+
+
+def run(main: Main) -> None:
+    """Run a stage and end the process; a user's mistake ends it with one line and status 1.
+
+    So does code or a parameter that changed while the stage ran: DVC then records nothing. What `main` returns is
+    called after that check: it removes what a further run could have gone on from.
+    """
     start = time.perf_counter()
+    guard = Guard()
     try:
         with alone(RUNNING):
-            main()
+            settle = main()
+            if changed := guard.changed():
+                raise UserError(
+                    f"{changed} changed while this ran, so nothing is recorded; put it back and run again, "
+                    "or run again with the change"
+                )
+            if settle is not None:
+                settle()
     except UserError as error:
         sys.exit(f"zfpipe: {error}")
     except OSError as error:
@@ -71,44 +84,3 @@ def argument(what: str, allowed: Collection[str]) -> str:
 def log(line: str) -> None:
     """Prints a line of progress at once; outputs never hold times, only these lines do."""
     print(line, flush=True)
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that becomes `path` when the block ends well.
-
-    Whatever interrupts the block, `path` is either the old file or the whole new one. A cached
-    file that DVC hard-linked is replaced, never written into. Raises UserError when the disk is full.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        with room(path):
-            yield temporary
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def scratch(folder: Path) -> Iterator[Path]:
-    """An empty folder for the time of the block. Raises UserError when the disk is full."""
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
-    folder.mkdir(parents=True)
-    try:
-        with room(folder):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def room(path: Path) -> Iterator[None]:
-    """Says in one line that the disk is full when writing to `path` ends so."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        where = error.filename or path
-        raise UserError(f"{where} can't be written: {error.strerror}; make room there and run it again") from None

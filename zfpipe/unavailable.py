@@ -1,20 +1,28 @@
-"""Results that can't be had with these parameters or pictures: the reason stands in their place."""
+"""Results that can't be had with these parameters or images: the reason stands in their place."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+from zfpipe import store
 
 NAME = "unavailable.txt"
 
 
-def settle(folder: Path, reason: str | None) -> bool:
-    """Notes why nothing else will stand in the folder, and says whether so; None: something will."""
-    folder.mkdir(parents=True, exist_ok=True)
+class UnavailableError(Exception):
+    """Why a probe has no results with these parameters or images, as a clause for the report."""
+
+
+def save(folder: Path, measure: Callable[[], Mapping[str, Any]]) -> None:
+    """Write what `measure` returns, values by file name, into `folder`; if it raises UnavailableError, the reason."""
     (folder / NAME).unlink(missing_ok=True)
-    if reason is not None:
-        (folder / NAME).write_text(reason + "\n")
-    return reason is not None
+    try:
+        store.save_all(folder, measure())
+    except UnavailableError as reason:
+        store.save(folder / NAME, f"{reason}\n")
 
 
 def reason(folder: Path) -> str | None:
-    """Why there is nothing in the folder; None: there is."""
+    """Return why there is nothing in the folder, or None where there is something."""
     path = folder / NAME
     return path.read_text().strip() if path.exists() else None

@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from tests.conftest import CROP, SETTINGS, SIZE
-from zfpipe.betons import mean
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.convnet import weights
-from zfpipe.convnet.network import initialise
 from zfpipe.evaluation import ten_crop
 from zfpipe.evaluation.predictions import Predictions, write
+from zfpipe.network import weights
+from zfpipe.network.convnet import initialise
+from zfpipe.reading import mean
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batches
 
 
 def predictions(count: int = 40, classes: int = 7) -> Predictions:

@@ -4,8 +4,8 @@ import pytest
 
 from tests.pictures.ilsvrc import xml
 from zfpipe.errors import UserError
+from zfpipe.index.images import Box
 from zfpipe.pictures.annotations import Objects, first_box, parse_xml
-from zfpipe.pictures.index import Box
 
 DOG, CAT = "n02092002", "n02123045"
 

@@ -10,10 +10,10 @@ from PIL import Image
 
 from tests.imports import ROOT
 from zfpipe import params
-from zfpipe.betons.decode import pixels
 from zfpipe.errors import UserError
 from zfpipe.pictures import folder
 from zfpipe.pictures.files import image_size
+from zfpipe.writing.decode import pixels
 
 SETTINGS = params.load(ROOT / "params.yaml").pictures.model_copy(update={"source": "folder", "val_share": 0.5})
 

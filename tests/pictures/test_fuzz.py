@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from tests.pictures import ilsvrc, layouts
 from zfpipe.errors import UserError
+from zfpipe.index.images import Entry
 from zfpipe.pictures import tiny_imagenet, voc
 from zfpipe.pictures.annotations import ARCHIVES, parse_xml
 from zfpipe.pictures.imagenet import MARKED, TRAIN, VAL, entries
-from zfpipe.pictures.index import Entry
 from zfpipe.pictures.parts import read_parts, with_parts
 from zfpipe.pictures.sources import Source
 from zfpipe.pictures.synsets import DEVKIT, MAPPING, TRUTH

@@ -15,9 +15,9 @@ from PIL import Image
 from tests.pictures import ilsvrc
 from tests.pictures.ilsvrc import Images, settings
 from zfpipe.errors import UserError
+from zfpipe.index.images import Box, Entry, image_bytes
 from zfpipe.pictures import imagenet
 from zfpipe.pictures.imagenet import HEAD, KAGGLE, TRAIN, VAL
-from zfpipe.pictures.index import Box, Entry, image_bytes
 from zfpipe.pictures.sources import SOURCES
 from zfpipe.pictures.synsets import DEVKIT, MAPPING, META, TRUTH
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from zfpipe.errors import UserError
-from zfpipe.pictures.index import Box, Entry
+from zfpipe.index.images import Box, Entry
 from zfpipe.pictures.parts import read_parts, with_parts
 
 HEAD = "image,part,x0,y0,x1,y1\n"

@@ -11,10 +11,10 @@ from PIL import Image
 
 from tests.conftest import SETTINGS
 from tests.pictures.layouts import settings
-from zfpipe.betons.reader import Batches
-from zfpipe.betons.writer import write_beton
-from zfpipe.pictures.index import image_bytes, read_index, write_index
+from zfpipe.index.images import image_bytes, read_index, write_index
 from zfpipe.pictures.sources import found
+from zfpipe.reading.reader import Batches
+from zfpipe.writing.writer import write_beton
 
 DATA = os.environ.get("ZFPIPE_TEST_DATA", "")
 pytestmark = [pytest.mark.real_data, pytest.mark.skipif(not DATA, reason="ZFPIPE_TEST_DATA names no folder with data")]

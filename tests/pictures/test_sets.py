@@ -7,8 +7,8 @@ import pytest
 
 from tests.pictures.layouts import CRANE, GOLDFISH, OTHER, image, settings, tiny_set, voc_set, xml
 from zfpipe.errors import UserError
+from zfpipe.index.images import Box, Entry
 from zfpipe.pictures import caltech, imagenette, tiny_imagenet, voc
-from zfpipe.pictures.index import Box, Entry
 from zfpipe.pictures.sources import SOURCES, limited
 
 

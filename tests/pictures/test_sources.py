@@ -6,7 +6,7 @@ import pytest
 
 from tests.pictures.ilsvrc import settings
 from zfpipe.errors import UserError
-from zfpipe.pictures.index import Entry
+from zfpipe.index.images import Entry
 from zfpipe.pictures.sources import limited
 
 ENTRIES = [

@@ -7,9 +7,9 @@ import pytest
 
 from tests.conftest import SETTINGS
 from tests.pictures.layouts import image, voc_set
+from zfpipe.drawing.sets import SETS
 from zfpipe.errors import UserError
 from zfpipe.pictures import targets
-from zfpipe.pictures.generated.sets import SETS
 
 
 @pytest.mark.parametrize("name", ["caltech101", "caltech256"])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.convnet.conftest import KINDS, random_images, small_network
-from zfpipe.convnet.network import ConvNet
+from tests.networks import KINDS, random_images, small_network
+from zfpipe.network.convnet import ConvNet
 from zfpipe.probes import attribution
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from tests.conftest import CROP, SETTINGS
-from tests.convnet.conftest import random_images, small_network
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.pictures.index import Box
+from tests.networks import random_images, small_network
+from zfpipe.index.images import Box
 from zfpipe.probes import correspondence
 from zfpipe.probes.projections import Crops
+from zfpipe.reading.inputs import MeanSubtraction
 
 FACE = {"right eye": Box(30, 30, 40, 38), "left eye": Box(60, 30, 70, 38), "nose": Box(46, 50, 56, 56)}
 PLACES = {7: 0, 9: 1, 2: 2}

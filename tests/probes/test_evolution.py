@@ -9,16 +9,16 @@ import torch
 
 from tests.conftest import CROP, SETTINGS
 from tests.probes.test_probes import images
-from zfpipe import params
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.convnet import weights
-from zfpipe.convnet.network import ConvNet, initialise
+from zfpipe.network import weights
+from zfpipe.network.architecture import merged
+from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.probes import evolution
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batches
 
 
 def built(seed: int) -> ConvNet:
-    network = weights.build(params.merged(SETTINGS.model, {"width": 0.05}), CROP, 25)
+    network = weights.build(merged(SETTINGS.model, {"width": 0.05}), CROP, 25)
     initialise(network, "he", 0.01, seed)
     network.conv(2).get_parameter("bias").data[1] = -1e6  # a dead map
     return network.eval()

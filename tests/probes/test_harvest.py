@@ -8,17 +8,17 @@ import torch
 from torch.nn import functional
 
 from tests.conftest import CROP, SETTINGS
-from zfpipe import params
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.convnet import weights
-from zfpipe.convnet.network import ConvNet, initialise
+from zfpipe.network import weights
+from zfpipe.network.architecture import merged
+from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.probes import harvest, harvested
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batches
 
 
 @pytest.fixture(scope="module")
 def network() -> ConvNet:
-    network = weights.build(params.merged(SETTINGS.model, {"width": 0.05}), CROP, 25)
+    network = weights.build(merged(SETTINGS.model, {"width": 0.05}), CROP, 25)
     initialise(network, "he", 0.01, 0)
     return network.eval()
 

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.convnet.conftest import SETTINGS, small_network
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batch
-from zfpipe.convnet.network import ConvNet
+from tests.networks import SETTINGS, small_network
+from zfpipe.network.convnet import ConvNet
 from zfpipe.probes import invariance
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batch
 
 SIDE, CROP = 141, 121
 CHOSEN = SETTINGS.invariance.model_copy(update={"translation": 30, "translation_step": 15, "rotation_step": 120})

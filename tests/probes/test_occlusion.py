@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from tests.convnet.conftest import random_images, small_network
-from zfpipe.convnet.deconvnet import Units, project
+from tests.networks import random_images, small_network
+from zfpipe.deconvnet.deconvnet import Units, project
 from zfpipe.params import Deconvnet
 from zfpipe.probes import occlusion
 

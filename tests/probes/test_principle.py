@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from tests.convnet.conftest import random_images, small_network
-from zfpipe.convnet.deconvnet import Units, project
+from tests.networks import random_images, small_network
+from zfpipe.deconvnet.deconvnet import Units, project
 from zfpipe.params import Deconvnet
 from zfpipe.probes.principle import steps
 

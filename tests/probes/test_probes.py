@@ -8,21 +8,22 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tests.conftest import CROP, SETTINGS
-from zfpipe import params
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.convnet import weights
-from zfpipe.convnet.deconvnet import Units, project
-from zfpipe.convnet.network import ConvNet, initialise
-from zfpipe.convnet.receptive_field import receptive_field
-from zfpipe.pictures.generated.picture import CLASSES, class_of
+from tests.conftest import CROP, SETTINGS, SIZE
+from zfpipe.deconvnet.deconvnet import Units, project
+from zfpipe.deconvnet.receptive_field import receptive_field
+from zfpipe.drawing.picture import CLASSES, class_of
+from zfpipe.network import weights
+from zfpipe.network.architecture import merged
+from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.probes import activations, filters, projections
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batches
+from zfpipe.subject.subject import Subject
 
 
 @pytest.fixture(scope="module")
 def network() -> ConvNet:
-    network = weights.build(params.merged(SETTINGS.model, {"width": 0.05}), CROP, 25)
+    network = weights.build(merged(SETTINGS.model, {"width": 0.05}), CROP, 25)
     initialise(network, "he", 0.01, 0)
     network.conv(2).get_parameter("bias").data[1] = -1e6  # a dead map
     return network.eval()
@@ -107,8 +108,8 @@ def test_projections_are_the_windows_of_whole_ones(
 ) -> None:
     strongest = pd.read_parquet(table.with_name("strongest.parquet")).query("rank < 4")
     chosen = projections.chosen(strongest, SETTINGS.projections.model_copy(update={"maps": 3}))
-    with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
-        crops = projections.gather(batches, set(chosen["id"].tolist()))
+    subject = Subject(network, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE)
+    crops = subject.images(set(chosen["id"].tolist()))
     pixels, shown, ids = images(beton, inputs)
     results = projections.project(network, crops, chosen, inputs, SETTINGS.deconvnet)
     assert sorted(results) == [1, 2, 3, 4, 5]

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from zfpipe.betons.truth import Truth
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.probes import sample
+from zfpipe.subject.truth import Truth
 
 
 def predictions() -> Predictions:

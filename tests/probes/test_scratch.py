@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from tests.conftest import CROP, SETTINGS
-from zfpipe import params
-from zfpipe.betons.inputs import MeanSubtraction
+from zfpipe.network.architecture import merged
 from zfpipe.probes import scratch
+from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.training.loop import Trainer
 from zfpipe.training.resume import ResumeState
 
-MODEL = params.merged(SETTINGS.model, {"width": 0.05})
+MODEL = merged(SETTINGS.model, {"width": 0.05})
 TRAINING = SETTINGS.training.model_copy(update={"epochs": 3, "batch": 16})
 
 

@@ -14,7 +14,8 @@ from sklearn.svm import SVC
 from tests.conftest import SETTINGS
 from zfpipe.errors import UserError
 from zfpipe.probes import transfer
-from zfpipe.probes.transfer import GRID, Kind, Span, accuracy, average_precision, fold
+from zfpipe.probes.folds import accuracy, fold
+from zfpipe.probes.transfer import GRID, Kind, Span, average_precision
 
 LABELS = np.repeat([0, 1, 2], [9, 7, 20])
 

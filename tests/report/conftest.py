@@ -14,7 +14,7 @@ from safetensors.numpy import save_file
 
 from tests.imports import ROOT
 from zfpipe import params
-from zfpipe.convnet import weights
+from zfpipe.network import weights
 from zfpipe.probes import correspondence, invariance, occlusion, shapes
 
 CLASSES = ["daisy", "fox & hound", "stop sign"]

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from zfpipe.report import agreement
+from zfpipe.report.plotting import agreement
 
 
 def rows(layer: int, number: int, classes: list[str], activations: list[float] | None = None) -> pd.DataFrame:

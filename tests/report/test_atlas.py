@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from zfpipe.report import atlas, style, tiles
+from zfpipe.report.atlas import sheets as atlas
+from zfpipe.report.plotting import style, tiles
 
 CROP, NINE = 64, 9
 

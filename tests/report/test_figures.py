@@ -11,12 +11,12 @@ from safetensors.numpy import save_file
 from tests.imports import ROOT
 from tests.report import conftest
 from tests.report.layout import faults, words
-from zfpipe import params, profiles, unavailable
-from zfpipe.convnet import weights
+from zfpipe import params, profiles, store, unavailable
 from zfpipe.errors import UserError
+from zfpipe.network import weights
 from zfpipe.probes import shapes
-from zfpipe.report import heat, style, tiles
 from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig5, fig6, fig7, fig7b, fig8, fig9
+from zfpipe.report.plotting import heat, style, tiles
 
 DRAWING = style.Drawing(99.5, 128)
 
@@ -263,7 +263,7 @@ def test_fig7_colours_stay_with_their_values() -> None:
 
 def test_what_can_not_be_had_says_why(project: Path) -> None:
     for number, folder in (("1", "principle"), ("4", "evolution"), ("6", "filters"), ("8", "correspondence")):
-        assert unavailable.settle(Path(folder), "the reason is given")
+        store.save(Path(folder) / unavailable.NAME, "the reason is given\n")
         conftest.run_stage(f"figure {number}")
         with Image.open(f"reports/figures/fig{number}.png") as image:
             assert image.width == style.WIDTH and image.height < 300
@@ -279,7 +279,8 @@ def test_what_can_not_be_had_says_why(project: Path) -> None:
     page = Path("reports/index.html").read_text()
     assert page.count("Not available: the reason is given.") == 5
     assert "Not available: no image has an object box or mask" in page
-    assert not unavailable.settle(Path("principle"), None) and unavailable.reason(Path("principle")) is None
+    unavailable.save(Path("principle"), dict)
+    assert unavailable.reason(Path("principle")) is None
 
 
 def test_fig9_draws_what_was_measured_beside_table_5(project: Path) -> None:

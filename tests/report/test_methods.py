@@ -16,9 +16,13 @@ TREE = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
 VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "jpg": {"betons.write_mode": "jpg"},
-    "another set": {"overlap.source": "caltech101", "overlap.exclude": False, "pictures.source": "folder"},
+    "another set": {
+        "overlap.sets": {"caltech101": {"source": "caltech101", "root": "sets"}},
+        "overlap.exclude": False,
+        "pictures.source": "folder",
+    },
     "a part of a set": {"pictures.source": "imagenet", "pictures.classes": 50, "pictures.parts": "parts.csv"},
-    "another convnet": {"model.source": "torchvision.models:vgg16"},
+    "another convnet": {"model.weights": "weights/vgg16.pth", "model.source": "torchvision.models:vgg16"},
     "unlike": {"model.renorm_radius": None, "alexnet.dropout": 0.5, "model.drop": [3]},
     "overwrite": {"deconvnet.unpooling": "overwrite", "deconvnet.norm": "gradient"},
     "downloaded": {"targets.caltech101.root": "/data/caltech101", "pictures.clutter": True},

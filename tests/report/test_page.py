@@ -15,7 +15,7 @@ from zfpipe import params
 from zfpipe.errors import UserError
 from zfpipe.report import methods, provenance
 from zfpipe.report.artefacts import ARTEFACTS
-from zfpipe.report.measured import Split
+from zfpipe.report.numbers.measured import Split
 
 VOID = {"meta", "img", "br", "link", "line", "circle", "polyline"}
 
@@ -209,7 +209,7 @@ def test_the_banner_says_what_the_pictures_are() -> None:
 def test_parameters_hide_where_folders_stand(project: Path) -> None:
     text = Path("params.yaml").read_text()
     text = re.sub(r"source: generated .*", "source: folder", text)
-    text = re.sub(r"root: zfpipe/pictures/generated .*", "root: /home/somebody/secret/birds", text)
+    text = re.sub(r"root: zfpipe/drawing .*", "root: /home/somebody/secret/birds", text)
     Path("params.yaml").write_text(text)
     conftest.run_stage("report")
     html = Path("reports/index.html").read_text()

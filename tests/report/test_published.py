@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from zfpipe.report import published
+from zfpipe.report.numbers import published
 
 TEXT = {
     1: """

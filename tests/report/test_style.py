@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.report.layout import faults
-from zfpipe.report import style
+from zfpipe.report.plotting import style
 
 
 def plain_contrast(projection: np.ndarray, visible: np.ndarray, percentile: float) -> np.ndarray:

@@ -7,8 +7,9 @@ import pytest
 from tests.report import conftest
 from zfpipe.errors import UserError
 from zfpipe.params import Run
-from zfpipe.report.published import TABLES
-from zfpipe.report.tables import errors, formats, table2, table3, table4, table5, table6, table7
+from zfpipe.report.numbers import errors, formats
+from zfpipe.report.numbers.published import TABLES
+from zfpipe.report.tables import table2, table3, table4, table5, table6, table7
 
 ERRORS = {"zfnet": (0.12345, 0.2004, 0.0996), "alexnet": (0.5, 0.405, 0.2), "alexnet-no34": (0.45, 0.6, 0.3)}
 RUNS = {

@@ -1,7 +1,7 @@
 import numpy as np
 
-from zfpipe.report import tiles
-from zfpipe.report.style import HATCH, PAPER
+from zfpipe.report.plotting import tiles
+from zfpipe.report.plotting.style import HATCH, PAPER
 
 
 def test_magnified_pixels_stay_sharp_squares() -> None:

@@ -8,9 +8,9 @@ import pandas as pd
 from safetensors.numpy import save_file
 
 from tests.report import conftest
-from zfpipe import params, unavailable
+from zfpipe import params, store, unavailable
 from zfpipe.report.claims.given import Given
-from zfpipe.report.published import TABLE6
+from zfpipe.report.numbers.published import TABLE6
 from zfpipe.report.tables import table6
 
 MAPS, FACES, IMAGES = 24, 8, 30
@@ -37,7 +37,7 @@ def write(effect: int, settings: params.Params) -> None:
 def write_nothing() -> None:
     """Every stage says that its results can't be had."""
     for name in ("filters", "evolution", "correspondence"):
-        unavailable.settle(Path(name), "a reason")
+        store.save(Path(name) / unavailable.NAME, "a reason\n")
     Path("features").mkdir()
     columns = ["layer", "map", "projections", "patches", "gap", "others", "purity", "settled"]
     pd.DataFrame(columns=columns).to_csv("features/maps.csv", index=False)

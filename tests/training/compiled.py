@@ -12,11 +12,11 @@ import torch
 from torch._dynamo.backends.debugging import aot_eager
 
 from tests.conftest import CROP, SETTINGS
-from zfpipe import params
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.convnet import weights
-from zfpipe.convnet.network import initialise
+from zfpipe.network import weights
+from zfpipe.network.architecture import merged
+from zfpipe.network.convnet import initialise
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batches
 from zfpipe.training.loop import Trainer
 
 graphs = []
@@ -33,7 +33,7 @@ def main() -> None:
     inputs = MeanSubtraction(torch.full((10, CROP, CROP, 3), 118.0), torch.device("cpu"))
     trainers = []
     for _ in range(2):
-        network = weights.build(params.merged(SETTINGS.model, {"width": 0.05, "dropout": 0.0}), CROP, 25)
+        network = weights.build(merged(SETTINGS.model, {"width": 0.05, "dropout": 0.0}), CROP, 25)
         initialise(network, "he", 0.01, 0)
         trainers.append(Trainer(network, inputs, SETTINGS.training, 0.1, 0, torch.device("cpu")))
     compiled, plain = trainers

@@ -9,7 +9,9 @@ import torch
 
 from stages import pretrained, train
 from tests import project
-from zfpipe import paths
+from zfpipe import params, paths
+from zfpipe.network import weights
+from zfpipe.training import resume
 from zfpipe.training.resume import ResumeState
 
 
@@ -26,12 +28,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     project.prepare(monkeypatch)
     project.run(monkeypatch, pretrained.main)
     found: list[Path] = []
+    actual = ResumeState.__init__
 
-    def keep(parent: Path, determines: dict[str, Any]) -> None:
-        found.append(ResumeState(parent, determines).folder)
+    def keep(state: ResumeState, parent: Path, determines: dict[str, Any]) -> None:
+        actual(state, parent, determines)
+        found.append(state.folder)
         raise StopError
 
-    monkeypatch.setattr(train, "ResumeState", keep)
+    monkeypatch.setattr(ResumeState, "__init__", keep)
 
     def known(run: str = "zfnet") -> Path:
         with pytest.raises(StopError):
@@ -59,12 +63,7 @@ def test_whatever_changes_a_run_gives_its_state_another_place(
         others.append(place())
     project.parameters(figures={"percentile": 98})
     assert place() == first, "what only others depend on"
-    weights = paths.pretrained("model")
-    before = weights.read_bytes()
-    weights.write_bytes(before + b"other weights to start from")
-    others.append(place())
-    weights.write_bytes(before)
-    monkeypatch.setattr(train, "source_hash", lambda *folders: "other code")
+    monkeypatch.setattr(resume, "source_hash", lambda *folders: "other code")
     others.append(place())
     assert len({first, *others}) == 1 + len(others)
 
@@ -79,3 +78,13 @@ def test_other_images_or_another_torch_give_it_another_place(
     project.draw(Path("pictures"), seed=1)
     project.prepare(monkeypatch)
     assert place() != first
+
+
+def test_other_weights_to_start_from_give_it_another_place(place: Callable[..., Path]) -> None:
+    project.parameters(model={"source": "nets:small", "weights": "weights/net.pth"})
+    settings, start = params.load(), paths.pretrained("model") / weights.FILE
+    found = []
+    for seed in (0, 1):
+        weights.save(weights.untrained(settings.alexnet, settings.crops.size, 3, seed), start)
+        found.append(place())
+    assert found[0] != found[1]

@@ -15,20 +15,19 @@ from torch.nn import functional
 
 from tests.conftest import CROP, SETTINGS
 from tests.imports import ROOT
-from zfpipe import params
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.convnet import weights
-from zfpipe.convnet.network import initialise
-from zfpipe.device import compiles
 from zfpipe.errors import UserError
 from zfpipe.evaluation import ten_crop
+from zfpipe.network import weights
+from zfpipe.network.architecture import merged
+from zfpipe.network.convnet import initialise
 from zfpipe.probes import activations
-from zfpipe.training import distributed
-from zfpipe.training.loop import Trainer, dropout_seed
+from zfpipe.processes import distributed
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batches
+from zfpipe.training.loop import Trainer, compiles, dropout_seed
 from zfpipe.training.resume import ResumeState
 
-MODEL = params.merged(SETTINGS.model, {"width": 0.05})
+MODEL = merged(SETTINGS.model, {"width": 0.05})
 
 
 def trainer(inputs: MeanSubtraction, radius: float | None = 0.1, **changes: Any) -> Trainer:
@@ -141,7 +140,7 @@ def test_the_loop_never_waits_for_the_device(
 ) -> None:
     """On torch's device without data whatever needs a value on the host fails: only an epoch's totals may."""
     nowhere, seen = torch.device("meta"), []
-    for module in ("zfpipe.betons.inputs", "zfpipe.training.loop"):
+    for module in ("zfpipe.reading.inputs", "zfpipe.training.loop"):
         monkeypatch.setattr(f"{module}.sent", lambda tensor, device: tensor.to(device))
     without = MeanSubtraction(inputs.mean_crops, nowhere)
     monkeypatch.setattr(

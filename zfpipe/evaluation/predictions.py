@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float, Int64
 
-from zfpipe import stage
+from zfpipe import store
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,12 @@ def write(predictions: Predictions, path: Path) -> None:
             "probabilities": pa.FixedSizeListArray.from_arrays(flat, predictions.probabilities.shape[1]),
         }
     )
-    with stage.whole(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    store.save(path, table)
 
 
 def read(path: Path) -> Predictions:
     """What `write` wrote."""
-    table = pq.read_table(path)
+    table = pq.read_table(store.opened(path))
     probabilities = table["probabilities"].combine_chunks()
     flat = np.asarray(probabilities.flatten(), np.float32)
     return Predictions(table["id"].to_numpy(), table["label"].to_numpy().astype(np.int64), flat.reshape(len(table), -1))

@@ -1,18 +1,54 @@
 """Ten-crop evaluation: the mean of the softmax over corners and centre, flipped or not (sections 3 and 5.1)."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from einops import reduce
 from torch import Tensor
 
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batch, Batches
-from zfpipe.convnet.network import ConvNet
-from zfpipe.device import fetched
+from zfpipe.beton.sidecar import read_sidecar
 from zfpipe.evaluation.predictions import Predictions
-from zfpipe.training import distributed
+from zfpipe.network.convnet import ConvNet
+from zfpipe.processes import distributed
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batch, Batches
+
+BATCH = 16
+
+
+def run(
+    network: ConvNet, inputs: MeanSubtraction, train: Path, val: Path, train_images: int | None
+) -> tuple[Predictions, dict[str, float]] | None:
+    """The probabilities of the validation images and the errors, with the training error on so many images or all.
+
+    Of several processes the first has them, the others have None.
+    """
+    part = distributed.part()
+
+    def batches(beton: Path, rows: np.ndarray | None = None) -> Batches:
+        crop = network.architecture.crop
+        return Batches(beton, batch=BATCH * part[1], crop=crop, crops="ten", rows=rows, part=part)
+
+    count = read_sidecar(train).count
+    wanted = min(train_images or count, count)
+    with batches(train, np.arange(wanted)) as seen:  # the beton's order is a random permutation
+        train_top1 = top_error(network, seen, inputs, 1)
+    with batches(val) as unseen:
+        found = predict(network, unseen, inputs)
+    return found and (
+        found,
+        {
+            "train_top1": train_top1,
+            "train_images": wanted,
+            "val_top1": found.top_error(1),
+            "val_top5": found.top_error(5),
+            "val_images": len(found.ids),
+            "classes": network.architecture.denses[-1].units,
+            "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        },
+    )
 
 
 def softmaxes(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> Iterator[Predictions]:
@@ -33,6 +69,20 @@ def softmaxes(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> It
 def predictions(batch: Batch, probabilities: Callable[[], Tensor]) -> Predictions:
     """Of a batch, once its probabilities are there."""
     return Predictions(batch.ids.numpy(), batch.labels.numpy(), probabilities().numpy())
+
+
+def fetched(tensor: Tensor) -> Callable[[], Tensor]:
+    """Begins to copy a tensor from its device; the call that comes back waits for that alone, not for later work."""
+    if tensor.device.type == "cpu":
+        return lambda: tensor
+    copy, done = tensor.to("cpu", non_blocking=True), torch.cuda.Event()
+    done.record()
+
+    def wait() -> Tensor:
+        done.synchronize()
+        return copy
+
+    return wait
 
 
 def predict(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> Predictions | None:

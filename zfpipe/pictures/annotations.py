@@ -14,7 +14,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from zfpipe.errors import UserError
-from zfpipe.pictures.index import Box
+from zfpipe.index.images import Box
 from zfpipe.pictures.synsets import WNID
 from zfpipe.pictures.tar import zipped_files
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from zfpipe import stage
 from zfpipe.errors import UserError
+from zfpipe.index.images import Entry
 from zfpipe.params import Pictures
 from zfpipe.pictures.files import EXTENSIONS, class_folders, walk
-from zfpipe.pictures.index import Entry
 from zfpipe.pictures.split import split_classes
 
 CLUTTER = ("BACKGROUND_Google", "257.clutter")

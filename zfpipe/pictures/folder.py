@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zfpipe.errors import UserError
+from zfpipe.index.images import Entry
 from zfpipe.params import Pictures
 from zfpipe.pictures.files import class_folders, image_paths, image_size
-from zfpipe.pictures.index import Entry
 from zfpipe.pictures.split import split_classes
 
 

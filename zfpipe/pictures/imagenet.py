@@ -17,10 +17,10 @@ from tqdm import tqdm
 
 from zfpipe import stage
 from zfpipe.errors import UserError
+from zfpipe.index.images import Entry
 from zfpipe.params import Pictures
 from zfpipe.pictures.annotations import TABLES, Objects, first_box, parse_xml, read_objects, read_table
 from zfpipe.pictures.files import class_folders, image_paths, image_size
-from zfpipe.pictures.index import Entry
 from zfpipe.pictures.jpeg import jpeg_size
 from zfpipe.pictures.synsets import DEVKIT, WNID, class_names, read_devkit
 from zfpipe.pictures.tar import Member, members

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from zfpipe.index.images import Entry
 from zfpipe.params import Pictures
 from zfpipe.pictures import folder
-from zfpipe.pictures.index import Entry
 
 NAMES = {
     "n01440764": "tench",

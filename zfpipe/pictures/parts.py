@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from zfpipe.errors import UserError
-from zfpipe.pictures.index import SIDES, Box, Entry
+from zfpipe.index.images import SIDES, Box, Entry
 
 COLUMNS = ["image", "part", *SIDES]
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from zfpipe.drawing import archive
 from zfpipe.errors import UserError
-from zfpipe.params import Pictures
+from zfpipe.index.images import Entry
+from zfpipe.params import OtherSet, Pictures
 from zfpipe.pictures import caltech, folder, imagenet, imagenette, tiny_imagenet, voc
-from zfpipe.pictures.index import Entry
 from zfpipe.pictures.parts import read_parts, with_parts
 
 
@@ -25,6 +26,7 @@ class Source(Protocol):
 
 
 SOURCES: dict[str, Source] = {
+    "generated": archive.entries,
     "folder": folder.entries,
     "imagenet": imagenet.entries,
     "tiny-imagenet": tiny_imagenet.entries,
@@ -37,11 +39,16 @@ SOURCES: dict[str, Source] = {
 
 def found(pictures: Pictures) -> Iterator[Entry]:
     """The images of a set as the parameters ask for them: with a user's parts, and perhaps only some classes."""
-    root = Path(pictures.root)
-    entries = SOURCES[pictures.source](root, pictures)
+    entries = SOURCES[pictures.source](pictures.base, pictures)
     if pictures.parts is not None:
-        entries = with_parts(entries, read_parts(root / pictures.parts))
+        entries = with_parts(entries, read_parts(Path(pictures.root) / pictures.parts))
     return limited(entries, pictures)
+
+
+def whole(other: OtherSet, pictures: Pictures) -> Iterable[Entry]:
+    """All images of another set, its clutter too, split as `pictures` would split them."""
+    settings = pictures.model_copy(update={"clutter": True, "classes": None, "per_class": None})
+    return SOURCES[other.source](Path(other.root), settings)
 
 
 def limited(entries: Iterable[Entry], settings: Pictures) -> Iterator[Entry]:

@@ -3,12 +3,10 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from zfpipe.drawing import archive
+from zfpipe.index.images import Entry
 from zfpipe.params import Pictures, Target
-from zfpipe.pictures import caltech, voc
-from zfpipe.pictures.generated import archive
-from zfpipe.pictures.index import Entry
-
-NAMES = ("caltech101", "caltech256", "voc2012")
+from zfpipe.pictures.sources import SOURCES
 
 
 def entries(name: str, target: Target, seed: int, folder: Path) -> Iterable[Entry]:
@@ -30,5 +28,4 @@ def entries(name: str, target: Target, seed: int, folder: Path) -> Iterable[Entr
         "per_class": None,
     }
     settings = Pictures.model_validate({"source": name, "root": target.root, "seed": seed, **fields})
-    read = {"caltech101": caltech.caltech101, "caltech256": caltech.caltech256, "voc2012": voc.entries}[name]
-    return read(Path(target.root), settings)
+    return SOURCES[name](Path(target.root), settings)

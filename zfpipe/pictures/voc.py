@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 
 from zfpipe import stage
 from zfpipe.errors import UserError
+from zfpipe.index.images import Box, Entry
 from zfpipe.params import Pictures
 from zfpipe.pictures.annotations import SIDES, finite, parse
 from zfpipe.pictures.files import image_size
-from zfpipe.pictures.index import Box, Entry
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",

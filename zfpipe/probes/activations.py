@@ -15,11 +15,11 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 from torch.nn import functional
 
-from zfpipe import stage
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.convnet.network import ConvNet, LayerTrace
-from zfpipe.training import distributed
+from zfpipe import store
+from zfpipe.network.convnet import ConvNet, LayerTrace
+from zfpipe.processes import distributed
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batches
 
 CHUNK = 1024
 """Images whose maxima wait in memory, and MAPS feature maps that are read back together."""
@@ -152,7 +152,7 @@ def write(spools: Sequence[Spool], classes: list[str], count: int, folder: Path)
     """
     best, maps = [], []
     with (
-        stage.whole(folder / "val.parquet") as temporary,
+        store.whole(folder / "val.parquet") as temporary,
         pq.ParquetWriter(
             temporary,
             SCHEMA,
@@ -174,8 +174,7 @@ def write(spools: Sequence[Spool], classes: list[str], count: int, folder: Path)
     leaders["label"] = [labels[image] for image in leaders["id"]]
     leaders["class"] = [classes[label] for label in leaders["label"]]
     for name, rows in (("strongest", leaders), ("maps", pd.DataFrame(maps))):
-        with stage.whole(folder / f"{name}.parquet") as temporary:
-            rows.to_parquet(temporary, index=False)
+        store.save(folder / f"{name}.parquet", rows)
 
 
 def ranked(table: pa.Table, count: int) -> pd.DataFrame:
@@ -199,7 +198,7 @@ def strongest(path: Path, layer: int, number: int, count: int) -> pd.DataFrame:
     One activation per image; of equal activations the smaller id comes first. Reads that map's rows alone. Raises
     LookupError when there is no such map.
     """
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(store.opened(path)) as file:
 
         def of_group(place: int) -> tuple[int, int]:
             columns = (file.metadata.row_group(place).column(column) for column in (0, 1))
@@ -216,7 +215,7 @@ def strongest(path: Path, layer: int, number: int, count: int) -> pd.DataFrame:
 def run(network: ConvNet, batches: Batches, inputs: MeanSubtraction, count: int, folder: Path) -> None:
     """Measures and writes everything; what waits on disk meanwhile lies in `folder`, which all processes must see."""
     aside = folder / ".spool"
-    with stage.scratch(aside) if distributed.first() else nullcontext():
+    with store.scratch(aside) if distributed.first() else nullcontext():
         own = distributed.shared(lambda: aside) / str(distributed.part()[0])  # from here on it is there
         own.mkdir()
         spool = Spool(own)

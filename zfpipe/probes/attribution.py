@@ -1,16 +1,72 @@
 """Later methods that say where the network looks, by captum, beside occlusion and the deconvnet (not in the paper)."""
 
+import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from captum.attr import GuidedBackprop, IntegratedGradients, LayerAttribution, LayerGradCam, Saliency
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zfpipe.convnet.network import ConvNet
+from zfpipe.evaluation.predictions import Predictions
+from zfpipe.network.convnet import ConvNet
+from zfpipe.params import Attribution, Deconvnet, OcclusionProbe
+from zfpipe.probes import occlusion, sample
+from zfpipe.subject.subject import Subject
 
 STEPS = 32
 """Points on the way from the grey image at which integrated gradients look."""
+
+
+def run(
+    subject: Subject, predictions: Predictions, hiding: OcclusionProbe, settings: Attribution, deconvnet: Deconvnet
+) -> dict[str, Any]:
+    """Score each method against the truth on some images, and draw it on those of Fig. 7; values by file name."""
+    warnings.filterwarnings("ignore", "Setting .* hooks on ReLU")  # captum takes them off again
+    objects, shown = sample.to_hide(predictions, subject.truth, hiding)
+    wanted = objects[: settings.images]
+    crops = subject.images({*shown, *wanted})
+    fill = subject.inputs.grey(hiding.grey)
+    grid, fine = (
+        occlusion.Grid.scaled(hiding.size, step, subject.crop) for step in (hiding.stride, hiding.shown_stride)
+    )
+    ways = methods(subject.network, fill)
+    rows, drawn = [], {}
+    for image in dict.fromkeys([*shown, *wanted]):
+        batch = crops.batch([image])
+        pixels, label = subject.inputs(batch)[0], int(batch.labels[0])
+        hidden = occlusion.hide(subject.network, pixels, fill, label, grid)
+        seen = {"deconvnet": occlusion.energy(subject.network, pixels, hidden, deconvnet)}
+        seen |= {name: way(pixels, label) for name, way in ways.items()}
+        if image in shown:
+            drop = occlusion.hide(subject.network, pixels, fill, label, fine).drop.reshape(len(fine.centres), -1)
+            drawn[image] = {"drop": drop, "maps": np.stack(list(seen.values()))}
+        on = grid.on(subject.truth.mask(image))
+        if image in wanted and on.any() and not on.all():
+            places = {"occlusion": hidden.drop} | {name: grid.under(values) for name, values in seen.items()}
+            rows += [{"id": image, "method": name, **occlusion.pointing(found, on)} for name, found in places.items()]
+    pictures = crops.batch(shown)
+    return {
+        "scores.csv": scores(rows),
+        "shown.safetensors": {
+            "images": pictures.images.numpy(),
+            "masks": np.stack([subject.truth.mask(image) for image in shown]).astype(np.uint8),
+            **{name: np.stack([drawn[image][name] for image in shown]).astype(np.float32) for name in ("drop", "maps")},
+        },
+        "shown.json": {
+            "classes": [subject.classes[label] for label in pictures.labels.tolist()],
+            "methods": ["deconvnet", *ways],
+        },
+    }
+
+
+def scores(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The scores of `occlusion.scores` for each method, from a row for each image and method."""
+    images = pd.DataFrame(rows, columns=["id", "method", *occlusion.SCORES["hit"], *occlusion.SCORES["overlap"]])
+    found = [occlusion.scores(part).assign(method=name) for name, part in images.groupby("method", sort=False)]
+    return pd.concat(found) if found else occlusion.scores(images).assign(method="")
 
 
 class Scale(nn.Module):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,12 @@ import torch
 from jaxtyping import Bool, Float, Int8, UInt8
 from torch import Tensor
 
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.convnet.network import ConvNet
+from zfpipe.index.images import Box
+from zfpipe.network.convnet import ConvNet
 from zfpipe.params import Correspondence
-from zfpipe.pictures.index import Box
-from zfpipe.probes.projections import Crops
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.subject.subject import Crops, Subject
+from zfpipe.unavailable import UnavailableError
 
 PARTS = ("right eye", "left eye", "nose")
 """The creature's own right eye is on the left of the picture."""
@@ -34,6 +36,32 @@ class Example:
     label: int
     size: int
     pictures: UInt8[np.ndarray, "picture y x 3"]
+
+
+def run(subject: Subject, settings: Correspondence) -> dict[str, Any]:
+    """Hide parts of all faces that look at us; tables and the pictures to show by the names of their files.
+
+    Raises UnavailableError where there are fewer than two such faces.
+    """
+    with subject.batches() as batches:
+        ids = sorted(batches.ids.tolist())
+    faces = {image: found for image in ids if frontal(found := subject.truth.parts(image))}
+    if len(faces) < 2:
+        raise UnavailableError(
+            "it takes two validation images or more with boxes of right eye, left eye and nose, looking at us; "
+            "pictures.parts names a file with such boxes (docs/data.md)"
+        )
+    everywhere = np.ones((subject.crop, subject.crop), bool)
+    objects = {image: everywhere if (mask := subject.truth.object(image)) is None else mask for image in faces}
+    signs, shown = measure(subject.network, subject.inputs, subject.images(set(faces)), faces, objects, settings)
+    described = [{"id": one.image, "class": subject.classes[one.label], "size": one.size} for one in shown]
+    distances = pairs(signs)
+    return {
+        "consistency.csv": table(signs, distances, settings.images),
+        "pairs.parquet": distances,
+        "images.json": {"images": described, "random": settings.random},
+        "images.npy": np.stack([one.pictures for one in shown]),
+    }
 
 
 def frontal(parts: dict[str, Box], lean: float = 15.0, aside: float = 0.3) -> bool:

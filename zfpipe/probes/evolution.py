@@ -1,6 +1,9 @@
 """How each feature map comes to what excites it, through training (Fig. 4, section 4)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,10 +12,13 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm import tqdm
 
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.convnet.network import ConvNet
-from zfpipe.params import Evolution
+from zfpipe.network.convnet import ConvNet
+from zfpipe.params import Deconvnet, Evolution
+from zfpipe.probes.projections import project
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batches
+from zfpipe.subject.subject import Subject
+from zfpipe.unavailable import UnavailableError
 
 SAMPLE = 2000
 """On so many images, the first of the beton's random order, is a map compared with what it becomes."""
@@ -24,6 +30,42 @@ class Snapshot:
 
     strongest: pd.DataFrame
     maxima: Float[np.ndarray, "image map"]
+
+
+def snapshots(folder: Path, elsewhere: bool) -> dict[int, Path]:
+    """The weights in a folder by the epoch after which they were kept.
+
+    Raises UnavailableError where there are none; `elsewhere`: the network was trained there.
+    """
+    files = {int(path.stem): path for path in sorted(folder.glob("*.safetensors"))}
+    if elsewhere:
+        raise UnavailableError("its layers were trained elsewhere (model.source), so there are no snapshots of them")
+    if not files:
+        raise UnavailableError("training kept no snapshots: runs.zfnet.snapshots is empty")
+    return files
+
+
+def run(subjects: Mapping[int, Subject], settings: Evolution, deconvnet: Deconvnet) -> dict[str, Any]:
+    """Compare the network after some epochs, all on the same images; tables and arrays by the names of their files."""
+    subject = next(iter(subjects.values()))
+    with subject.batches() as batches:
+        seen = {epoch: watch(one.network, batches, one.inputs) for epoch, one in subjects.items()}
+    rows = compared(seen, settings)
+    drawn = rows[rows["drawn"]].assign(rank=0)
+    crops = subject.images(set(drawn["id"].tolist()))
+    projected = [
+        project(one.network, crops, drawn.query("epoch == @epoch"), one.inputs, deconvnet)
+        for epoch, one in subjects.items()
+    ]
+    described, arrays = [], {}
+    for layer in sorted(projected[0]):
+        found = [of_epoch[layer] for of_epoch in projected]
+        described += [one.rows for one in found]
+        arrays[f"layer{layer}.npy"] = np.concatenate([one.projections for one in found], axis=1)
+        arrays[f"layer{layer}_patches.npy"] = np.concatenate([one.patches for one in found], axis=1)
+    table = rows.merge(pd.concat(described).drop(columns="rank"), how="left")
+    table["class"] = [subject.classes[int(label)] if label >= 0 else None for label in table["label"].fillna(-1)]
+    return {**arrays, "evolution.parquet": table, "settled.csv": settled(rows)}
 
 
 @torch.inference_mode()

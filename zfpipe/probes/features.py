@@ -1,6 +1,8 @@
 """What section 4 says of the features in words, as numbers with intervals: how alike the nine strongest projections of
 a map are, how often their images show one class, and when a map settles in training."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Shaped
@@ -15,6 +17,31 @@ MEASURES = {
     "purity": "share of the most frequent class among a map's strongest images",
     "settled": "epoch of the snapshot from which a map is settled (evolution/settled.csv)",
 }
+
+
+def run(
+    drawn: pd.DataFrame,
+    tiles: Mapping[int, tuple[np.ndarray, np.ndarray]],
+    strongest: pd.DataFrame,
+    settled: pd.DataFrame | None,
+    crop: int,
+) -> dict[str, pd.DataFrame]:
+    """The measures of every map and their means over each layer, by the names of their files.
+
+    `tiles` are projections and patches by layer; `settled` is evolution's table, or None where there is none.
+    """
+    alike = [
+        alikeness(rows.sort_values(["map", "rank"]), *tiles[int(layer)], crop).assign(layer=layer)  # pyright: ignore
+        for layer, rows in drawn.groupby("layer")
+    ]
+    maps = strongest.drop_duplicates(["layer", "map"]).filter(["layer", "map"])
+    tables = [purity(strongest), pd.concat(alike)]
+    if settled is not None:
+        tables.append(settled.rename(columns={"epoch": "settled"}))
+    for table in tables:
+        maps = maps.merge(table, on=["layer", "map"], how="left")
+    maps = maps.filter(["layer", "map", *MEASURES])
+    return {"maps.csv": maps, "layers.csv": summary(maps)}
 
 
 def alikeness(

@@ -1,6 +1,8 @@
 """Layer-1 filters, how healthy they are, and what layer 2 makes of them (section 4.1, Fig. 6)."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,14 +10,16 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
-from zfpipe.betons.crops import CENTRE
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batch, Batches
-from zfpipe.convnet.deconvnet import Units
-from zfpipe.convnet.network import ConvNet
-from zfpipe.convnet.windows import project_windows
-from zfpipe.params import Deconvnet
+from zfpipe.deconvnet.deconvnet import Units
+from zfpipe.deconvnet.windows import project_windows
+from zfpipe.network.convnet import ConvNet
+from zfpipe.params import Deconvnet, Network
 from zfpipe.probes import spectra
+from zfpipe.reading.crops import CENTRE
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batch, Batches
+from zfpipe.subject.subject import Subject
+from zfpipe.unavailable import UnavailableError
 
 BATCH = 64
 
@@ -36,10 +40,6 @@ class FilterStatistics:
     middle: float
     high: float
     aliasing: float
-
-    def as_dict(self) -> dict[str, float]:
-        """The numbers by name."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,30 @@ class Responses:
         variance = np.diag(covariance)
         spread = np.sqrt(np.where(variance > 1e-6 * np.diag(products), variance, np.nan))
         return covariance / np.outer(spread, spread)
+
+
+def run(subjects: Mapping[str, Subject], models: Mapping[str, Network], settings: Deconvnet) -> dict[str, Any]:
+    """Layers 1 and 2 of several networks, by their runs; pictures and numbers by the names of their files.
+
+    Raises UnavailableError where one of the networks was trained elsewhere.
+    """
+    if any(model.trained_elsewhere for model in models.values()):
+        raise UnavailableError(
+            "it compares networks trained here, and this one's layers were trained elsewhere (model.source)"
+        )
+    pictures: dict[str, np.ndarray] = {}
+    numbers: dict[str, dict[str, float | None]] = {}
+    for name, subject in subjects.items():
+        model = models[name]
+        with subject.batches() as batches:
+            responses, peaks = watch(subject.network, batches, subject.inputs)
+        pictures[name] = layer1_filters(subject.network)
+        pictures[f"{name} layer 2"] = layer2_projections(subject.network, peaks, subject.inputs, settings)
+        pictures[f"{name} correlation"] = responses.correlation()
+        found = statistics(pictures[name], pictures[f"{name} layer 2"], responses.dead, model.stride)
+        shape = {"filter_size": model.filter_size, "stride": model.stride, "renorm_radius": model.renorm_radius}
+        numbers[name] = {**asdict(found), **shape}
+    return {"filters.safetensors": pictures, "filters.json": numbers}  # an .npz would differ with Python's version
 
 
 def layer1_filters(network: ConvNet) -> Float[np.ndarray, "map 3 y x"]:

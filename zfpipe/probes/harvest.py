@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float
 from tqdm import tqdm
 
-from zfpipe import stage
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.convnet.network import ConvNet
+from zfpipe import store
+from zfpipe.network.convnet import ConvNet
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batches
 
 PIECE = 4096
 """Features in a column of the file: of layer 1 at the paper's size (290,400) there are 71 columns."""
@@ -26,7 +26,7 @@ def write(network: ConvNet, batches: Batches, inputs: MeanSubtraction, path: Pat
     last hidden one, rectified. All of the centre crop.
     """
     network.eval()
-    with stage.whole(path) as temporary:
+    with store.whole(path) as temporary:
         writer: pq.ParquetWriter | None = None
         try:
             for batch in tqdm(batches.epoch(), total=len(batches), desc="features", leave=False, disable=None):

@@ -7,10 +7,12 @@ import numpy as np
 import pyarrow.parquet as pq
 from jaxtyping import Float, Int64
 
+from zfpipe import store
+
 
 def labels(path: Path) -> tuple[Int64[np.ndarray, "image"], Int64[np.ndarray, "image"]]:
     """Ids and labels of the images, in the order of the rows."""
-    table = pq.read_table(path, columns=["id", "label"])
+    table = pq.read_table(store.opened(path), columns=["id", "label"])
     return table["id"].to_numpy(), table["label"].to_numpy()
 
 

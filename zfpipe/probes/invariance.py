@@ -1,5 +1,7 @@
 """How features and the output change when images move, grow and turn (Fig. 5, section 4)."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -7,13 +9,41 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from zfpipe.betons.crops import CENTRE, PAPER_CROP
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batch
-from zfpipe.convnet.network import ConvNet
+from zfpipe.evaluation.predictions import Predictions
+from zfpipe.network.convnet import ConvNet
 from zfpipe.params import Invariance
+from zfpipe.probes import sample
+from zfpipe.reading.crops import CENTRE, PAPER_CROP
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batch
+from zfpipe.subject.subject import Subject
 
 BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE}
+
+
+def run(subject: Subject, predictions: Predictions, settings: Invariance) -> dict[str, Any]:
+    """Transform a random sample of images; tables and the pictures to show by the names of their files."""
+    order = sample.shuffled(predictions, settings.seed)
+    shown = sample.recognised(predictions, order, settings.shown)
+    wanted = list(dict.fromkeys([*shown, *order]))[: max(settings.images, len(shown))]
+    whole = subject.images(wanted, crop=subject.resize)
+    places = [whole.position[image] for image in wanted]
+    images, labels = whole.images[places].numpy(), whole.labels[places].tolist()
+    table = measure(subject.network, images, labels, wanted, subject.inputs, settings)
+    moved = [
+        [
+            [transformed(image, kind, amount, subject.crop, settings.border) for amount in examples(several)]
+            for kind, several in amounts(settings, subject.crop).items()
+        ]
+        for image in images[: len(shown)]
+    ]
+    names = pd.DataFrame({"id": shown, "class": [subject.classes[label] for label in labels[: len(shown)]]})
+    return {
+        "invariance.parquet": table,
+        "summary.csv": summary(table),
+        "shown.csv": names,
+        "shown.npy": np.array(moved, np.uint8),
+    }
 
 
 def amounts(settings: Invariance, crop: int) -> dict[str, list[float]]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import comb
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,13 +10,16 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from zfpipe.betons.crops import PAPER_CROP
-from zfpipe.betons.reader import Batch
-from zfpipe.convnet.deconvnet import Units, project
-from zfpipe.convnet.network import ConvNet
-from zfpipe.convnet.occlusion import Occluders, Occlusion
-from zfpipe.params import Deconvnet
+from zfpipe.deconvnet.deconvnet import Units, project
+from zfpipe.evaluation.predictions import Predictions
+from zfpipe.network.convnet import ConvNet
+from zfpipe.occlusion.occlusion import Occluders, Occlusion
+from zfpipe.params import Deconvnet, OcclusionProbe
+from zfpipe.probes import projections, sample
 from zfpipe.probes.intervals import bootstrap
+from zfpipe.reading.crops import PAPER_CROP
+from zfpipe.reading.reader import Batch
+from zfpipe.subject.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,65 @@ class Hidden:
     def drop(self) -> Float[np.ndarray, "position"]:
         """How far the true class's probability falls."""
         return self.whole_p_true - self.p_true
+
+
+OTHERS = 3
+"""Other images whose projections of the same map are shown."""
+
+
+def run(
+    subject: Subject, predictions: Predictions, strongest: pd.DataFrame, settings: OcclusionProbe, deconvnet: Deconvnet
+) -> dict[str, Any]:
+    """Hide places of every image whose object is known, and more closely of those to show; values by file name."""
+    network, inputs, crop = subject.network, subject.inputs, subject.crop
+    objects, shown = sample.to_hide(predictions, subject.truth, settings)
+    wanted = set(objects[: settings.images])
+    coarse, fine = (Grid.scaled(settings.size, step, crop) for step in (settings.stride, settings.shown_stride))
+    fill = inputs.grey(settings.grey)
+    rows: list[dict[str, Any]] = []
+    drawn: dict[int, tuple[Batch, Hidden]] = {}
+    for image, one in subject.each({*shown, *wanted}, "occlusion"):
+        label = int(one.labels[0])
+        if image in shown:
+            drawn[image] = (one, hide(network, inputs(one)[0], fill, label, fine))
+        mask = subject.truth.object(image) if image in wanted else None
+        if mask is not None:
+            hidden = hide(network, inputs(one)[0], fill, label, coarse)
+            found = truth(hidden, energy(network, inputs(one)[0], hidden, deconvnet), mask, coarse)
+            rows += [{"id": image, "class": subject.classes[label], **found}] if found else []
+    images = pd.DataFrame(rows)
+    described = {
+        "layer": network.architecture.convs[-1].layer,
+        "grey": settings.grey,
+        "classes": subject.classes,
+        "grids": {
+            name: {"size": grid.size, "stride": grid.stride} for name, grid in (("all", coarse), ("shown", fine))
+        },
+        "images": [describe(*drawn[image]) for image in shown],
+    }
+    return {
+        "truth.csv": images,
+        "scores.csv": scores(images),
+        "shown.parquet": pd.concat([table(image, drawn[image][1], fine) for image in shown]),
+        "shown.safetensors": pictures(subject, {image: drawn[image] for image in shown}, strongest, deconvnet),
+        "shown.json": described,
+    }
+
+
+def pictures(
+    subject: Subject, drawn: dict[int, tuple[Batch, Hidden]], strongest: pd.DataFrame, deconvnet: Deconvnet
+) -> dict[str, np.ndarray]:
+    """Of the images to show: pixels, masks, and the projections of their strongest map with the patches they saw."""
+    rows = pd.concat([units(subject.network, image, drawn[image][1], strongest, OTHERS) for image in drawn])
+    crops = subject.images(set(rows["id"].tolist()))
+    [projected] = projections.project(subject.network, crops, rows, subject.inputs, deconvnet).values()
+    return {
+        "images": np.stack([one.images[0].numpy() for one, _ in drawn.values()]),
+        "masks": np.stack([subject.truth.mask(image) for image in drawn]).astype(np.uint8),
+        "projections": projected.projections,
+        "patches": projected.patches,
+        "boxes": projected.rows[["x0", "y0", "x1", "y1"]].to_numpy(np.int64).reshape(len(drawn), -1, 4),
+    }
 
 
 @torch.inference_mode()
@@ -176,7 +239,7 @@ def table(image: int, hidden: Hidden, grid: Grid) -> pd.DataFrame:
     return pd.DataFrame({"id": image, "y": y, "x": x, **values})
 
 
-def described(image: Batch, hidden: Hidden) -> dict[str, float]:
+def describe(image: Batch, hidden: Hidden) -> dict[str, float]:
     """One image and what is known of it unoccluded."""
     return {
         "id": int(image.ids[0]),

@@ -1,15 +1,25 @@
 """One activation taken up through layers 1 and 2 and down again, every step kept (Fig. 1, section 2.1)."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from zfpipe.convnet.deconvnet import filtered_down, unnormalised, unpooled
-from zfpipe.convnet.network import ConvNet
+from zfpipe.deconvnet.deconvnet import filtered_down, unnormalised, unpooled
+from zfpipe.deconvnet.receptive_field import receptive_field
+from zfpipe.network.architecture import Architecture, Pool
+from zfpipe.network.convnet import ConvNet
 from zfpipe.params import Deconvnet
+from zfpipe.subject.subject import Subject
+from zfpipe.unavailable import UnavailableError
+
+LAYER = 2
+SHOWN = 4
+"""Pooled values a side that the figure shows in numbers, beside those at the border."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,45 @@ class Steps:
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything by name."""
         return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+
+
+def run(subject: Subject, strongest: pd.DataFrame, settings: Deconvnet) -> dict[str, Any]:
+    """Follow the strongest activation of layer 2; its steps and their description by the names of their files.
+
+    Raises UnavailableError where layers 1 and 2 are not joined as in Fig. 1.
+    """
+    network = subject.network
+    pool = pooling(network.architecture)
+    rows = strongest.query("layer == @LAYER and rank == 0")
+    chosen = rows.loc[rows["activation"].idxmax()]
+    image, unit = int(chosen["id"]), (int(chosen["map"]), int(chosen["y"]), int(chosen["x"]))
+    crops = subject.images([image])
+    found = steps(network, subject.inputs(crops.batch([image])), unit, settings)
+    field = receptive_field(network.architecture, LAYER)
+    described = {
+        "id": image,
+        "class": subject.classes[int(crops.labels[0])],
+        "layer1_map": found.layer1_map,
+        "layer2_map": unit[0],
+        "y": unit[1],
+        "x": unit[2],
+        "activation": float(chosen["activation"]),
+        "rows": field.visible(unit[1]),
+        "columns": field.visible(unit[2]),
+        "pool": {"size": pool.size, "stride": pool.stride},
+        "unpooling": settings.unpooling,
+    }
+    return {"steps.safetensors": {"image": crops.images[0].numpy(), **found.arrays()}, "steps.json": described}
+
+
+def pooling(architecture: Architecture) -> Pool:
+    """The pooling between layers 1 and 2. Raises UnavailableError where there is none to show."""
+    first, *above = architecture.convs
+    if not first.pool or not above:
+        raise UnavailableError("there is no pooling between layers 1 and 2")
+    if first.size <= SHOWN:
+        raise UnavailableError(f"layer 1's pooled maps are too small: {first.size} x {first.size}")
+    return first.pool
 
 
 @torch.no_grad()

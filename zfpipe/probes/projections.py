@@ -1,6 +1,5 @@
 """The strongest activations of feature maps, projected to pixels, beside the image patches they saw (Fig. 2)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,34 +7,20 @@ import pandas as pd
 import torch
 from einops import rearrange
 from jaxtyping import Float, UInt8
-from tqdm import tqdm
 
-from zfpipe.betons.crops import CENTRE
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batch, Batches
-from zfpipe.convnet.deconvnet import Units
-from zfpipe.convnet.network import ConvNet
-from zfpipe.convnet.receptive_field import ReceptiveField, receptive_field
-from zfpipe.convnet.windows import project_windows
+from zfpipe.deconvnet.deconvnet import Units
+from zfpipe.deconvnet.receptive_field import ReceptiveField, receptive_field
+from zfpipe.deconvnet.windows import project_windows
+from zfpipe.network.convnet import ConvNet
 from zfpipe.params import Deconvnet, Projections
+from zfpipe.reading.crops import CENTRE
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batch
+from zfpipe.subject.subject import Crops, Subject
 
 BATCH = 32
 """Images that go through the network together, with all their units."""
 PLACE = ["map", "y", "x", "position"]
-
-
-@dataclass(frozen=True)
-class Crops:
-    """Centre crops of some images: pixels, and where each image stands among them."""
-
-    images: UInt8[torch.Tensor, "image y x 3"]
-    labels: torch.Tensor
-    position: dict[int, int]
-
-    def batch(self, ids: Sequence[int]) -> Batch:
-        """These images, as a reader's batch of centre crops."""
-        places = torch.tensor([self.position[image] for image in ids])
-        return Batch(self.images[places], self.labels[places], torch.tensor(ids), torch.full_like(places, CENTRE))
 
 
 @dataclass(frozen=True)
@@ -61,17 +46,17 @@ def chosen(strongest: pd.DataFrame, settings: Projections) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def gather(batches: Batches, ids: set[int]) -> Crops:
-    """The centre crops of the images with these ids."""
-    images, labels, position = [], [], {}
-    for batch in tqdm(batches.epoch(), total=len(batches), desc="images", leave=False, disable=None):
-        for row, image in enumerate(batch.ids.tolist()):
-            if image in ids:
-                position[image] = len(images)
-                images.append(batch.images[row].clone())
-                labels.append(batch.labels[row])
-    assert len(position) == len(ids), "the activations are of other images than the beton"
-    return Crops(torch.stack(images), torch.stack(labels), position)
+def run(
+    subject: Subject, strongest: pd.DataFrame, settings: Projections, deconvnet: Deconvnet
+) -> dict[str, pd.DataFrame | np.ndarray]:
+    """Project a random subset of each layer's maps; the tables and arrays by the names of their files."""
+    rows = chosen(strongest, settings)
+    crops = subject.images(set(rows["id"].tolist()))
+    found = sorted(project(subject.network, crops, rows, subject.inputs, deconvnet).items())
+    arrays = {f"layer{layer}.npy": one.projections for layer, one in found}
+    patches = {f"layer{layer}_patches.npy": one.patches for layer, one in found}
+    table = pd.concat([one.rows for _, one in found], ignore_index=True)
+    return {**arrays, **patches, "projections.parquet": table}
 
 
 def project(

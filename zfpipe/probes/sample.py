@@ -4,9 +4,9 @@ from collections.abc import Collection
 
 import numpy as np
 
-from zfpipe.betons.truth import Truth
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.params import OcclusionProbe
+from zfpipe.subject.truth import Truth
 
 
 def shuffled(predictions: Predictions, seed: int) -> list[int]:

@@ -1,10 +1,18 @@
 """The layers of a built network with the sizes that an image really has in them (Fig. 3)."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from zfpipe.convnet.network import ConvNet
+from zfpipe.network import weights
+from zfpipe.network.convnet import ConvNet
+from zfpipe.params import Network
+
+
+def run(model: Network, crop: int, classes: int, pretrained: Path) -> list[dict[str, Any]]:
+    """The layers of the network that these parameters build, or that `pretrained` holds where it has a source."""
+    return measure(weights.started(model, crop, classes, 0, pretrained, torch.device("cpu")))
 
 
 @torch.inference_mode()

@@ -1,20 +1,21 @@
 """Features moved to other sets: classifiers on few images, from the features of a layer (sections 5.2 and 5.3)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from zfpipe.errors import UserError
+from zfpipe.beton.sidecar import read_sidecar
+from zfpipe.index.images import read_index
 from zfpipe.params import Target, Transfer
 from zfpipe.probes import harvested
+from zfpipe.probes.folds import Rows, accuracy, folds
 
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Weights of the errors against the size of the classifier, to choose from (scikit-learn's C)."""
@@ -25,42 +26,6 @@ SHARED = 4000
 """From so many training images on threads help; with fewer they cost more than they bring."""
 
 Kind = Literal["softmax", "svm"]
-Rows = Int64[np.ndarray, "_"]
-
-
-@dataclass(frozen=True)
-class Fold:
-    """A random choice of images, as rows: for each number per class those to train on, and those to test on."""
-
-    train: dict[int, Rows]
-    test: Rows
-
-
-def folds(labels: Rows, target: Target, settings: Transfer, count: int) -> list[Fold]:
-    """The first so many folds of a set: the same for every classifier and for training from scratch."""
-    numbers = sorted({*target.per_class, *target.fewer})
-    return [fold(labels, numbers, settings.test, settings.seed, number) for number in range(count)]
-
-
-def fold(labels: Rows, per_class: Sequence[int], test: int, seed: int, number: int) -> Fold:
-    """A fold: the images of a smaller number are among those of a larger one, and all are tested on the same images.
-
-    Those are at most `test` of the images of each class that the largest number leaves. Raises UserError when it
-    leaves a class none.
-    """
-    rng = np.random.default_rng([seed, number])
-    train: dict[int, list[Rows]] = {count: [] for count in per_class}
-    tests, most = [], max(per_class)
-    for label in range(int(labels.max()) + 1):
-        rows = rng.permutation(np.flatnonzero(labels == label))
-        if len(rows) <= most:
-            raise UserError(
-                f"a class has {len(rows)} images; targets.*.per_class asks for {most} to train on, and one more to test"
-            )
-        for count, parts in train.items():
-            parts.append(rows[:count])
-        tests.append(rows[most : most + test])
-    return Fold({count: np.concatenate(parts) for count, parts in train.items()}, np.concatenate(tests))
 
 
 class Span:
@@ -146,12 +111,6 @@ def threads(train: Rows) -> threadpool_limits:
     return threadpool_limits(1 if len(train) < SHARED else None)
 
 
-def accuracy(scores: Float[np.ndarray, "image class"], labels: Rows) -> float:
-    """Mean over the classes of the share of their images that are recognised."""
-    right = scores.argmax(1) == labels
-    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
-
-
 def average_precision(scores: Float[np.ndarray, "image"], positive: Bool[np.ndarray, "image"]) -> float:
     """PASCAL VOC's since 2010: the area under precision against recall, made monotone from the right.
 
@@ -162,6 +121,19 @@ def average_precision(scores: Float[np.ndarray, "image"], positive: Bool[np.ndar
     precision = hits / np.arange(1, len(order) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     return float(envelope[positive[order]].sum() / positive.sum())
+
+
+def run(
+    name: str, features: Path, beton: Path, index: Path, target: Target, settings: Transfer
+) -> dict[str, pd.DataFrame]:
+    """Train the classifiers of a set; their table by the name of its file.
+
+    The accuracies of Caltech's sets, whose folds are chosen here; of VOC, which has validation images, the precisions.
+    """
+    if name != "voc2012":
+        return {"accuracy.csv": accuracies(features, target, settings)}
+    rows = read_index(index, also=["labels"]).set_index("id")
+    return {"precision.csv": precisions(features, rows, read_sidecar(beton).classes, settings.seed)}
 
 
 def accuracies(features: Path, target: Target, settings: Transfer) -> pd.DataFrame:

@@ -47,15 +47,16 @@ def images(value: Value) -> Iterator[Choice]:
             )
     if value("pictures.parts"):
         yield Choice("Boxes of parts, for Table 1, come from the user's file `{pictures.parts}`.")
-    if value("overlap.source"):
+    if value("overlap.sets"):
+        names = ", ".join(value("overlap.sets"))
         yield Choice(
-            "Training images that stand in `{overlap.source}` ({overlap.root!}) too are "
+            f"Training images that stand in another set too ({names}; {{overlap.sets!}}) are "
             + ("left out" if value("overlap.exclude") else "listed, and trained on all the same")
             + " ({overlap.exclude!}): an image counts as the same when the grey pictures of both centre squares, "
             "{overlap.side} pixels a side, correlate at least {overlap.threshold}. Mirrored copies don't count."
         )
     else:
-        yield Choice("No other set was looked through for copies of training images ({overlap.source!}).", "otherwise")
+        yield Choice("No other set was looked through for copies of training images ({overlap.sets!}).", "otherwise")
     yield Choice(
         "The shortest side is resized to {betons.resize} pixels (bilinear with antialiasing, torchvision's default), "
         "and the centre square is cut."

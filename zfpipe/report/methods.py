@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup
 
 from zfpipe import params, paths
+from zfpipe.network.architecture import variants
 from zfpipe.params import Params
 from zfpipe.report.choices import SECTIONS, Choice
 from zfpipe.report.provenance import Settings
@@ -200,8 +201,7 @@ def markdown(settings: Params) -> str:
 def of(settings: Params) -> Settings:
     """What the page knows of params.yaml, from the whole of it."""
     sections = {name: getattr(settings, name) for name in type(settings).model_fields if name not in APART}
-    networks = {run: settings.network(run) for run in settings.runs}
-    return Settings(sections, settings.runs, networks, settings.ensembles)
+    return Settings(sections, settings.runs, variants(settings), settings.ensembles)
 
 
 APART = ("model", "alexnet", "runs", "ensembles")

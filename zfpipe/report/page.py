@@ -7,25 +7,14 @@ import jinja2
 from PIL import Image
 
 from zfpipe import paths, unavailable
-from zfpipe.report import curves, measured, methods, provenance, published
+from zfpipe.report import curves, methods, provenance
 from zfpipe.report.artefacts import ARTEFACTS, FIG7, FIG7B, Artefact
 from zfpipe.report.claims import written
 from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig5, fig6, fig7, fig7b, fig8, fig9
-from zfpipe.report.measured import Metrics
+from zfpipe.report.numbers import errors, formats, measured, published
+from zfpipe.report.numbers.measured import Metrics
 from zfpipe.report.provenance import Settings
-from zfpipe.report.tables import (
-    comparisons,
-    errors,
-    features,
-    formats,
-    table1,
-    table2,
-    table3,
-    table4,
-    table5,
-    table6,
-    table7,
-)
+from zfpipe.report.tables import comparisons, features, table1, table2, table3, table4, table5, table6, table7
 
 HERE = Path(__file__).parent
 FIGURES: dict[str, Any] = {

@@ -19,8 +19,8 @@ from ruamel.yaml import YAML
 
 from zfpipe import paths
 from zfpipe.params import Pictures, Run
-from zfpipe.report import measured
-from zfpipe.report.measured import Split
+from zfpipe.report.numbers import measured
+from zfpipe.report.numbers.measured import Split
 
 IMAGENET_CLASSES, IMAGENET_TRAIN, IMAGENET_VAL = 1000, 1_200_000, 50_000
 """At least so many images, of exactly so many classes, may be ImageNet 2012 (section 5.1)."""
@@ -44,10 +44,8 @@ class Settings:
     def tree(self) -> dict[str, Any]:
         """Everything as plain values; a folder is known by its name alone."""
         found = {name: plain(section) for name, section in self.sections.items()}
-        for name in ("pictures", "overlap"):
-            found[name]["root"] = folder_name(found[name]["root"])
-        for target in found["targets"].values():
-            target["root"] = folder_name(target["root"])
+        for place in (found["pictures"], *found["overlap"]["sets"].values(), *found["targets"].values()):
+            place["root"] = folder_name(place["root"])
         found["runs"] = {name: plain(run) for name, run in self.runs.items()}
         found["ensembles"] = {name: list(runs) for name, runs in self.ensembles.items()}
         return found
@@ -68,7 +66,7 @@ class Settings:
     def network(self, run: str) -> dict[str, Any]:
         """A run's network as plain values; a file of weights is known by its name alone."""
         found = plain(self.networks[run])
-        return found | {"weights": Path(found["weights"]).name} if "weights" in found else found
+        return found | {"weights": Path(found["weights"]).name} if found.get("weights") else found
 
     def yaml(self) -> str:
         """The parameters as YAML, the network of each run spelled out."""

@@ -1,6 +1,7 @@
 """Training by stochastic gradient descent, an epoch at a time (section 3)."""
 
 import math
+import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
@@ -13,14 +14,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from zfpipe import stage
-from zfpipe.betons.inputs import MeanSubtraction
-from zfpipe.betons.reader import Batches
-from zfpipe.convnet import weights
-from zfpipe.convnet.network import ConvNet
-from zfpipe.device import compiles, sent
 from zfpipe.errors import UserError
+from zfpipe.network import weights
+from zfpipe.network.convnet import ConvNet
 from zfpipe.params import Training
-from zfpipe.training import distributed
+from zfpipe.processes import distributed
+from zfpipe.reading.inputs import MeanSubtraction, sent
+from zfpipe.reading.reader import Batches
 from zfpipe.training.renorm import renormalise
 from zfpipe.training.resume import ResumeState
 from zfpipe.training.schedule import PlateauSchedule
@@ -198,6 +198,17 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule = PlateauSchedule(**state["schedule"])
         self.history = state["history"]
+
+
+def compiles(device: torch.device) -> bool:
+    """Whether training compiles the network: on a GPU, unless the environment variable ZFPIPE_COMPILE says otherwise.
+
+    On a processor it takes longer than it gains.
+    """
+    text = os.environ.get("ZFPIPE_COMPILE", str(int(device.type == "cuda")))
+    if text not in ("0", "1"):
+        raise UserError(f"ZFPIPE_COMPILE = {text}; must be 0 or 1")
+    return text == "1"
 
 
 def dropout_seed(seed: int, epoch: int, rank: int) -> int:

@@ -8,7 +8,10 @@ from typing import Any
 
 import torch
 
-from zfpipe import stage
+from zfpipe import stage, store
+
+CODE = ("beton", "network", "processes", "reading", "training")
+"""The packages that decide how a network is trained."""
 
 
 class ResumeState:
@@ -17,6 +20,12 @@ class ResumeState:
     `determines` is everything that determines the run, as plain JSON values: a changed parameter, image
     or line of code gives another folder, so that a wrong state is never resumed.
     """
+
+    @classmethod
+    def of(cls, parent: Path, device: torch.device, **determines: Any) -> "ResumeState":
+        """The state of a run with these parameters and betons, with this code, torch and kind of device."""
+        here = {"code": source_hash(*CODE), "torch": torch.__version__, "device": device.type}
+        return cls(parent, determines | here)
 
     def __init__(self, parent: Path, determines: dict[str, Any]):
         text = json.dumps(determines, sort_keys=True)
@@ -36,13 +45,17 @@ class ResumeState:
 
     def save(self, state: dict[str, Any]) -> None:
         """Replaces the saved state at once."""
-        with stage.whole(self.file) as temporary:
+        with store.whole(self.file) as temporary:
             torch.save(state, temporary)
 
     def keep(self, epoch: int, weights: bytes) -> None:
         """Keeps the weights of an epoch for Fig. 4 until the run completes."""
-        with stage.whole(self.snapshots / f"{epoch:04d}.safetensors") as temporary:
-            temporary.write_bytes(weights)
+        store.save(self.snapshots / f"{epoch:04d}.safetensors", weights)
+
+    def hand_over(self, folder: Path) -> None:
+        """Copies what `keep` kept to a folder, which is there afterwards in any case."""
+        self.snapshots.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(self.snapshots, folder, dirs_exist_ok=True)
 
     def remove(self) -> None:
         """Deletes the state of a run that has completed."""

@@ -8,8 +8,8 @@ from zfpipe import paths
 from zfpipe.probes.intervals import bootstrap_pairs
 from zfpipe.report.claims.given import Given, available
 from zfpipe.report.claims.verdicts import Measure, Unmeasurable
-from zfpipe.report.measured import present
-from zfpipe.report.published import TABLE1
+from zfpipe.report.numbers.measured import present
+from zfpipe.report.numbers.published import TABLE1
 from zfpipe.report.tables.comparisons import number
 from zfpipe.report.tables.table1 import PARTS
 

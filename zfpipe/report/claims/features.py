@@ -8,7 +8,7 @@ from zfpipe import paths
 from zfpipe.probes.intervals import bootstrap, resampled
 from zfpipe.report.claims.given import Given, available
 from zfpipe.report.claims.verdicts import Measure, Unmeasurable
-from zfpipe.report.measured import present
+from zfpipe.report.numbers.measured import present
 
 LOWEST = 2
 """Fig. 2 shows the strongest images of layers 2 and above."""

@@ -12,7 +12,7 @@ from zfpipe.probes import spectra
 from zfpipe.probes.intervals import bootstrap_pairs, resampled
 from zfpipe.report.claims.given import Given, available
 from zfpipe.report.claims.verdicts import Measure, Unmeasurable
-from zfpipe.report.measured import present
+from zfpipe.report.numbers.measured import present
 
 OURS, UNCLIPPED, ALEXNET = "zfnet", "zfnet-unclipped", "alexnet"
 

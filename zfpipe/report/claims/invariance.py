@@ -8,7 +8,7 @@ from zfpipe import paths
 from zfpipe.probes.intervals import bootstrap, resampled
 from zfpipe.report.claims.given import Given
 from zfpipe.report.claims.verdicts import Measure, Unmeasurable
-from zfpipe.report.measured import present
+from zfpipe.report.numbers.measured import present
 
 NONE = {"translation": 0.0, "scale": 1.0, "rotation": 0.0}
 """The amount that changes nothing."""

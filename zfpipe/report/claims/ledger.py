@@ -7,7 +7,7 @@ from zfpipe.report.claims import correspondence, features, filters, invariance, 
 from zfpipe.report.claims.given import Given
 from zfpipe.report.claims.verdicts import Above, Below, Measure, Rule, Unmeasurable, Verdict, Within, judge
 from zfpipe.report.claims.written import Line
-from zfpipe.report.published import TABLE6, beaten
+from zfpipe.report.numbers.published import TABLE6, beaten
 from zfpipe.report.tables.comparisons import number
 
 DOMINANT = 2.0

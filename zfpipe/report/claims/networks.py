@@ -7,9 +7,9 @@ import numpy as np
 from zfpipe import paths
 from zfpipe.report.claims.given import Given
 from zfpipe.report.claims.verdicts import NARROWER, WIDER, Measure, Unmeasurable
-from zfpipe.report.measured import Metrics, read_ensembles
-from zfpipe.report.published import TABLE2, TABLE3, Table
-from zfpipe.report.tables import errors
+from zfpipe.report.numbers import errors
+from zfpipe.report.numbers.measured import Metrics, read_ensembles
+from zfpipe.report.numbers.published import TABLE2, TABLE3, Table
 from zfpipe.report.tables.comparisons import contrast, number, scatter
 
 SIZES = (("zfnet", 2048), ("zfnet", 8192), ("alexnet", 2048), ("alexnet", 8192))

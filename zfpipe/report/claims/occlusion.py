@@ -5,7 +5,7 @@ import pandas as pd
 from zfpipe import paths
 from zfpipe.report.claims.given import Given
 from zfpipe.report.claims.verdicts import Measure, Unmeasurable
-from zfpipe.report.measured import present
+from zfpipe.report.numbers.measured import present
 
 
 def score(name: str) -> list[Measure]:

@@ -8,8 +8,9 @@ from zfpipe import paths
 from zfpipe.probes.intervals import bootstrap, student
 from zfpipe.report.claims.given import Given
 from zfpipe.report.claims.verdicts import NARROWER, Measure, Unmeasurable
-from zfpipe.report.published import FEW, TABLE5, TABLE6, TABLE7, beaten
-from zfpipe.report.tables import accuracy, table6, table7
+from zfpipe.report.numbers import accuracy
+from zfpipe.report.numbers.published import FEW, TABLE5, TABLE6, TABLE7, beaten
+from zfpipe.report.tables import table6, table7
 from zfpipe.report.tables.comparisons import SETS, number
 
 MEAN = "mean"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zfpipe.report.claims.verdicts import SCORES, Verdict
-from zfpipe.report.measured import present
+from zfpipe.report.numbers.measured import present
 
 VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided", "not measurable here")
 COUNTED = ("hold", "do not hold", "undecided", "not measurable here")

@@ -12,9 +12,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from safetensors.numpy import load_file
 
 from zfpipe import paths
-from zfpipe.report import style, tiles
-from zfpipe.report.measured import present
-from zfpipe.report.style import BODY, MARGIN, MUTED, Drawing
+from zfpipe.report.numbers.measured import present
+from zfpipe.report.plotting import style, tiles
+from zfpipe.report.plotting.style import BODY, MARGIN, MUTED, Drawing
 
 FOLDER = paths.PRINCIPLE
 SIDE, GAP = 328, 80

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 
 from zfpipe import paths
 from zfpipe.errors import UserError
-from zfpipe.report import style, tiles
-from zfpipe.report.agreement import maps, shortened, summary, tally
-from zfpipe.report.measured import present
-from zfpipe.report.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
+from zfpipe.report.numbers.measured import present
+from zfpipe.report.plotting import style, tiles
+from zfpipe.report.plotting.agreement import maps, shortened, summary, tally
+from zfpipe.report.plotting.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
 
 FOLDER = paths.PROJECTIONS
 HEADER, LAYER_TITLE, LABEL = 60, 86, 34

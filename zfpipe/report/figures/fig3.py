@@ -9,9 +9,9 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from zfpipe import paths
-from zfpipe.report import style
-from zfpipe.report.measured import present
-from zfpipe.report.style import BODY, MARGIN, MUTED, WIDTH
+from zfpipe.report.numbers.measured import present
+from zfpipe.report.plotting import style
+from zfpipe.report.plotting.style import BODY, MARGIN, MUTED, WIDTH
 
 FOLDER = paths.SHAPES
 LENGTH, HEIGHT = 9, 590

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from zfpipe import paths
 from zfpipe.errors import UserError
-from zfpipe.report import style, tiles
-from zfpipe.report.measured import present
-from zfpipe.report.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
-from zfpipe.report.tiles import visible
+from zfpipe.report.numbers.measured import present
+from zfpipe.report.plotting import style, tiles
+from zfpipe.report.plotting.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
+from zfpipe.report.plotting.tiles import visible
 
 FOLDER = paths.EVOLUTION
 LINES = ((1, 2, 3), (4, 5))

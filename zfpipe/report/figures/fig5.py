@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zfpipe import paths
-from zfpipe.report import style, tiles
-from zfpipe.report.measured import present
-from zfpipe.report.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
+from zfpipe.report.numbers.measured import present
+from zfpipe.report.plotting import style, tiles
+from zfpipe.report.plotting.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
 
 FOLDER = paths.INVARIANCE
 KINDS = {

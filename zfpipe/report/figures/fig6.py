@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from safetensors.numpy import load_file
 
 from zfpipe import paths
-from zfpipe.report import style, tiles
-from zfpipe.report.measured import present
-from zfpipe.report.style import BODY, MARGIN, MUTED, WIDTH, Drawing
+from zfpipe.report.numbers.measured import present
+from zfpipe.report.plotting import style, tiles
+from zfpipe.report.plotting.style import BODY, MARGIN, MUTED, WIDTH, Drawing
 
 FOLDER = paths.FILTERS
 PANELS = (

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from safetensors.numpy import load_file
 
 from zfpipe import paths
-from zfpipe.report import heat, style, tiles
-from zfpipe.report.measured import present
-from zfpipe.report.style import BODY, MARGIN, MUTED, WIDTH, Drawing
+from zfpipe.report.numbers.measured import present
+from zfpipe.report.plotting import heat, style, tiles
+from zfpipe.report.plotting.style import BODY, MARGIN, MUTED, WIDTH, Drawing
 
 FOLDER = paths.OCCLUSION
 PANEL, BETWEEN, BAR = 290, 40, 18

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from zfpipe import paths
-from zfpipe.report import style, tiles
-from zfpipe.report.measured import present
-from zfpipe.report.style import BODY, MARGIN, MUTED, WIDTH, Drawing
+from zfpipe.report.numbers.measured import present
+from zfpipe.report.plotting import style, tiles
+from zfpipe.report.plotting.style import BODY, MARGIN, MUTED, WIDTH, Drawing
 
 FOLDER = paths.CORRESPONDENCE
 TITLES = ("Original", "Right eye", "Left eye", "Nose", "Random")

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zfpipe import paths
-from zfpipe.report import style
-from zfpipe.report.published import FEW, TABLE5, beaten, text
-from zfpipe.report.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
-from zfpipe.report.tables import accuracy
+from zfpipe.report.numbers import accuracy
+from zfpipe.report.numbers.published import FEW, TABLE5, beaten, text
+from zfpipe.report.plotting import style
+from zfpipe.report.plotting.style import BODY, MARGIN, MUTED, TITLE, WIDTH, Drawing
 
 FOLDER = paths.TRANSFER / "caltech256"
 LOOKS = {

@@ -12,9 +12,10 @@ import pandas as pd
 from zfpipe import paths
 from zfpipe.params import Run
 from zfpipe.probes.intervals import spread, student, student_half
-from zfpipe.report.measured import Metrics, present
-from zfpipe.report.published import TABLE2, TABLE3, TABLE4, TABLE5, TABLE7, Printed, Table
-from zfpipe.report.tables import accuracy, errors, table7
+from zfpipe.report.numbers import accuracy, errors
+from zfpipe.report.numbers.measured import Metrics, present
+from zfpipe.report.numbers.published import TABLE2, TABLE3, TABLE4, TABLE5, TABLE7, Printed, Table
+from zfpipe.report.tables import table7
 
 COLUMNS = ("table", "what", "published", "value", "low", "high", "over")
 

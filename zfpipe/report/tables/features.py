@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from zfpipe import paths
-from zfpipe.report.measured import present
+from zfpipe.report.numbers.measured import present
 
 COLUMNS = {
     "projections": "Projections alike",

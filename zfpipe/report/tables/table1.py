@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from zfpipe import paths, unavailable
-from zfpipe.report.measured import present
-from zfpipe.report.published import TABLE1
-from zfpipe.report.tables.errors import RAN, UNAVAILABLE, Cells, PaperTable, key
+from zfpipe.report.numbers.errors import RAN, UNAVAILABLE, Cells, PaperTable, key
+from zfpipe.report.numbers.measured import present
+from zfpipe.report.numbers.published import TABLE1
 
 FOLDER = paths.CORRESPONDENCE
 PARTS = {"Right Eye": "right eye", "Left Eye": "left eye", "Nose": "nose", "Random": "random"}

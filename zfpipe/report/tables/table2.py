@@ -5,8 +5,8 @@ from pathlib import Path
 
 from zfpipe import paths
 from zfpipe.params import Run
-from zfpipe.report.published import TABLE2
-from zfpipe.report.tables import errors
+from zfpipe.report.numbers import errors
+from zfpipe.report.numbers.published import TABLE2
 
 FOLDER = paths.METRICS
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from zfpipe import paths
 from zfpipe.params import Run
-from zfpipe.report.published import TABLE5
-from zfpipe.report.tables import accuracy
-from zfpipe.report.tables.errors import PaperTable
+from zfpipe.report.numbers import accuracy
+from zfpipe.report.numbers.errors import PaperTable
+from zfpipe.report.numbers.published import TABLE5
 
 FOLDER = paths.TRANSFER / "caltech256"
 

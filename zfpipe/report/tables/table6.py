@@ -7,9 +7,9 @@ import pandas as pd
 
 from zfpipe import paths
 from zfpipe.params import Run
-from zfpipe.report.measured import present
-from zfpipe.report.published import TABLE6, Printed, text
-from zfpipe.report.tables.errors import RAN, UNAVAILABLE, Cells, PaperTable, key
+from zfpipe.report.numbers.errors import RAN, UNAVAILABLE, Cells, PaperTable, key
+from zfpipe.report.numbers.measured import present
+from zfpipe.report.numbers.published import TABLE6, Printed, text
 
 FOLDER = paths.TRANSFER / "voc2012"
 NAMES = {"airplane": "aeroplane", "table": "diningtable", "plant": "pottedplant", "tv": "tvmonitor"}

@@ -9,9 +9,9 @@ from jaxtyping import Float
 
 from zfpipe import paths
 from zfpipe.params import Run
-from zfpipe.report.published import TABLE7
-from zfpipe.report.tables import accuracy
-from zfpipe.report.tables.errors import PaperTable
+from zfpipe.report.numbers import accuracy
+from zfpipe.report.numbers.errors import PaperTable
+from zfpipe.report.numbers.published import TABLE7
 
 FOLDER = paths.TRANSFER
 SETS = ("caltech101", "caltech256")

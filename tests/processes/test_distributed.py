@@ -1,0 +1,233 @@
+"""Two processes on the CPU through the real launcher against one: the same steps, each image once, and clean ends."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from stages import train
+from tests.conftest import CROP, SIZE
+from tests.imports import ROOT
+from tests.processes import measured
+from zfpipe import params, paths, profiles
+from zfpipe.drawing.picture import CLASSES
+from zfpipe.errors import UserError
+from zfpipe.network import numerics as device
+from zfpipe.network import weights
+from zfpipe.network.architecture import variant
+from zfpipe.processes import distributed
+from zfpipe.reading.reader import Batches
+from zfpipe.training.loop import dropout_seed
+
+EPOCHS = 5
+# A hundred images in batches of 33: the last batch is one image, of which nothing is left for the second process
+PARAMS = f"""# What these tests change in the profile `smoke`
+training: {{epochs: {EPOCHS}, batch: 33, learning_rate: 0.05}}
+model: {{dropout: 0.0}}
+runs: {{zfnet: {{snapshots: [1, 5]}}}}
+evaluation: {{train_images: 37}}
+"""
+
+
+def project(folder: Path, beton: Path) -> Path:
+    """What the three stages read, in a folder of its own."""
+    (folder / paths.BETONS).mkdir(parents=True)
+    for split in ("train", "val"):
+        shutil.copy(beton, folder / paths.beton(split))
+        shutil.copy(beton.with_suffix(".json"), folder / paths.sidecar(split))
+    np.save(folder / paths.MEAN, np.full((SIZE, SIZE, 3), 118.0, np.float32))
+    (folder / paths.PRETRAINED).mkdir()
+    (folder / paths.pretrained("model")).touch()
+    shutil.copy(ROOT / paths.PARAMS, folder)
+    (folder / "test.yaml").write_text(PARAMS)
+    profiles.apply("smoke", ROOT / "profiles", folder / paths.PARAMS)
+    profiles.apply("test", folder, folder / paths.PARAMS)
+    return folder
+
+
+def several(folder: Path, *stage: str) -> "subprocess.Popen[str]":
+    """Starts a stage as `dvc repro` does, in two processes."""
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    return subprocess.Popen(
+        [sys.executable, "-m", *stage],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(ROOT), "ZFPIPE_PROCESSES": "2", "ZFPIPE_DEVICE": "cpu"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+@pytest.fixture(scope="module")
+def one(beton: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which one process, this one, has trained and measured."""
+    folder = project(tmp_path_factory.mktemp("one"), beton)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("ZFPIPE_DEVICE", raising=False)
+        patch.setattr(sys, "argv", ["stage", "zfnet"])
+        (train.main() or pytest.fail)()
+        measured.main()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def killed(beton: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str]:
+    """A project in which one of two training processes was killed after the first epoch, its status and last line."""
+    folder = project(tmp_path_factory.mktemp("two"), beton)
+    training = several(folder, "stages.train", "zfnet")
+    assert training.stdout is not None
+    for line in training.stdout:
+        if line.startswith("epoch 1/"):
+            break
+    workers = psutil.Process(training.pid).children()
+    assert len(workers) == 2
+    workers[1].send_signal(signal.SIGKILL)
+    rest, _ = training.communicate(timeout=60)
+    assert not any(worker.is_running() for worker in workers)
+    return folder, training.returncode, rest.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def two(killed: tuple[Path, int, str]) -> tuple[Path, str]:
+    """The same project after the training was started again, in two processes, and what it said."""
+    folder, _, _ = killed
+    said, _ = several(folder, "stages.train", "zfnet").communicate(timeout=120)
+    return folder, said
+
+
+def test_a_killed_process_ends_the_stage_with_one_line(killed: tuple[Path, int, str]) -> None:
+    folder, status, line = killed
+    assert status == 1
+    assert line == "zfpipe: process 2 of 2 was killed (SIGKILL); run the stage again"
+    assert not (folder / paths.weights("zfnet")).exists()
+
+
+def test_two_processes_train_as_one(one: Path, two: tuple[Path, str]) -> None:
+    """Killed and resumed on the way, at the same global batch: losses to 1e-4, weights to 1 % of their change.
+
+    Sums in another order round otherwise, and what a ReLU or a pool makes of that grows from step to step.
+    """
+    folder, said = two
+    lines = said.splitlines()
+    assert lines[0].startswith("resumed after epoch "), said
+    assert lines[-1].startswith("done in "), said
+    assert len(lines) == len(set(lines)), "the first process alone logs"
+    histories = [pd.read_csv(place / paths.history("zfnet")) for place in (one, folder)]
+    assert histories[0]["epoch"].tolist() == list(range(1, EPOCHS + 1))
+    for name in ("learning_rate", "train_loss", "val_loss"):
+        np.testing.assert_allclose(histories[1][name], histories[0][name], rtol=1e-4)
+    for name in ("train_error", "val_error"):  # an image at the border of two classes may fall to either side
+        np.testing.assert_allclose(histories[1][name], histories[0][name], atol=0.011)
+    settings = params.load(one / paths.PARAMS)
+    start = weights.untrained(variant(settings, "zfnet"), settings.crops.size, len(CLASSES), 0).state_dict()
+    for file in (paths.snapshots("zfnet") / "0001.safetensors", paths.weights("zfnet")):
+        alone, shared = load_file(one / file), load_file(folder / file)
+        for name, weight in alone.items():
+            change, difference = (weight - start[name]).norm(), (shared[name] - weight).norm()
+            print(file.name, name, float(difference / change))
+            assert difference <= 0.01 * change, f"{name} in {file}"
+    assert not list((folder / paths.RESUME).glob("*")), "a finished run leaves no state behind"
+
+
+def test_two_processes_measure_as_one(one: Path, beton: Path, tmp_path: Path) -> None:
+    """Ten-crop probabilities and the maxima of all maps, every image once, in the same order: to 1e-4."""
+    folder = project(tmp_path / "two", beton)
+    shutil.copytree(one / paths.MODELS, folder / paths.MODELS)
+    said, _ = (running := several(folder, "tests.processes.measured", "zfnet")).communicate(timeout=120)
+    assert running.returncode == 0, said
+    assert [line.partition(" ")[0] for line in said.splitlines()] == ["zfnet:", "done"], said
+    alone, shared = (pd.read_parquet(place / paths.evaluation("zfnet")) for place in (one, folder))
+    assert shared["id"].tolist() == list(range(100))
+    pd.testing.assert_frame_equal(shared.drop(columns="probabilities"), alone.drop(columns="probabilities"))
+    stacked = [np.stack(table["probabilities"].to_list()) for table in (shared, alone)]
+    np.testing.assert_allclose(*stacked, rtol=1e-4, atol=1e-7)
+    assert json.loads((folder / paths.metrics("zfnet")).read_text())["train_images"] == 37
+    for name in ("val", "strongest", "maps"):
+        alone, shared = (pd.read_parquet(place / paths.ACTIVATIONS / f"{name}.parquet") for place in (one, folder))
+        pd.testing.assert_frame_equal(shared, alone, rtol=1e-4, atol=1e-5)
+    assert {path.name for path in (folder / paths.ACTIVATIONS).iterdir()} == {
+        "val.parquet",
+        "strongest.parquet",
+        "maps.parquet",
+    }
+
+
+def test_a_mistake_in_every_process_is_one_line(beton: Path, tmp_path: Path) -> None:
+    folder = project(tmp_path / "project", beton)
+    text = (folder / paths.PARAMS).read_text()
+    (folder / paths.PARAMS).write_text(text.replace("  stride: 2\n", "  stride: 0\n", 1))
+    said, _ = (running := several(folder, "stages.train", "zfnet")).communicate(timeout=60)
+    assert running.returncode == 1
+    assert said == "zfpipe: params.yaml: model.stride = 0; must be a whole number from 1 to 4\n"
+
+
+@pytest.mark.parametrize(("processes", "crops"), [(2, "one of ten"), (3, "ten")])
+def test_the_parts_of_a_batch_make_the_batch(beton: Path, processes: int, crops: str) -> None:
+    def batches(*part: int) -> list[tuple[torch.Tensor, ...]]:
+        choice: Any = {"crops": crops, "part": part} if part else {"crops": crops}
+        with Batches(beton, batch=16, crop=CROP, shuffle=True, rows=np.arange(50), **choice) as found:
+            assert [found.size(number) for number in range(len(found))] == [16, 16, 16, 2]
+            return [(batch.images, batch.labels, batch.ids) for batch in found.epoch(3)]
+
+    parts = [batches(rank, processes) for rank in range(processes)]
+    whole = batches()
+    for number, expected in enumerate(whole):
+        sizes = [len(part[number][0]) for part in parts]
+        assert max(sizes) - min(sizes) <= 1
+        for column, values in enumerate(expected):
+            assert torch.equal(torch.cat([part[number][column] for part in parts]), values)
+    assert len(parts[-1][-1][0]) == (processes == 2), "nothing is left of the last batch for the third process"
+
+
+def test_nothing_left_of_a_batch_is_no_gradient(one: Path) -> None:
+    network = weights.load(one / paths.weights("zfnet"), torch.device("cpu")).train()
+    network(torch.zeros(0, 3, CROP, CROP)).sum().backward()
+    assert all(weight.grad is not None and not weight.grad.any() for weight in network.parameters())
+
+
+def test_batches_smaller_than_the_group_are_refused(beton: Path) -> None:
+    with pytest.raises(ValueError, match="4 processes can't share batches of 3 images"):
+        Batches(beton, batch=3, crop=CROP, crops="centre", part=(0, 4))
+
+
+def test_each_process_drops_out_other_units() -> None:
+    assert dropout_seed(7, 3, 0) == 7 * 1_000_003 + 3, "that of a run by one process"
+    low = {dropout_seed(seed, epoch, rank) & 0xFFFFFFFF for seed in range(3) for epoch in range(9) for rank in range(8)}
+    assert len(low) == 3 * 9 * 8, "torch seeds its generator on the CPU with 32 bits"
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", ""])
+def test_how_many_processes_is_a_whole_number(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZFPIPE_PROCESSES", text)
+    with pytest.raises(UserError, match=f"ZFPIPE_PROCESSES = {text}; must be a whole number from 1"):
+        distributed.processes()
+
+
+def test_each_process_has_the_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
+    assert device.device() == torch.device("cuda", 0)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert device.device() == torch.device("cuda", 1)
+    assert chosen == [0, 1]
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(UserError, match="ZFPIPE_DEVICE = cuda for 3 processes; this machine has 2 CUDA devices"):
+        device.device()
+    monkeypatch.setenv("ZFPIPE_DEVICE", "cuda:1")
+    with pytest.raises(UserError, match="ZFPIPE_DEVICE = cuda:1 names one GPU for 3 processes; use cuda"):
+        device.device()

@@ -1,0 +1,386 @@
+"""Image files of every kind become the square that section 3 describes, or a reason why not."""
+
+import base64
+import io
+import re
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.writing.plain import plain_square
+from zfpipe.writing import decode
+from zfpipe.writing.decode import UnreadableImageError, square
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def ramp(height: int, width: int) -> Image.Image:
+    """Red grows to the right, green downwards, blue is even: every rotation, shift and swap shows."""
+    y, x = np.mgrid[:height, :width]
+    return Image.fromarray(np.stack([x * 255 // width, y * 255 // height, np.full_like(x, 128)], -1).astype(np.uint8))
+
+
+def hard(kind: str, height: int = 375, width: int = 500) -> Image.Image:
+    """Pictures on which decoders and filters differ most."""
+    random = np.random.default_rng(3)
+    y, x = np.mgrid[:height, :width]
+    if kind == "noise":
+        return Image.fromarray(random.integers(0, 256, (height, width, 3), np.uint8))
+    if kind == "edges":
+        checks = (x // 3 + y // 3) % 2 * 255
+        return Image.fromarray(np.stack([checks, 255 - checks, checks], -1).astype(np.uint8))
+    saturated = np.zeros((height, width, 3), np.uint8)
+    saturated[:, ::7] = (255, 0, 0)
+    saturated[::5] = (0, 0, 255)
+    saturated[(x * x + y * y) % 97 < 20] = (0, 255, 255)
+    return Image.fromarray(saturated)
+
+
+# The fast way against Pillow alone
+
+
+@pytest.mark.parametrize("options", [{"subsampling": 0}, {"subsampling": 1}, {"subsampling": 2}, {"keep_rgb": True}])
+@pytest.mark.parametrize("kind", ["noise", "edges", "saturated"])
+@pytest.mark.parametrize(("height", "width"), [(375, 500), (501, 333), (41, 73)])
+def test_pixels_are_those_of_pillow(kind: str, options: dict[str, Any], height: int, width: int) -> None:
+    data = encoded(hard(kind, height, width), "JPEG", quality=85, **options)
+    apart = np.abs(square(data, 256).astype(int) - plain_square(data, 256))
+    assert apart.max() <= 1
+    assert apart.mean() <= 0.3
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"restart_marker_blocks": 3}, {"mode": "L"}, {"mode": "P"}]
+)
+def test_so_are_those_of_rarer_files(options: dict[str, Any]) -> None:
+    image = hard("saturated").convert(options.pop("mode", "RGB"))
+    data = encoded(image, "PNG" if image.mode == "P" else "JPEG", **options)
+    assert np.abs(square(data, 64).astype(int) - plain_square(data, 64)).max() <= 1
+
+
+def test_ordinary_jpegs_go_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "pillow_pixels", None)
+    for mode in ("RGB", "L"):
+        assert square(encoded(ramp(30, 40).convert(mode), "JPEG"), 16).shape == (16, 16, 3)
+
+
+def test_the_same_bytes_in_any_number_of_threads() -> None:
+    files = [encoded(hard(kind, 90, 120), "JPEG", quality=70 + number) for number in range(8) for kind in ("noise", "")]
+    alone = [square(data, 64) for data in files]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda data: square(data, 64), files * 3))
+    for got, expected in zip(together, alone * 3, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
+# Odd files that are whole
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "WEBP", "JPEG", "GIF"])
+def test_formats(kind: str) -> None:
+    image = ramp(32, 32)
+    lossy = {"WEBP": 20, "JPEG": 20, "GIF": 50}.get(kind, 0)
+    got = square(encoded(image, kind), 32)
+    assert got.dtype == np.uint8
+    assert np.abs(got.astype(int) - np.asarray(image)).max() <= lossy
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F", "LAB"])
+def test_modes(mode: str) -> None:
+    """Black to white in any mode comes out as black to white in RGB."""
+    grey = Image.fromarray(np.where(np.arange(32)[None] < 16, 0, 255).astype(np.uint8).repeat(32, 0))
+    if mode.startswith("I"):
+        stored = Image.fromarray(np.asarray(grey).astype(np.uint16 if mode == "I;16" else np.int32) * 257)
+    elif mode == "LAB":
+        levels = np.asarray(grey)
+        stored = Image.frombytes("LAB", (32, 32), np.stack([levels, levels * 0, levels * 0], -1).tobytes())
+    else:
+        stored = grey.convert(mode)
+    assert stored.mode == mode
+    got = square(encoded(stored, "JPEG" if mode in ("CMYK", "YCbCr") else "TIFF"), 32)
+    assert np.abs(got.astype(int) - np.asarray(grey)[:, :, None]).max() <= 3
+
+
+def test_16_bits_are_scaled_and_not_clipped() -> None:
+    levels = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
+    got = square(encoded(Image.fromarray(levels)), 32)
+    np.testing.assert_array_equal(got, np.round(levels[:, :, None] / 257).repeat(3, 2))
+
+
+def test_what_is_transparent_lies_on_white() -> None:
+    pixels = np.zeros((16, 16, 4), np.uint8)
+    pixels[:, :8] = (200, 0, 0, 255)
+    pixels[:, 8:12] = (0, 0, 0, 0)
+    pixels[:, 12:] = (0, 0, 0, 127)
+    got = square(encoded(Image.fromarray(pixels)), 16)
+    assert [got[5, x].tolist() for x in (0, 9, 14)] == [[200, 0, 0], [255, 255, 255], [128, 128, 128]]
+    palette = Image.new("P", (16, 16), 0)
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    assert square(encoded(palette, transparency=0), 16)[0, 0].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_rotation_of_the_camera_is_applied(orientation: int, kind: str) -> None:
+    upright = np.asarray(ramp(32, 32))
+    # As EXIF defines it: what has to be done to an upright picture to get the stored one
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.swapaxes(0, 1),
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].swapaxes(0, 1),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    got = square(encoded(Image.fromarray(np.ascontiguousarray(stored)), kind, exif=exif), 32)
+    assert np.abs(got.astype(int) - upright).max() <= (0 if kind == "PNG" else 20)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + bytes(9)])
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_exif_that_cant_be_read_does_not_cost_the_picture(exif: bytes, kind: str) -> None:
+    plain = square(encoded(ramp(32, 40), kind), 32)
+    np.testing.assert_array_equal(square(encoded(ramp(32, 40), kind, exif=exif), 32), plain)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_nor_do_other_damaged_parts_of_it_cost_the_rotation(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A] = 3, 72.0
+    upright = square(encoded(ramp(32, 32).rotate(180), kind, exif=exif), 32)
+    damaged = exif.tobytes().replace(b"\x01\x1a\x00\x05", b"\x01\x1a\x00\x02")  # a number said to be text
+    assert damaged != exif.tobytes()
+    np.testing.assert_array_equal(square(encoded(ramp(32, 32).rotate(180), kind, exif=damaged), 32), upright)
+    assert np.abs(upright.astype(int) - np.asarray(ramp(32, 32))).max() <= 20
+
+
+def test_cmyk_and_ycck() -> None:
+    image = ramp(32, 32)
+    expected = np.asarray(image).astype(int)
+    cmyk = encoded(image.convert("CMYK"), "JPEG", quality=95)
+    assert np.abs(square(cmyk, 32) - expected).max() <= 12
+    # Pillow can't write YCCK: the channels are put together here, and the Adobe marker says what they are
+    ycc = 255 - np.asarray(Image.fromarray(255 - np.asarray(image)).convert("YCbCr"))
+    channels = Image.fromarray(np.dstack([ycc, np.zeros((32, 32), np.uint8)]), "CMYK")
+    ycck = bytearray(encoded(channels, "JPEG", quality=95))
+    ycck[ycck.index(b"Adobe") + 11] = 2
+    assert np.abs(square(bytes(ycck), 32) - expected).max() <= 12
+
+
+def test_arithmetic_coding() -> None:
+    """A 32x32 ramp at quality 90, written by libjpeg-turbo; Pillow can't write it."""
+    assert b"\xff\xc9" in ARITHMETIC
+    assert np.abs(square(ARITHMETIC, 32).astype(int) - np.asarray(ramp(32, 32))).max() <= 8
+
+
+ARITHMETIC = base64.b64decode(
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAAMCAgMCAgMDAwMEAwMEBQgFBQQEBQoHBwYIDAoMDAsKCwsNDhIQDQ4RDgsLEBYQERMUFRUVDA8X"
+    "GBYUGBIUFRT/2wBDAQMEBAUEBQkFBQkUDQsNFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBT/yQAR"
+    "CAAgACADASIAAhEBAxEB/8wACgAQEAUBEBEF/9oADAMBAAIRAxEAPwD/AOZ7+xpkZF7zoBU0AwjswRu4NL0VpwUA262Uz1GhW90tb4uaFQ3p"
+    "xXjVft7AN2NncyHDehBMVhEmzIQ/5nQii08kIqKNqLHco7veAb75MSGG+OqqMpdNVuTob2gXhYso5l9Y31wYsyzJ+vKw/9k="
+)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_of_an_animation_the_first_frame(kind: str) -> None:
+    first = encoded(ramp(32, 32), kind, save_all=True, append_images=[Image.new("RGB", (32, 32), "red")] * 2)
+    assert np.abs(square(first, 32).astype(int) - np.asarray(ramp(32, 32))).max() <= (50 if kind == "GIF" else 20)
+
+
+def test_bytes_that_are_too_many_for_a_jpeg_do_no_harm() -> None:
+    data = encoded(ramp(64, 64), "JPEG")
+    expected = square(data, 32)
+    comment = b"\xff\xfe\x00\x06text"
+    for odd in (
+        data + b"garbage" * 99,
+        data + data[:50],
+        data[:-2] + b"abcd" + data[-2:],
+        data[:2] + comment + data[2:],
+    ):
+        np.testing.assert_array_equal(square(odd, 32), expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 200), (200, 64), (64, 65), (64, 64)])
+def test_the_centre_square_is_kept(height: int, width: int) -> None:
+    y, x = np.mgrid[:height, :width]
+    side = min(height, width)
+    got = square(encoded(Image.fromarray(np.stack([x, y, x * 0], -1).astype(np.uint8))), side)
+    # The coordinate that a pixel shows, up to half a pixel where the margins are uneven
+    left, top = (width - side) / 2, (height - side) / 2
+    rows, columns = np.mgrid[:side, :side]
+    assert np.abs(got[..., 0] - (columns + left)).max() <= 0.5 + (width % 2)
+    assert np.abs(got[..., 1] - (rows + top)).max() <= 0.5 + (height % 2)
+
+
+def test_shrinking_is_antialiased() -> None:
+    checks = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
+    got = square(encoded(Image.fromarray(checks)), 64)
+    assert got.min() > 110  # every pixel is a mean of black and white; sampling would give black or white
+    assert got.max() < 145
+
+
+def test_the_shortest_side_is_resized() -> None:
+    """Eight stripes over the short side stay eight: the whole of it is kept, shrunk or enlarged."""
+    for side in (40, 80, 400):
+        stripes = np.zeros((side, 2 * side), np.uint8)
+        stripes[np.arange(side) * 8 // side % 2 == 1] = 255
+        got = square(encoded(Image.fromarray(stripes)), 80)
+        assert (np.diff((got[:, 40, 0] > 127).astype(int)) != 0).sum() == 7
+
+
+def test_small_images_are_enlarged_smoothly() -> None:
+    got = square(encoded(Image.fromarray(np.array([[0, 255], [0, 255]], np.uint8))), 64)
+    assert got.shape == (64, 64, 3)
+    assert len(np.unique(got)) > 16
+
+
+def test_one_pixel_and_long_strips() -> None:
+    assert square(encoded(Image.new("RGB", (1, 1), (1, 2, 3))), 16).reshape(-1, 3).tolist() == [[1, 2, 3]] * 256
+    for kind in ("PNG", "JPEG"):
+        for size in ((5000, 1), (1, 5000), (5000, 20), (20, 5000)):
+            got = square(encoded(Image.new("RGB", size, (90, 90, 90)), kind), 16)
+            assert got.tolist() == np.full((16, 16, 3), 90).tolist()
+
+
+# Files that are refused
+
+
+JPEGS = {
+    "baseline": {"subsampling": 0},
+    "progressive": {"progressive": True},
+    "restarts": {"restart_marker_blocks": 2},
+    "grey": {"mode": "L"},
+    "cmyk": {"mode": "CMYK"},
+}
+
+
+@pytest.mark.parametrize("name", JPEGS)
+def test_a_jpeg_cut_anywhere_is_refused(name: str) -> None:
+    options = dict(JPEGS[name])
+    data = encoded(ramp(300, 400).convert(options.pop("mode", "RGB")), "JPEG", **options)
+    assert square(data, 16).shape == (16, 16, 3)
+    for length in (*(len(data) * part // 20 for part in range(20)), len(data) - 2, len(data) - 1):
+        with pytest.raises(UnreadableImageError, match=r"empty|[Tt]runcated|Premature end|damaged header"):
+            square(data[:length], 16)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM"])
+def test_other_files_cut_anywhere_are_refused(kind: str) -> None:
+    data = encoded(hard("noise", 30, 40), kind)
+    for part in range(20):
+        with pytest.raises(UnreadableImageError):
+            square(data[: len(data) * part // 20], 16)
+
+
+def test_a_jpeg_with_a_hole_is_refused() -> None:
+    """Its end is there, so that Pillow alone would give grey in silence."""
+    data = encoded(hard("noise", 100, 100), "JPEG")
+    for start in (1000, 3000, 5000):
+        holed = data[:start] + data[start + 700 :]
+        with pytest.raises(UnreadableImageError, match=r"premature end|bad Huffman"):
+            square(holed, 16)
+    half = data[: len(data) // 2] + b"\xff\xd9"
+    assert plain_square(half, 16).shape == (16, 16, 3)
+    with pytest.raises(UnreadableImageError, match="premature end"):
+        square(half, 16)
+
+
+def sized(data: bytes, kind: str, side: int) -> bytes:
+    """A file whose header says another size than it has."""
+    big = bytearray(data)
+    if kind == "JPEG":
+        place = data.index(b"\xff\xc0") + 5
+        big[place : place + 4] = struct.pack(">HH", side, side)
+    elif kind == "PNG":
+        big[16:24] = struct.pack(">II", side, side)
+        big[29:33] = struct.pack(">I", zlib.crc32(bytes(big[12:29])))
+    elif kind == "GIF":
+        big[6:10] = struct.pack("<HH", side, side)
+    else:
+        big[18:26] = struct.pack("<ii", side, side)
+    return bytes(big)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP"])
+@pytest.mark.parametrize("side", [9460, 20_000])
+@pytest.mark.filterwarnings("ignore")
+def test_a_bomb_is_refused_by_its_header(kind: str, side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for decoder in ("jpeg_pixels", "pillow_pixels"):
+        monkeypatch.setattr(decode, decoder, None)
+    with pytest.raises(UnreadableImageError) as raised:
+        square(sized(encoded(ramp(16, 16), kind), kind, side), 16)
+    assert str(raised.value) == "more than 89,478,485 pixels"
+
+
+def with_frame(change: dict[int, int]) -> bytes:
+    """A JPEG with some bytes of its frame header changed."""
+    data = bytearray(encoded(ramp(32, 32), "JPEG"))
+    frame = data.index(b"\xff\xc0")
+    for place, value in change.items():
+        data[frame + place] = value
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty file"),
+        (b"<html>404 not found</html>", "not an image in a known format"),
+        (bytes(1000), "not an image in a known format"),
+        (np.random.default_rng(0).bytes(5000), "not an image in a known format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "not an image in a known format"),
+        (with_frame({4: 12}), "rare kind"),
+        (with_frame({1: 0xC3}), "broken data stream"),
+        (encoded(ramp(64, 64), "JPEG")[:-300], "Premature end of JPEG file"),
+        (encoded(ramp(64, 64))[:90], "truncated|broken|Truncated"),
+    ],
+    ids=["empty", "html", "zeros", "random", "program", "12 bits", "lossless", "cut jpeg", "cut png"],
+)
+def test_reasons(data: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableImageError, match=reason):
+        square(data, 16)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM"])
+def test_damaged_files_give_a_square_or_a_reason(kind: str) -> None:
+    """Whatever a decoder raises is a reason that names no place in memory, no file, and is one line."""
+    whole = encoded(ramp(48, 64), kind)
+    random = np.random.default_rng(1)
+    refused = 0
+    for trial in range(150):
+        data = bytearray(whole[: random.integers(1, len(whole))] if trial % 2 else whole)
+        for place in random.integers(0, min(len(data), 300), 4):
+            data[place] = random.integers(256)
+        try:
+            assert square(bytes(data), 16).shape == (16, 16, 3)
+        except UnreadableImageError as error:
+            refused += 1
+            assert not re.search(r"0x[0-9a-f]|\n|/\w+/", str(error)), str(error)
+            assert str(error)
+    assert refused > 20
+
+
+def test_a_decoder_that_raises_anything_gives_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Image.Image) -> None:
+        raise RuntimeError("<object at 0x7f0123456789>\nof /home/somebody/file")
+
+    data = encoded(ramp(16, 16))
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", broken)
+    with pytest.raises(UnreadableImageError) as raised:
+        square(data, 16)
+    assert str(raised.value) == "RuntimeError: <object at 0x...> of file"

@@ -1,0 +1,65 @@
+"""The one place that imports FFCV: importing it sets thread counts of other libraries, which is undone here."""
+
+import numba.typed
+import torch
+
+from zfpipe.beton.compiled import set_numba_threads
+
+TORCH_THREADS = torch.get_num_threads()
+
+# FFCV keeps two numbers in numba's Dict, whose first use compiles for three seconds in every process; a dict will do
+TYPED_DICT, numba.typed.Dict = numba.typed.Dict, dict  # pyright: ignore[reportAttributeAccessIssue]
+from ffcv.fields import IntField, RGBImageField  # noqa: E402
+from ffcv.fields.basics import IntDecoder  # noqa: E402
+from ffcv.fields.rgb_image import SimpleRGBImageDecoder  # noqa: E402
+from ffcv.loader import Loader, OrderOption  # noqa: E402
+from ffcv.loader.epoch_iterator import EpochIterator  # noqa: E402
+from ffcv.memory_allocator import MemoryAllocator  # noqa: E402
+from ffcv.pipeline.allocation_query import AllocationQuery  # noqa: E402
+from ffcv.pipeline.compiler import Compiler  # noqa: E402
+from ffcv.pipeline.operation import Operation  # noqa: E402
+from ffcv.pipeline.state import State  # noqa: E402
+from ffcv.transforms import ToTensor  # noqa: E402
+from ffcv.types import (  # noqa: E402
+    ALLOC_TABLE_TYPE,
+    CURRENT_VERSION,
+    FieldDescType,
+    HeaderType,
+    get_handlers,
+    get_metadata_type,
+)
+from ffcv.writer import MIN_PAGE_SIZE, handle_sample  # noqa: E402
+
+__all__ = [
+    "ALLOC_TABLE_TYPE",
+    "CURRENT_VERSION",
+    "MIN_PAGE_SIZE",
+    "AllocationQuery",
+    "EpochIterator",
+    "FieldDescType",
+    "HeaderType",
+    "IntDecoder",
+    "IntField",
+    "Loader",
+    "MemoryAllocator",
+    "Operation",
+    "OrderOption",
+    "RGBImageField",
+    "SimpleRGBImageDecoder",
+    "State",
+    "ToTensor",
+    "get_handlers",
+    "get_metadata_type",
+    "handle_sample",
+]
+
+
+def set_num_threads(compiler: type[Compiler], count: int) -> None:
+    """FFCV's own version also sets torch's thread count, which would slow training down."""
+    compiler.num_threads = count
+    set_numba_threads(count)
+
+
+numba.typed.Dict = TYPED_DICT  # pyright: ignore[reportAttributeAccessIssue]
+Compiler.set_num_threads = classmethod(set_num_threads)  # pyright: ignore[reportAttributeAccessIssue]
+torch.set_num_threads(TORCH_THREADS)

@@ -1,0 +1,97 @@
+"""The deconvnet of section 2.1: single activations projected down to pixels, many at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from zfpipe.network.architecture import Conv
+from zfpipe.network.convnet import ConvNet, LayerTrace
+from zfpipe.params import Deconvnet
+
+
+@dataclass(frozen=True)
+class Units:
+    """One activation of each image of a batch, all in one layer: its map and its place in the rectified map."""
+
+    layer: int
+    maps: Int64[Tensor, "batch"]
+    ys: Int64[Tensor, "batch"]
+    xs: Int64[Tensor, "batch"]
+
+
+@torch.no_grad()
+def project(
+    network: ConvNet, images: Float[Tensor, "batch 3 y x"], units: Units, settings: Deconvnet
+) -> tuple[Float[Tensor, "batch 3 y x"], Float[Tensor, "batch"]]:
+    """Projects one activation of each image to pixel space; also returns the activations.
+
+    All other activations of the layer are set to zero; then, layer by layer, (i) unpool with the
+    switches of the way up, (ii) rectify, (iii) filter with the transposed filters, without biases.
+    The last step, to pixels, is a filter: negative values are expected.
+    """
+    traces = list(network.trace(images, units.layer))
+    top = traces[-1].rectified
+    rows = torch.arange(len(images), device=images.device)
+    activations = top[rows, units.maps, units.ys, units.xs]
+    signal = torch.zeros_like(top)
+    signal[rows, units.maps, units.ys, units.xs] = activations
+    return descend(network, traces, signal, settings), activations
+
+
+def descend(
+    network: ConvNet, traces: Sequence[LayerTrace], signal: Float[Tensor, "batch map top_y top_x"], settings: Deconvnet
+) -> Float[Tensor, "batch 3 y x"]:
+    """Takes a signal in the rectified maps of the last of `traces` down to pixels."""
+    convs = {conv.layer: conv for conv in network.architecture.convs}
+    for position in range(len(traces) - 1, -1, -1):
+        conv = convs[traces[position].layer]
+        signal = filtered_down(functional.relu(signal), network.conv(conv.layer).weight, conv)
+        if position > 0:
+            below = traces[position - 1]
+            signal = unnormalised(network, below, signal, settings.norm)
+            signal = unpooled(signal, below, settings.unpooling)
+    return signal * network.input_scale
+
+
+def filtered_down(
+    signal: Float[Tensor, "batch map y x"], weight: Float[Tensor, "map map_in fy fx"], conv: Conv
+) -> Float[Tensor, "batch map_in y_in x_in"]:
+    """The transpose of a layer's filtering. `conv_transpose2d` flips the filters itself: they go in as they are."""
+    least = (conv.map_size - 1) * conv.stride - 2 * conv.padding + conv.filter_size
+    return functional.conv_transpose2d(
+        signal, weight, stride=conv.stride, padding=conv.padding, output_padding=conv.input_size - least
+    )
+
+
+def unpooled(
+    signal: Float[Tensor, "batch map pooled_y pooled_x"],
+    trace: LayerTrace,
+    rule: Literal["sum", "overwrite"],
+) -> Float[Tensor, "batch map y x"]:
+    """Places each pooled value where its maximum was.
+
+    Pool windows overlap, so two can share a switch: `sum` adds them, which is the transpose of the
+    pooling; `overwrite` keeps the last, as `max_unpool2d` does with one thread; its threads race for a shared switch.
+    """
+    if trace.switches is None:
+        return signal
+    flat = torch.zeros_like(trace.rectified, memory_format=torch.contiguous_format).flatten(2)
+    scatter = flat.scatter_add_ if rule == "sum" else flat.scatter_
+    return scatter(2, trace.switches.flatten(2), signal.flatten(2)).view(trace.rectified.shape)
+
+
+def unnormalised(
+    network: ConvNet, trace: LayerTrace, signal: Float[Tensor, "batch map y x"], rule: Literal["skip", "gradient"]
+) -> Float[Tensor, "batch map y x"]:
+    """The way down through the normalisation: nothing, as the paper lists none, or its gradient."""
+    if trace.output is trace.pooled or rule == "skip":
+        return signal
+    with torch.enable_grad():
+        pooled = trace.pooled.detach().requires_grad_()
+        output = network.normalise(trace.layer, pooled)
+    return torch.autograd.grad(output, pooled, signal)[0]

@@ -1,0 +1,239 @@
+"""One embedded picture: a pure function of the seed, the split, a number and the set."""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from zfpipe.drawing import things
+from zfpipe.drawing.canvas import Frame, Layer, box, ellipse, smooth, three
+from zfpipe.drawing.faces import FACES, draw_face
+from zfpipe.drawing.grounds import ground
+from zfpipe.drawing.palette import paint, varied
+from zfpipe.drawing.sets import CLASSES as CLASSES
+from zfpipe.drawing.sets import FIGURES, SCENES, SETS, class_of
+from zfpipe.drawing.textures import Textures, textures
+from zfpipe.index.images import Box
+
+SPLITS = {"train": 0, "val": 1}
+DOGS = ("bulldog", "dalmatian", "husky", "spaniel")
+LEANING = ("aeroplane", "beach ball", "butterfly", "clock", "football", "guitar", "keyboard", "ladybird")
+"""Classes that may lie at an angle; the others stand upright within a fifth of a radian."""
+SIDED = ("aeroplane", "bus", "car", "fish", "lorry", "sailing boat", "snail", "teapot", "tent")
+"""Classes that look to one side, half of them to the other."""
+CLUTTER = (
+    box(-1, -0.5, 1, 0.5),
+    ellipse(0, 0, 1, 0.7),
+    smooth([(-1, 0), (0, -0.4), (1, 0), (0, 0.4)]),
+    box(-1.6, -0.12, 1.6, 0.12),
+)
+RECOGNISABLE = 0.4
+"""Share of an object that must be visible in a scene for its class to count."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """RGB uint8 `(y, x, 3)`, coverage of the visible object 0 to 1 `(y, x)`, boxes of face parts in pixels.
+
+    A scene's mask and label are those of its largest object; `labels` are all its classes, sorted.
+    """
+
+    pixels: np.ndarray
+    mask: np.ndarray
+    parts: dict[str, Box]
+    label: int
+    labels: tuple[int, ...] | None = None
+
+    @property
+    def box(self) -> Box:
+        """The rectangle around the visible object."""
+        rows, columns = (np.flatnonzero((self.mask >= 0.5).any(axis)) for axis in (1, 0))
+        return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+
+
+def draw(seed: int, split: str, number: int, which: str = "pictures") -> Picture:
+    """Draws picture `number` of a split of a set, a key of `SETS`; nothing else influences it."""
+    stream = [] if which == "pictures" else [list(SETS).index(which)]
+    rng = np.random.default_rng([seed, SPLITS[split], number, *stream])
+    tiles = textures(seed)
+    label = class_of(number, which)
+    short = int(rng.integers(150, 189))
+    long = int(short * rng.uniform(1.0, 1.33))
+    height, width = (short, long) if rng.random() < 0.4 else (long, short)
+    light = float(rng.uniform(0, 2 * np.pi))
+    image = ground(height, width, tiles, rng)
+    clutter(image, light, tiles, rng)
+    if which in SCENES:
+        masks = several(image, label, SETS[which], light, tiles, rng)
+        label, mask = max(masks, key=lambda one: one[1].sum())
+        return Picture(developed(image, rng), mask, {}, label, tuple(sorted({label for label, _ in masks})))
+    mask, parts = alone(image, SETS[which][label], light, tiles, rng)
+    return Picture(developed(image, rng), mask, parts, label)
+
+
+def alone(
+    image: np.ndarray, name: str, light: float, tiles: Textures, rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, Box]]:
+    """Draws one object, perhaps with something before it; returns its visible part and the boxes of its parts."""
+    height, width = image.shape[:2]
+    frame = placed(name, height, width, rng)
+    layer = Layer(height, width, frame, light, tiles, rng)
+    outlines = draw_object(layer, name, rng)
+    shadow(image, layer.alpha, frame.scale, light, rng)
+    over(image, layer)
+    mask = layer.alpha
+    if name in DOGS and rng.random() < 0.3:
+        ball = toy(frame, height, width, light, tiles, rng)
+        over(image, ball)
+        mask = mask * (1 - ball.alpha)
+    if rng.random() < 0.3:
+        front = occluder(frame, height, width, light, tiles, rng)
+        over(image, front)
+        mask = mask * (1 - front.alpha)
+    return mask, {part: part_box(frame, points, mask) for part, points in outlines.items()}
+
+
+def several(
+    image: np.ndarray, first: int, names: list[str], light: float, tiles: Textures, rng: np.random.Generator
+) -> list[tuple[int, np.ndarray]]:
+    """Draws one to three objects, the first one before the others; labels and visible parts of the recognisable ones.
+
+    The first one always counts: nothing stands before it.
+    """
+    height, width = image.shape[:2]
+    others = int(rng.integers(0, 3))
+    labels = [first, *(first if rng.random() < 0.2 else int(rng.integers(len(names))) for _ in range(others))]
+    frames = spread([names[label] for label in labels], height, width, rng)
+    objects: list[tuple[int, np.ndarray, float]] = []
+    for label, frame in reversed(list(zip(labels, frames, strict=True))):
+        border = int(1.5 * frame.scale)  # what the picture's border cuts off is known, too
+        beyond = replace(frame, x=frame.x + border, y=frame.y + border)
+        layer = Layer(height + 2 * border, width + 2 * border, beyond, light, tiles, rng)
+        draw_object(layer, names[label], rng)
+        whole = float(layer.alpha.sum())
+        layer.trim(border)
+        shadow(image, layer.alpha, frame.scale, light, rng)
+        over(image, layer)
+        objects = [(other, mask * (1 - layer.alpha), area) for other, mask, area in objects]
+        objects.append((label, layer.alpha, whole))
+    *behind, (_, front, _) = objects
+    return [(label, mask) for label, mask, whole in behind if mask.sum() >= RECOGNISABLE * whole] + [(first, front)]
+
+
+def draw_object(layer: Layer, name: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draws an object of a class and returns the outlines of its parts, where it has a face."""
+    if name in FACES:
+        return draw_face(layer, name, rng)
+    FIGURES[name](layer, rng)
+    return {}
+
+
+def placed(name: str, height: int, width: int, rng: np.random.Generator) -> Frame:
+    """Where the object stands: 45 to 85 % of the shorter side, mostly inside the centre square."""
+    short = min(height, width)
+    scale = short * rng.uniform(0.27, 0.41)
+    room = 0.5 * short - 0.86 * scale
+    x = width / 2 + rng.uniform(-1, 1) * max(room, 0.04 * short)
+    y = height / 2 + rng.uniform(-1, 1) * max(room, 0.04 * short)
+    return posed(name, float(x), float(y), float(scale), rng)
+
+
+def spread(names: list[str], height: int, width: int, rng: np.random.Generator) -> list[Frame]:
+    """Where a scene's objects stand: 25 to 55 % of the shorter side, anywhere, but apart where there is room."""
+    frames: list[Frame] = []
+    for name in names:
+        scale = float(min(height, width) * rng.uniform(0.125, 0.25))
+        inset = 0.5 * scale
+        places = inset + rng.uniform(0, 1, (20, 2)) * (width - 2 * inset, height - 2 * inset)
+        room = np.ones(20)
+        for frame in frames:
+            apart = np.hypot(*(places - (frame.x, frame.y)).T) - 0.75 * (scale + frame.scale)
+            room = np.minimum(room, apart)
+        place = int(np.argmax(room >= min(0.0, room.max())))  # the first where there is room, or else most
+        x, y = places[place].tolist()
+        frames.append(posed(name, x, y, scale, rng))
+    return frames
+
+
+def posed(name: str, x: float, y: float, scale: float, rng: np.random.Generator) -> Frame:
+    """An object at a place, a little turned and squeezed, or mirrored."""
+    turn = rng.normal(0, 0.35) if name in LEANING else rng.uniform(-0.2, 0.2)
+    squeeze = rng.uniform(0.84, 1.1) * (-1 if name in SIDED and rng.random() < 0.5 else 1)
+    return Frame(x, y, scale, float(turn), float(squeeze))
+
+
+def clutter(image: np.ndarray, light: float, tiles: Textures, rng: np.random.Generator) -> None:
+    """Stones, leaves and boards that mean nothing."""
+    height, width = image.shape[:2]
+    for _ in range(int(rng.integers(0, 5))):
+        x, y = (rng.uniform(0, 1, 2) * (width, height)).tolist()
+        frame = Frame(x, y, float(rng.uniform(8, 24)), float(rng.uniform(0, 6)))
+        layer = Layer(height, width, frame, light, tiles, rng)
+        layer.fill(CLUTTER[int(rng.integers(len(CLUTTER)))], paint(rng), "mottled", 0.15, 0.25)
+        over(image, layer)
+
+
+def toy(frame: Frame, height: int, width: int, light: float, tiles: Textures, rng: np.random.Generator) -> Layer:
+    """A ball beside a dog."""
+    side = 1 if rng.random() < 0.5 else -1
+    ((x, y),) = frame.pixels(np.array([(side * rng.uniform(0.7, 0.95), rng.uniform(0.8, 1.05))])).tolist()
+    layer = Layer(height, width, Frame(x, y, frame.scale * 0.3), light, tiles, rng)
+    (things.football if rng.random() < 0.5 else things.beach_ball)(layer, rng)
+    return layer
+
+
+def occluder(frame: Frame, height: int, width: int, light: float, tiles: Textures, rng: np.random.Generator) -> Layer:
+    """Blades, a pole or a leaf in front of a small part of the object."""
+    layer = Layer(height, width, frame, light, tiles, rng)
+    kind = int(rng.integers(3))
+    if kind == 0:
+        green = varied((96, 132, 60), rng)
+        for x in rng.uniform(-1, 1, 6):
+            tip = (x + rng.uniform(-0.3, 0.3), rng.uniform(0.3, 0.7))
+            layer.fill(np.array([(x - 0.04, 1.6), tip, (x + 0.04, 1.6)]), varied(green, rng))
+    elif kind == 1:
+        x = float(rng.choice([-1, 1]) * rng.uniform(0.55, 0.85))
+        layer.fill(box(x - 0.05, -3, x + 0.05, 3), paint(rng), "fine", 0.1, 0.4)
+    else:
+        x, y = rng.choice([-1, 1]) * rng.uniform(0.6, 0.9), rng.uniform(0.3, 0.9)
+        leaf = smooth([(x - 0.3, y), (x, y - 0.2), (x + 0.34, y), (x, y + 0.2)])
+        layer.fill(leaf, paint(rng), "fur", 0.15, 0.2)
+    return layer
+
+
+def shadow(image: np.ndarray, alpha: np.ndarray, scale: float, light: float, rng: np.random.Generator) -> None:
+    """The object's soft shadow on the ground, away from the light."""
+    reach = scale * rng.uniform(0.06, 0.16)
+    moved = cv2.warpAffine(
+        alpha,
+        np.array([(1, 0, reach * np.cos(light)), (0, 1, reach * np.sin(light))], np.float32),
+        alpha.shape[::-1],
+    )
+    size = int(scale * 0.12) * 2 + 1
+    soft = cv2.blur(cv2.blur(moved, (size, size)), (size, size))
+    image *= 1 - np.float32(rng.uniform(0.25, 0.5)) * three(soft)
+
+
+def over(image: np.ndarray, layer: Layer) -> None:
+    """Lays a layer over an image, in place."""
+    top, bottom, left, right = layer.touched
+    if top >= bottom or left >= right:
+        return  # a pole in front, say, may stand outside the picture
+    part = np.s_[top:bottom, left:right]
+    image[part] += layer.colour[part] - image[part] * three(layer.alpha[part])
+
+
+def developed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What a camera makes of it: exposure, a little blur, sensor noise."""
+    image = image * np.float32(rng.uniform(0.8, 1.15)) + np.float32(rng.uniform(-12, 12))
+    image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.35, 0.8)))
+    grain = three(rng.standard_normal(image.shape[:2], np.float32)) * np.float32(rng.uniform(1.0, 5.0))
+    return np.clip(image + grain, 0, 255).astype(np.uint8)
+
+
+def part_box(frame: Frame, outline: np.ndarray, mask: np.ndarray) -> Box:
+    """The rectangle around a part, in whole pixels, inside the picture."""
+    pixels = frame.pixels(outline)
+    x0, y0 = np.clip(np.floor(pixels.min(0)), 0, None).tolist()
+    x1, y1 = np.minimum(np.ceil(pixels.max(0)), mask.shape[::-1]).tolist()
+    return Box(x0, y0, x1, y1)

@@ -1,0 +1,95 @@
+"""Notice when code or parameters change while a stage runs.
+
+DVC hashes both again after the command, and would record the changed ones as what made the outputs.
+"""
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from zfpipe import paths
+
+PACKAGE = Path(__file__).parent
+STARTED = time.time()
+"""When this process had imported nothing of the project's but this module and what stands above it."""
+
+
+class Guard:
+    """The project's code and parameters as they were when a stage began."""
+
+    def __init__(self) -> None:
+        self.code = {path: digest(path) for path in code()}
+        self.early = {path for path in self.code if path.stat().st_mtime > STARTED}
+        self.params = read(paths.PARAMS)
+
+    def changed(self) -> str | None:
+        """Say which file that this process uses, or which parameter of this stage, has changed since; None: none."""
+        loaded = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
+        folders = {file.parent for file in loaded}
+        for path, before in self.code.items():
+            used = path in loaded if path.suffix == ".py" else path.parent in folders
+            if used and (path in self.early or digest(path) != before):
+                return os.path.relpath(path)
+        after = read(paths.PARAMS)
+        if after == self.params:
+            return None
+        name = next(unequal(self.params, after), None)
+        return name and f"{paths.PARAMS}: {name}"
+
+
+def code() -> Iterator[Path]:
+    """The files of the package, and the stage scripts."""
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    yield from (path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    if main is not None:
+        yield Path(main)
+
+
+def digest(path: Path) -> str | None:
+    """The hash of a file; None: it is gone."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+
+
+def read(path: Path) -> str:
+    """The text of a file; empty where there is none."""
+    return path.read_text() if path.exists() else ""
+
+
+def unequal(before: str, after: str) -> Iterator[str]:
+    """The parameters of this stage that differ between two texts of params.yaml.
+
+    DVC says which those are; of a stage that runs without DVC all count.
+    """
+    try:
+        old, new = (YAML(typ="safe").load(text) or {} for text in (before, after))
+        names = declared() if "DVC_STAGE" in os.environ else [*old, *new]
+    except YAMLError:
+        yield "the whole file"
+        return
+    yield from (name for name in dict.fromkeys(names) if value(old, name) != value(new, name))
+
+
+def declared() -> list[str]:
+    """The parameters that dvc.yaml names for this stage."""
+    from dvc.exceptions import DvcException  # takes a second, and parameters hardly ever change meanwhile
+    from dvc.repo import Repo
+
+    try:
+        stage = Repo().stage.load_one(name=os.environ["DVC_STAGE"])
+    except DvcException as error:
+        raise YAMLError(str(error)) from None
+    return [name for dependency in stage.deps for name in getattr(dependency, "params", [])]
+
+
+def value(tree: Any, name: str) -> Any:
+    """A parameter by its dotted name; None where there is none."""
+    for key in name.split("."):
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree

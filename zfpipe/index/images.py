@@ -1,0 +1,151 @@
+"""The index: one row for every image, wherever it comes from."""
+
+import errno
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from zfpipe import store
+from zfpipe.errors import UserError
+
+
+def described(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
+    """A column with its unit and meaning in the schema."""
+    return pa.field(name, kind, metadata={"unit": unit, "meaning": meaning})
+
+
+SIDES = ("x0", "y0", "x1", "y1")
+PART = pa.struct([("part", pa.string()), *((side, pa.float32()) for side in SIDES)])
+BOX = "first pixel inside (x0, y0) and first one beyond (x1, y1); null: not known"
+SCHEMA = pa.schema(
+    [
+        described("id", pa.int64(), "1", "number of the image over both splits, training first"),
+        described("split", pa.string(), "", "train or val"),
+        described("label", pa.int32(), "1", "class, from 0; of several, the largest object's"),
+        described("class", pa.string(), "", "name of the class"),
+        described(
+            "labels", pa.list_(pa.int32()), "1", "every class in the image; null: the set knows one class an image"
+        ),
+        described("path", pa.string(), "", "file or archive, relative to data/pictures or to pictures.root"),
+        described("offset", pa.int64(), "byte", "first byte in the archive; null: a file of its own"),
+        described("size", pa.int64(), "byte", "length in the archive; null: a file of its own"),
+        described("width", pa.int32(), "pixel", "width; null: the header can't be read"),
+        described("height", pa.int32(), "pixel", "height; null: the header can't be read"),
+        *(described(f"box_{side}", pa.float32(), "pixel", f"object box, {BOX}") for side in SIDES),
+        described("mask", pa.binary(), "", "object mask: a 1-bit PNG of the image's size; null: not known"),
+        described("parts", pa.list_(PART), "pixel", f"boxes of parts of the object, {BOX}"),
+    ]
+)
+HEAVY = ("labels", "mask", "parts")
+"""Columns that are read only when asked for."""
+ROWS = 50_000
+"""Rows written at a time."""
+PLAIN = ("split", "label", "labels", "path", "offset", "size", "width", "height", "mask")
+"""Columns that are fields of an entry."""
+NULLABLE = ("offset", "size", "width", "height")
+"""Whole numbers that may be missing, which plain pandas would turn into fractions."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels: first pixel inside and first one beyond, along x and y."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image of the index; see `SCHEMA` for units and meanings."""
+
+    split: str
+    label: int
+    class_name: str
+    path: str
+    width: int | None
+    height: int | None
+    offset: int | None = None
+    size: int | None = None
+    box: Box | None = None
+    mask: bytes | None = None
+    parts: dict[str, Box] = field(default_factory=dict)
+    labels: tuple[int, ...] | None = None
+
+
+def write_index(entries: Iterable[Entry], path: Path) -> int:
+    """Writes the index in a stream and returns how many images it has; ids count them in their order.
+
+    The same entries give the same bytes; memory does not grow with their number.
+    """
+    count = 0
+    with store.whole(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        for rows in batched(entries, ROWS):
+            writer.write_table(index_table(rows, count))
+            count += len(rows)
+    return count
+
+
+def batched(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
+    """Lists of `size` entries, the last one shorter."""
+    rest = iter(entries)
+    while rows := list(islice(rest, size)):
+        yield rows
+
+
+def index_table(entries: Sequence[Entry], first: int) -> pa.Table:
+    """Some rows of the index, with ids from `first`; column by column, which is several times as fast as row by row."""
+    boxes = [entry.box for entry in entries]
+    columns = {
+        "id": range(first, first + len(entries)),
+        "class": [entry.class_name for entry in entries],
+        "parts": [part_rows(entry.parts) for entry in entries],
+        **{f"box_{side}": [box and getattr(box, side) for box in boxes] for side in SIDES},
+        **{name: [getattr(entry, name) for entry in entries] for name in PLAIN},
+    }
+    return pa.table({field.name: pa.array(columns[field.name], field.type) for field in SCHEMA}, SCHEMA)
+
+
+def part_rows(parts: dict[str, Box]) -> list[dict[str, Any]] | None:
+    """Parts as the index lists them; None where there are none."""
+    return [{"part": part, **vars(place)} for part, place in parts.items()] if parts else None
+
+
+def read_index(path: Path, also: Collection[str] = ()) -> pd.DataFrame:
+    """Reads the index, `labels`, `mask` and `parts` only where `also` names them; `NULLABLE` columns are Int64."""
+    columns = [name for name in SCHEMA.names if name not in HEAVY or name in also]
+    frame = pq.read_table(store.opened(path), columns=columns).to_pandas()
+    return frame.astype(dict.fromkeys(NULLABLE, pd.Int64Dtype()))
+
+
+def image_bytes(base: Path, path: str, offset: int | None, size: int | None) -> bytes:
+    """The bytes of an image: a whole file below `base`, or a piece of an archive there.
+
+    Raises OSError, also where the archive has become shorter than it was when it was indexed.
+    """
+    if offset is None or size is None:
+        return (base / path).read_bytes()
+    with (base / path).open("rb") as archive:
+        archive.seek(offset)
+        data = archive.read(size)
+    if len(data) < size:
+        raise OSError(errno.EIO, f"archive truncated: {len(data)} of {size} bytes")
+    return data
+
+
+def without(rows: pd.DataFrame, lists: Sequence[Path]) -> pd.DataFrame:
+    """The rows of a training set that none of some lists name. Raises UserError when none are left."""
+    listed = [image for path in lists for image in store.load(path)["id"]]
+    left = rows.iloc[np.flatnonzero(~np.isin(rows["id"].to_numpy(), listed))]
+    if left.empty:
+        names = ", ".join(map(str, lists))
+        raise UserError(f"{names}: every training image; raise overlap.threshold, or set overlap.exclude = false")
+    return left

@@ -1,0 +1,209 @@
+"""The network of a run from its parameters: an edit laid over a base, then every size of its layers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from zfpipe.errors import UserError
+from zfpipe.params import Network, Params, explain, fail
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Max pooling after a layer: side of the windows, their distance, and whether a last one may hang over."""
+
+    size: int
+    stride: int
+    ceil: bool
+
+    def pooled(self, size: int) -> int:
+        """The side of a map after it."""
+        windows = (size - self.size) // self.stride + 1
+        if self.ceil:
+            windows = -(-(size - self.size) // self.stride) + 1
+            if (windows - 1) * self.stride >= size:  # torch's rule: a window has to start inside
+                windows -= 1
+        return windows
+
+
+POOL = Pool(3, 2, ceil=True)
+"""The paper's, after layers 1, 2 and 5: overlapping windows (section 3, Fig. 3)."""
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What has to be said of a convolution layer; the sizes of its maps follow."""
+
+    layer: int
+    maps: int
+    filter_size: int
+    stride: int
+    padding: int
+    pool: Pool | None = None
+    normed: bool = False
+
+
+@dataclass(frozen=True)
+class Conv:
+    """A convolution layer: filter, ReLU, then perhaps pooling, then perhaps normalisation.
+
+    Sizes are sides of squares in pixels of that layer's maps: `input_size` of what comes in, `map_size`
+    after the filter, `size` after the pooling.
+    """
+
+    layer: int
+    maps_in: int
+    maps: int
+    filter_size: int
+    stride: int
+    padding: int
+    pool: Pool | None
+    normed: bool
+    input_size: int
+    map_size: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A fully connected layer; the paper's softmax is layer 8, whatever was left out below it."""
+
+    layer: int
+    units_in: int
+    units: int
+    kind: Literal["hidden", "softmax"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """The layers of a network in order, with every size worked out for one input size.
+
+    `average`: the last maps are averaged down to (or up to) this side before the fully connected layers; None: not.
+    """
+
+    crop: int
+    convs: tuple[Conv, ...]
+    denses: tuple[Dense, ...]
+    average: int | None = None
+
+    @property
+    def features(self) -> int:
+        """Values that enter the first fully connected layer (9,216 for the paper's network)."""
+        return self.denses[0].units_in
+
+    @property
+    def top_hidden(self) -> int | None:
+        """The highest fully connected layer below the softmax, the paper's 7; None: there is none."""
+        return max((dense.layer for dense in self.denses if dense.kind == "hidden"), default=None)
+
+
+def filtered(size: int, filter_size: int, stride: int, padding: int) -> int:
+    """The side of a map after a convolution; 0 or less: the filter does not fit."""
+    return (size + 2 * padding - filter_size) // stride + 1
+
+
+def scaled(count: int, width: float) -> int:
+    """A number of maps or units at this width; at least one."""
+    return max(1, round(count * width))
+
+
+def architecture(model: Network, crop: int, classes: int) -> Architecture:
+    """Works out every layer of a network of Fig. 3's kind.
+
+    Raises ValueError, in words for params.yaml, where a map shrinks to nothing.
+    """
+    shapes = {
+        1: (model.filter_size, model.stride, model.padding),
+        2: (model.conv2.filter_size, model.conv2.stride, model.conv2.padding),
+    }
+    filters = [
+        Filters(
+            layer,
+            scaled(model.maps[layer - 1], model.width),
+            *shapes.get(layer, (3, 1, 1)),
+            POOL if layer in (1, 2, 5) else None,
+            layer in (1, 2),
+        )
+        for layer in range(1, 6)
+        if layer not in model.drop
+    ]
+    hidden = {layer: scaled(model.fc[layer - 6], model.width) for layer in (6, 7) if layer not in model.drop}
+    return sized(filters, hidden | {8: classes}, crop)
+
+
+def sized(filters: Iterable[Filters], units: Mapping[int, int], crop: int, average: int | None = None) -> Architecture:
+    """The architecture with these convolution layers and, by layer, these units, the softmax last.
+
+    Raises ValueError, in words for params.yaml, where a map shrinks to nothing.
+    """
+    convs: list[Conv] = []
+    maps_in, size = 3, crop
+    for one in filters:
+        map_size = filtered(size, one.filter_size, one.stride, one.padding)
+        if map_size < 1:
+            raise ValueError(
+                f"layer {one.layer}'s maps shrink to nothing: a {one.filter_size}x{one.filter_size} filter on "
+                f"{size}x{size} maps; must leave at least 1x1: use a smaller stride or filter, or a larger crops.size"
+            )
+        if one.pool and one.pool.pooled(map_size) < 1:
+            raise ValueError(
+                f"layer {one.layer}'s maps shrink to {map_size}x{map_size}, too small for the {one.pool.size}x"
+                f"{one.pool.size} pooling that follows: use a smaller stride or filter, or a larger crops.size"
+            )
+        size_out = one.pool.pooled(map_size) if one.pool else map_size
+        convs.append(
+            Conv(
+                one.layer, maps_in, one.maps, one.filter_size, one.stride, one.padding, one.pool, one.normed,
+                size, map_size, size_out,
+            )
+        )  # fmt: skip
+        maps_in, size = one.maps, size_out
+    denses: list[Dense] = []
+    units_in = maps_in * (average or size) ** 2
+    for layer, count in units.items():
+        denses.append(Dense(layer, units_in, count, "softmax" if layer == max(units) else "hidden"))
+        units_in = count
+    return Architecture(crop, tuple(convs), tuple(denses), average)
+
+
+def variant(settings: Params, run: str) -> Network:
+    """Return the parameters of a run's network.
+
+    Raises UserError when the edit is no valid one, or when a map shrinks to nothing at this size of crops.
+    """
+    entry = settings.runs[run]
+    base: Network = getattr(settings, entry.base)
+    check_shapes(entry.base, base, settings.crops.size)
+    try:
+        found = merged(base, entry.edit)
+    except ValidationError as error:
+        raise UserError(f"params.yaml: {explain(error, ('runs', run, 'edit'))}") from None
+    check_shapes(f"runs.{run} on {entry.base}", found, settings.crops.size)
+    return found
+
+
+def variants(settings: Params) -> dict[str, Network]:
+    """Return the parameters of every run's network. Raises UserError as `variant` does."""
+    return {run: variant(settings, run) for run in settings.runs}
+
+
+def merged(base: Network, edit: dict[str, Any]) -> Network:
+    """A section with some of its fields replaced; a nested section is edited, not replaced."""
+
+    def overlay(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+        nested = {key: overlay(old[key], value) for key, value in new.items() if isinstance(value, dict) and key in old}
+        return {**old, **new, **nested}
+
+    return type(base).model_validate(overlay(base.model_dump(), edit))
+
+
+def check_shapes(where: str, model: Network, crop: int) -> None:
+    """Refuse a network whose maps shrink to nothing."""
+    if model.trained_elsewhere:
+        return  # its layers are known when they have been read
+    try:
+        architecture(model, crop, classes=1)
+    except ValueError as error:
+        fail(where, f"a network for {crop}x{crop} crops", str(error), assign=" is ")

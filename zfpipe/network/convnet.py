@@ -1,0 +1,217 @@
+"""The convnet of Fig. 3, and Krizhevsky's, built from their architecture (section 3)."""
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from zfpipe.network.architecture import Architecture, Conv
+from zfpipe.params import Norm
+
+
+@dataclass(frozen=True)
+class LayerTrace:
+    """What one convolution layer computed for a batch, kept for the deconvnet and the probes.
+
+    `rectified` is the map after the ReLU, before pooling: the "feature map" of the figures. `switches`
+    holds, for each pooled value, where in its flattened map it came from (section 2.1).
+    """
+
+    layer: int
+    rectified: Float[Tensor, "batch map y x"]
+    switches: Int64[Tensor, "batch map pooled_y pooled_x"] | None
+    pooled: Float[Tensor, "batch map pooled_y pooled_x"]
+    output: Float[Tensor, "batch map pooled_y pooled_x"]
+
+
+class ConvNet(nn.Module):
+    """Convolution layers, then fully connected ones, the last of them the softmax: the paper's five, two and one.
+
+    The input is `(batch, 3, crop, crop)`: RGB minus the mean, about -128..128, which the network multiplies by
+    `input_scale` first. The mean is the training images', pixel by pixel, unless `input_mean` gives one for each
+    colour. The output is `(batch, classes)` logits.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        norm: Norm,
+        dropout: float,
+        input_scale: float = 1.0,
+        input_mean: Sequence[float] | None = None,
+    ):
+        super().__init__()
+        self.architecture = architecture
+        self.norm = norm
+        self.dropout = dropout
+        self.input_scale = input_scale
+        self.input_mean = input_mean
+        self.convs = nn.ModuleDict(
+            {
+                str(conv.layer): nn.Conv2d(conv.maps_in, conv.maps, conv.filter_size, conv.stride, conv.padding)
+                for conv in architecture.convs
+            }
+        )
+        self.denses = nn.ModuleDict(
+            {str(dense.layer): nn.Linear(dense.units_in, dense.units) for dense in architecture.denses}
+        )
+        for conv in architecture.convs:
+            if conv.normed:
+                self.register_buffer(f"band{conv.layer}", band(conv.maps, norm.size), persistent=False)
+
+    def conv(self, layer: int) -> nn.Conv2d:
+        """The filters and biases of a convolution layer."""
+        module = self.convs[str(layer)]
+        assert isinstance(module, nn.Conv2d)
+        return module
+
+    def normalise(self, layer: int, pooled: Float[Tensor, "batch map y x"]) -> Float[Tensor, "batch map y x"]:
+        """Local response normalisation after a layer's pooling."""
+        return normalised(pooled, self.get_buffer(f"band{layer}"), self.norm)
+
+    def trace(
+        self, images: Float[Tensor, "batch 3 y x"], last: int | None = None, switches: bool = True
+    ) -> Iterator[LayerTrace]:
+        """The convolution layers in order, up to layer `last`, one at a time; switches take time, so leave them out."""
+        signal = images * self.input_scale
+        for conv in self.architecture.convs:
+            if last is not None and conv.layer > last:
+                return
+            rectified = functional.relu(self.conv(conv.layer)(signal))
+            pooled, places = rectified, None
+            if conv.pool and switches:
+                pooled, places = functional.max_pool2d(
+                    rectified, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil, return_indices=True
+                )
+            elif conv.pool:
+                pooled = functional.max_pool2d(rectified, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
+            signal = self.normalise(conv.layer, pooled) if conv.normed else pooled
+            yield LayerTrace(conv.layer, rectified, places, pooled, signal)
+
+    def finish(
+        self, layer: Conv, rectified: Float[Tensor, "batch map y x"]
+    ) -> Float[Tensor, "batch map pooled_y pooled_x"]:
+        """What follows a layer's ReLU: pooling and normalisation, where it has them."""
+        pool = layer.pool
+        pooled = functional.max_pool2d(rectified, pool.size, pool.stride, ceil_mode=pool.ceil) if pool else rectified
+        return self.normalise(layer.layer, pooled) if layer.normed else pooled
+
+    def dense(self, maps: Float[Tensor, "batch map y x"]) -> Iterator[tuple[int, Float[Tensor, "batch unit"]]]:
+        """The fully connected layers by number, on the last convolution layer's output: after the ReLU, logits last."""
+        if self.architecture.average is not None:
+            maps = functional.adaptive_avg_pool2d(maps, self.architecture.average)
+        signal = maps.flatten(1)
+        for dense in self.architecture.denses:
+            signal = self.denses[str(dense.layer)](signal)
+            if dense.kind == "hidden":
+                signal = functional.dropout(functional.relu(signal), self.dropout, self.training)
+            yield dense.layer, signal
+
+    def classify(self, maps: Float[Tensor, "batch map y x"]) -> Float[Tensor, "batch class"]:
+        """Logits from the output of the last convolution layer."""
+        *_, (_, logits) = self.dense(maps)
+        return logits
+
+    def forward(self, images: Float[Tensor, "batch 3 y x"]) -> Float[Tensor, "batch class"]:
+        """Logits of a batch."""
+        signal = images
+        for conv in self.architecture.convs:
+            module, pool = self.conv(conv.layer), conv.pool
+            weight = module.weight * self.input_scale if conv is self.architecture.convs[0] else module.weight
+            signal = functional.conv2d(signal, weight, module.bias, conv.stride, conv.padding)
+            if pool:  # before the ReLU, which then has a quarter to do; values and gradients are the same
+                signal = functional.max_pool2d(signal, pool.size, pool.stride, ceil_mode=pool.ceil)
+            signal = functional.relu_(signal)
+            if conv.normed:
+                signal = self.normalise(conv.layer, signal)
+        return self.classify(signal)
+
+
+def band(maps: int, size: int) -> Float[Tensor, "map map 1 1"]:
+    """Ones where a map is among the `size` neighbours that normalise another, as a 1x1 convolution."""
+    offset = torch.arange(maps)[None, :] - torch.arange(maps)[:, None]
+    return ((offset >= -(size // 2)) & (offset <= (size - 1) // 2)).float()[:, :, None, None]
+
+
+def normalised(
+    maps: Float[Tensor, "batch map y x"], band: Float[Tensor, "map map 1 1"], norm: Norm
+) -> Float[Tensor, "batch map y x"]:
+    """`nn.LocalResponseNorm` (Krizhevsky et al. 2012, 3.3), as a banded 1x1 convolution, which is faster."""
+    return Normalisation.apply(maps, band.to(maps.dtype) * (norm.alpha / norm.size), norm.k, norm.beta)
+
+
+class Normalisation(torch.autograd.Function):
+    """`maps` / (k + `weight` * maps^2)^beta with its gradient written out, a third of autograd's passes over memory."""
+
+    @staticmethod
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, maps: Tensor, weight: Tensor, k: float, beta: float
+    ) -> Tensor:
+        """Keeps what the way back needs: `base` is what is in brackets, `scale` its power."""
+        base = functional.conv2d(maps * maps, weight, weight.new_full((len(weight),), k))
+        if beta == 0.75:  # two square roots are far cheaper than a power
+            root = base.rsqrt().to(base.dtype)  # CUDA's autocast computes rsqrt and pow in float32, the processor's not
+            scale = root.sqrt().mul_(root)
+        else:
+            scale = base.pow(-beta).to(base.dtype)
+        ctx.save_for_backward(maps, weight, base, scale)
+        ctx.beta = beta
+        return maps * scale
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, gradient: Tensor
+    ) -> tuple[Tensor, None, None, None]:
+        """d/dx of x / base^beta: directly, and through the bases of the neighbours."""
+        maps, weight, base, scale = ctx.saved_tensors
+        direct = gradient * scale
+        others = functional.conv2d((direct * maps).div_(base), weight.transpose(0, 1))
+        return torch.addcmul(direct, maps, others, value=-2 * ctx.beta), None, None, None
+
+
+PIXEL_SPREAD = 64
+"""Standard deviation, roughly, of pixels minus their mean."""
+
+
+def initialise(network: ConvNet, scheme: Literal["gaussian", "he"], std: float, seed: int, first: float = 1.0) -> None:
+    """Draws the weights; biases are 0.
+
+    `gaussian`: N(0, std) everywhere (section 3). `he`: N(0, 2 / fan-in) below the softmax, layer 1's divided by the
+    spread of what `input_scale` makes of the pixels. Either way layer 1 starts at `first` times its spread.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    modules = [*network.convs.values(), *network.denses.values()]
+    for module in modules:
+        assert isinstance(module, nn.Conv2d | nn.Linear)
+        spread = std
+        if scheme == "he" and module is not modules[-1]:
+            inputs = PIXEL_SPREAD * network.input_scale if module is modules[0] else 1.0
+            spread = math.sqrt(2 / module.weight[0].numel()) / inputs
+        if module is modules[0]:
+            spread *= first
+        nn.init.normal_(module.weight, 0, spread, generator=generator)
+        nn.init.zeros_(module.get_parameter("bias"))
+
+
+def with_new_softmax(network: ConvNet, classes: int, std: float, seed: int) -> ConvNet:
+    """A copy whose layers are fixed but for a new softmax, weights from N(0, std): 5.2's way to use features elsewhere.
+
+    Asked for as many classes as it has it keeps its softmax, fixed like the rest.
+    """
+    network = copy.deepcopy(network).requires_grad_(False)
+    *below, softmax = network.architecture.denses
+    if softmax.units != classes:
+        network.architecture = replace(network.architecture, denses=(*below, replace(softmax, units=classes)))
+        new = nn.Linear(softmax.units_in, classes)
+        nn.init.normal_(new.weight, 0, std, generator=torch.Generator().manual_seed(seed))
+        nn.init.zeros_(new.bias)
+        network.denses[str(softmax.layer)] = new
+    return network

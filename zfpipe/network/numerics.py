@@ -1,0 +1,56 @@
+"""What decides, beside the network itself, the last bits of what is computed: device, threads, precision."""
+
+import ctypes
+import os
+import sys
+
+import torch
+
+from zfpipe.device import asked
+from zfpipe.errors import UserError
+from zfpipe.workers import compute_threads
+
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+LARGEST_KEPT = 1 << 30
+
+
+def device() -> torch.device:
+    """Return the device that ZFPIPE_DEVICE names and make torch compute on it in one fixed way.
+
+    Of processes that torchrun starts together, `cuda` gives each the GPU of its number on the machine. Raises UserError
+    where there is no such GPU.
+    """
+    kind, number = asked()
+    if kind == "cuda":
+        return gpu(number)
+    if "RANK" not in os.environ:  # processes that share the work share the cores too
+        torch.set_num_threads(compute_threads())
+    if sys.platform == "linux":
+        keep_freed_memory()
+    return torch.device(kind)
+
+
+def gpu(number: int | None) -> torch.device:
+    """The GPU of this number, of this process or the first, set to compute float32 as float32."""
+    name, together = os.environ["ZFPIPE_DEVICE"], int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if number is not None and together > 1:
+        raise UserError(f"ZFPIPE_DEVICE = {name} names one GPU for {together} processes; use cuda")
+    place = int(os.environ.get("LOCAL_RANK", "0")) if number is None else number
+    count = torch.cuda.device_count()
+    if place >= count:
+        needed = f" for {together} processes" if together > 1 else ""
+        raise UserError(f"ZFPIPE_DEVICE = {name}{needed}; this machine has {count} CUDA devices; use cpu")
+    torch.cuda.set_device(place)  # FFCV and NCCL take the current one
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.allow_tf32 = False  # TF32 would keep ten bits of float32's 23
+    return torch.device("cuda", place)
+
+
+def keep_freed_memory() -> None:
+    """Lets glibc reuse the memory of large tensors, which it otherwise returns and faults in again at each step."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        libc.mallopt(M_TRIM_THRESHOLD, LARGEST_KEPT)

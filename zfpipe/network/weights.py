@@ -1,0 +1,74 @@
+"""Networks on disk: safetensors, which hold numbers and no code, and say themselves what network they are of."""
+
+import json
+from pathlib import Path
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
+
+from zfpipe import store
+from zfpipe.errors import UserError
+from zfpipe.network.architecture import Architecture, architecture
+from zfpipe.network.convnet import ConvNet, initialise, with_new_softmax
+from zfpipe.params import Network, Norm
+
+ARCHITECTURE = TypeAdapter(Architecture)
+FILE = "weights.safetensors"
+
+
+def build(model: Network, crop: int, classes: int) -> ConvNet:
+    """A network as in Fig. 3 with weights yet to be drawn."""
+    return ConvNet(architecture(model, crop, classes), model.norm, model.dropout, model.input_scale)
+
+
+def untrained(model: Network, crop: int, classes: int, seed: int) -> ConvNet:
+    """A network as in Fig. 3 with the random weights of a seed."""
+    network = build(model, crop, classes)
+    initialise(network, model.init.scheme, model.init.std, seed, model.init.first)
+    return network
+
+
+def started(model: Network, crop: int, classes: int, seed: int, pretrained: Path, device: torch.device) -> ConvNet:
+    """A network before training: random weights, or those in `pretrained` under a new softmax."""
+    if not model.trained_elsewhere:
+        return untrained(model, crop, classes, seed)
+    return with_new_softmax(load(pretrained / FILE, device), classes, model.init.std, seed)
+
+
+def serialised(network: ConvNet) -> bytes:
+    """A network as the bytes of a safetensors file; the same weights give the same bytes."""
+    described = {
+        "architecture": ARCHITECTURE.dump_python(network.architecture, mode="json"),
+        "norm": network.norm.model_dump(),
+        "dropout": network.dropout,
+        "input_scale": network.input_scale,
+        "input_mean": network.input_mean,
+    }
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    return serialise(tensors, {"network": json.dumps(described)})  # one key: of several the order would vary
+
+
+def save(network: ConvNet, path: Path) -> None:
+    """Write a network."""
+    store.save(path, serialised(network))
+
+
+def load(path: Path, device: torch.device) -> ConvNet:
+    """A network, ready for evaluation. Raises UserError when the file is damaged or not one of `save`'s."""
+    try:
+        with safe_open(store.opened(path), "pt") as file:
+            described = json.loads(file.metadata()["network"])
+            network = ConvNet(
+                ARCHITECTURE.validate_python(described["architecture"]),
+                Norm.model_validate(described["norm"]),
+                described["dropout"],
+                described["input_scale"],
+                described["input_mean"],
+            )
+            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except (SafetensorError, RuntimeError, ValidationError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{path} does not hold a network's weights ({reason}); train it again") from None
+    return network.to(device).to(memory_format=torch.channels_last).eval()

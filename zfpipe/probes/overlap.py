@@ -1,0 +1,118 @@
+"""Images that stand in two sets, found by normalised correlation of small grey pictures (section 5.2)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from PIL import Image, ImageDraw
+
+from zfpipe import store
+from zfpipe.params import Overlap
+from zfpipe.workers import worker_count
+from zfpipe.writing.decode import UnreadableImageError, decode_in_order
+
+BLOCK = 4096
+"""Rows of one set compared with so many of the other at a time: bounds the memory at 64 MiB."""
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+"""What red, green and blue add to grey (ITU-R BT.601)."""
+COLUMNS = ["id", "train", "target", "correlation"]
+SHOWN, ACROSS, TILE, LABEL = 60, 6, 128, 16
+"""Pairs on the sheet, pairs beside each other, and sizes in pixels."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Rows of an index, and what reads an image by its path, offset and size."""
+
+    rows: pd.DataFrame
+    read: Callable[[str, int | None, int | None], bytes]
+
+    def fingerprints(self, side: int, workers: int) -> Float[np.ndarray, "image pixel"]:
+        """The centre squares of the images as grey pictures of `side` x `side` pixels: mean 0, length 1, float32.
+
+        The dot product of two is their normalised correlation. Those of one grey, and what can't be read, are all
+        zero, which is like nothing.
+        """
+        found = np.zeros((len(self.rows), side * side), np.float32)
+        for place, pixels in enumerate(decode_in_order(self.rows, self.read, side, workers)):
+            if not isinstance(pixels, UnreadableImageError):
+                found[place] = fingerprint(pixels)
+        return found
+
+    def picture(self, row: int) -> Image.Image:
+        """The image of a row, as the sheet shows it."""
+        (pixels,) = decode_in_order(self.rows.iloc[row : row + 1], self.read, TILE, 1)
+        assert not isinstance(pixels, UnreadableImageError), "what has a fingerprint can be read"
+        return Image.fromarray(pixels)
+
+
+def write(train: ImageSet, target: ImageSet, settings: Overlap, folder: Path) -> str:
+    """Write the pairs that `find` finds to overlap.csv in `folder`, and their sheet to sheet.png; a line about them."""
+    pairs, drawn = find(train, target, settings)
+    store.save(folder / "overlap.csv", pairs)
+    if drawn is not None:
+        with store.whole(folder / "sheet.png") as temporary:
+            drawn.save(temporary, format="png")
+    return f"{pairs['id'].nunique()} of {len(train.rows)} training images stand in {folder.name} too"
+
+
+def find(
+    train: ImageSet, target: ImageSet, settings: Overlap, workers: int | None = None
+) -> tuple[pd.DataFrame, Image.Image | None]:
+    """The pairs of a training and a target image that are the same picture, and a sheet of them where there are any.
+
+    The table has the columns `COLUMNS`: the training image's id and path, the target's path, the correlation.
+    """
+    one, other = (part.fingerprints(settings.side, worker_count(workers)) for part in (train, target))
+    pairs = alike(one, other, settings.threshold)
+    table = pd.DataFrame(
+        {
+            "id": train.rows["id"].to_numpy()[pairs["one"]],
+            "train": train.rows["path"].to_numpy()[pairs["one"]],
+            "target": target.rows["path"].to_numpy()[pairs["other"]],
+            "correlation": pairs["correlation"].round(6),
+        },
+        columns=COLUMNS,
+    )
+    return table, sheet(train, target, pairs) if len(pairs) else None
+
+
+def fingerprint(pixels: np.ndarray) -> Float[np.ndarray, "pixel"]:
+    """One RGB picture `(y, x, 3)` as a vector of mean 0 and length 1; of one grey: zero."""
+    grey = (pixels.astype(np.float32) @ LUMINANCE).ravel()
+    grey -= grey.mean()
+    length = np.sqrt((grey**2).sum())
+    return grey / length if length > 1 else np.zeros_like(grey)  # less than one grey level in one pixel
+
+
+def alike(
+    one: Float[np.ndarray, "image pixel"], other: Float[np.ndarray, "image2 pixel"], threshold: float
+) -> pd.DataFrame:
+    """Rows of both sets whose correlation reaches the threshold: `one`, `other` (row numbers), `correlation`."""
+    parts = []
+    for start in range(0, len(one), BLOCK):
+        for beside in range(0, len(other), BLOCK):
+            product = one[start : start + BLOCK] @ other[beside : beside + BLOCK].T
+            rows, columns = np.nonzero(product >= threshold)
+            values = product[rows, columns]
+            parts.append(pd.DataFrame({"one": rows + start, "other": columns + beside, "correlation": values}))
+    empty = pd.DataFrame({"one": np.array([], np.int64), "other": np.array([], np.int64), "correlation": []})
+    found = pd.concat(parts, ignore_index=True) if parts else empty
+    return found.sort_values(["one", "other"], ignore_index=True)
+
+
+def sheet(train: ImageSet, target: ImageSet, pairs: pd.DataFrame) -> Image.Image:
+    """Pairs side by side, training image left, each with its correlation, the most doubtful first."""
+    doubtful = pairs.sort_values(["correlation", "one", "other"]).head(SHOWN)
+    width, height = 2 * TILE + 12, TILE + LABEL + 8
+    canvas = Image.new("RGB", (ACROSS * width, -(-len(doubtful) // ACROSS) * height), "white")
+    pen = ImageDraw.Draw(canvas)
+    for place, (one, other, correlation) in enumerate(doubtful.itertuples(index=False)):
+        x, y = place % ACROSS * width, place // ACROSS * height
+        pen.text((x + 4, y + 2), f"{correlation:.3f}", fill="black")
+        canvas.paste(train.picture(one), (x, y + LABEL))
+        canvas.paste(target.picture(other), (x + TILE + 2, y + LABEL))
+    return canvas

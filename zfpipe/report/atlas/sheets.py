@@ -1,0 +1,146 @@
+"""The atlas: every feature map's strongest activations as sheets of small pictures, and a page to walk through them."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import simplejpeg
+from PIL import Image
+
+from zfpipe import store
+from zfpipe.report.plotting import style, tiles
+
+COLUMNS, ROWS = 8, 4
+"""Maps on a sheet, across and down."""
+SHARP, LARGEST = 32, 96
+"""Fields of up to so many pixels are kept as they are, as PNG; larger ones as JPEG, in tiles of at most so many."""
+QUALITY = 85
+KINDS = ("projections", "patches")
+
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Sheets:
+    """The sheets of one layer: a map is a square of tiles, on one sheet its projections, on another the patches."""
+
+    folder: Path
+    layer: int
+    receptive_field: int
+    strongest: int
+    drawing: style.Drawing
+    waiting: dict[str, list[np.ndarray]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    files: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+
+    @property
+    def side(self) -> int:
+        """Tiles along a side of a map's square."""
+        return math.ceil(math.sqrt(self.strongest))
+
+    @property
+    def tile(self) -> int:
+        """Side of a tile; JPEG's in whole blocks, so that neighbours don't bleed into each other."""
+        whole = self.receptive_field
+        return whole if whole <= SHARP else min(LARGEST, -(-whole // 16) * 16)
+
+    def add(self, rows: pd.DataFrame, projections: np.ndarray, patches: np.ndarray) -> None:
+        """The next map: its rows of the table by rank, projections and patches `(rank, y, x, 3)`."""
+        boxes = rows[["x0", "y0", "x1", "y1"]].to_numpy()
+        for kind, pictures in zip(KINDS, (projections, patches), strict=True):
+            square = np.full((self.side * self.tile, self.side * self.tile, 3), style.PAPER, np.uint8)
+            for rank, fired in enumerate(rows["activation"].to_numpy() > 0):
+                seen = tiles.visible(boxes[rank], self.drawing.crop)
+                pixels = pictures[rank]
+                if kind == "projections":
+                    pixels = style.contrast(pixels, seen, self.drawing.percentile)
+                small = tiles.tile(pixels, seen, self.tile) if fired else tiles.hatched(self.tile, self.tile)
+                y, x = (place * self.tile for place in divmod(rank, self.side))
+                square[y : y + self.tile, x : x + self.tile] = small
+            self.waiting[kind].append(square)
+        if len(self.waiting["patches"]) == COLUMNS * ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what waits as the next sheet of each kind."""
+        for kind, squares in self.waiting.items():
+            if squares:
+                name = f"layer{self.layer}_{kind}{len(self.files[kind])}"
+                self.files[kind].append(write_sheet(self.folder / name, squares, self.tile <= SHARP))
+                squares.clear()
+
+
+def write_sheet(path: Path, squares: list[np.ndarray], sharp: bool) -> str:
+    """Squares of one size row by row, COLUMNS on each; returns the file's name, with its ending."""
+    size = squares[0].shape[0]
+    sheet = np.full((-(-len(squares) // COLUMNS) * size, COLUMNS * size, 3), style.PAPER, np.uint8)
+    for place, square in enumerate(squares):
+        y, x = (number * size for number in divmod(place, COLUMNS))
+        sheet[y : y + size, x : x + size] = square
+    path = path.with_suffix(".png" if sharp else ".jpg")
+    with store.whole(path) as temporary:
+        if sharp:
+            Image.fromarray(sheet).save(temporary, format="PNG", optimize=True)
+        else:
+            temporary.write_bytes(simplejpeg.encode_jpeg(sheet, QUALITY, "RGB", "420"))
+    return path.name
+
+
+def write_filters(folder: Path, filters: np.ndarray) -> list[str]:
+    """Sheets of layer 1's filters `(map, y, x, 3)`, each scaled alone around mid-grey."""
+    squares = [style.shaded(one, float(np.abs(one).max()) or 1.0) for one in filters]
+    sheets = range(0, len(squares), COLUMNS * ROWS)
+    return [
+        write_sheet(folder / f"filters{number}", squares[first : first + COLUMNS * ROWS], sharp=True)
+        for number, first in enumerate(sheets)
+    ]
+
+
+def described(sheets: Sheets, rows: pd.DataFrame, statistics: pd.DataFrame) -> dict[str, Any]:
+    """What the page has to know of a layer; `statistics` are a row for each of its maps, in order."""
+    tops: dict[int, list[list[float]]] = {}
+    for row in rows.sort_values(by=["map", "rank"]).to_dict("records"):
+        top = tops.setdefault(int(row["map"]), [])
+        if row["activation"] > 0:
+            top.append([int(row["id"]), int(row["label"]), rounded(row["activation"])])
+    maps = [
+        {name: rounded(row[name]) for name in ("fires", "mean", "largest")}
+        | ({"settled": None if pd.isna(row["settled"]) else int(row["settled"])} if "settled" in row else {})
+        | {"top": tops[int(row["map"])]}
+        for row in statistics.sort_values(by="map").to_dict("records")
+    ]
+    return {
+        "layer": sheets.layer,
+        "field": sheets.receptive_field,
+        "side": sheets.side,
+        "sharp": sheets.tile <= SHARP,
+        "sheets": sheets.files,
+        "maps": maps,
+    }
+
+
+def rounded(value: Any) -> float:
+    """Four digits are enough to read."""
+    return float(f"{float(value):.4g}")
+
+
+def write_page(
+    folder: Path, layers: Iterable[dict[str, Any]], classes: list[str], filters: list[str], images: int
+) -> None:
+    """The page and its data: a script, since a page that is opened from disk may not fetch files."""
+    data = {
+        "columns": COLUMNS,
+        "rows": ROWS,
+        "images": images,
+        "classes": classes,
+        "filters": filters,
+        "layers": list(layers),
+    }
+    page = (HERE / "page.html").read_text(encoding="utf-8")
+    page = page.replace("/* style */", (HERE.parent / "page.css").read_text(encoding="utf-8"))
+    script = f"const ATLAS = {json.dumps(data, separators=(',', ':'))};\n"
+    store.save_all(folder, {"atlas.js": script, "index.html": page})

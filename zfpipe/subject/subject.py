@@ -1,0 +1,97 @@
+"""A trained network, its images and what is known of them: what a probe of section 4 looks at."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from tqdm import tqdm
+
+from zfpipe import paths
+from zfpipe.network import weights
+from zfpipe.network.convnet import ConvNet
+from zfpipe.network.numerics import device
+from zfpipe.params import Params
+from zfpipe.reading.crops import CENTRE
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batch, Batches
+from zfpipe.subject.truth import Truth
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Centre crops of some images: pixels, and where each image stands among them."""
+
+    images: UInt8[torch.Tensor, "image y x 3"]
+    labels: torch.Tensor
+    position: dict[int, int]
+
+    def batch(self, ids: Sequence[int]) -> Batch:
+        """These images, as a reader's batch of centre crops."""
+        places = torch.tensor([self.position[image] for image in ids])
+        return Batch(self.images[places], self.labels[places], torch.tensor(ids), torch.full_like(places, CENTRE))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network with the images of a beton; `crop` and `resize` are the sides of crop and whole image in pixels."""
+
+    network: ConvNet
+    inputs: MeanSubtraction
+    beton: Path
+    index: Path
+    crop: int
+    resize: int
+
+    @classmethod
+    def open(cls, settings: Params, split: str = "val", trained: Path | None = None) -> "Subject":
+        """Open a network, by default zfnet's, with the images of a split. Raises UserError for a damaged file."""
+        network = weights.load(trained or paths.weights("zfnet"), device())
+        crop = settings.crops.size
+        inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
+        return cls(network, inputs, paths.beton(split), paths.INDEX, crop, settings.betons.resize)
+
+    @cached_property
+    def truth(self) -> Truth:
+        """Where objects and their parts stand in the centre crops."""
+        return Truth(self.index, self.beton.stem, self.resize, self.crop)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The names of the classes by their labels."""
+        with self.batches() as batches:
+            return batches.classes
+
+    def batches(
+        self, rows: np.ndarray | None = None, part: tuple[int, int] = (0, 1), crop: int | None = None
+    ) -> Batches:
+        """The centre crops in batches: of all images or of some rows of the beton, `crop` pixels a side."""
+        side = crop or self.crop
+        return Batches(self.beton, batch=BATCH * part[1], crop=side, crops="centre", rows=rows, part=part)
+
+    def each(self, ids: Collection[int], title: str, crop: int | None = None) -> Iterator[tuple[int, Batch]]:
+        """Each of these images as a batch of one, in the order of the beton. Raises ValueError for another's ids."""
+        with self.batches() as every:
+            rows = np.flatnonzero(np.isin(every.ids, list(ids)))
+        if len(rows) != len(set(ids)):
+            raise ValueError(f"{self.beton} lacks {len(set(ids)) - len(rows)} of the images that are asked for")
+        if not len(rows):
+            return
+        with self.batches(rows, crop=crop) as batches:
+            for batch in tqdm(batches.epoch(), total=len(batches), desc=title, leave=False, disable=None):
+                yield from ((image, batch.one(place)) for place, image in enumerate(batch.ids.tolist()))
+
+    def images(self, ids: Collection[int], crop: int | None = None) -> Crops:
+        """The centre crops of the images with these ids, read without the others."""
+        found = list(self.each(ids, "images", crop))
+        side = crop or self.crop
+        return Crops(
+            torch.cat([torch.empty((0, side, side, 3), dtype=torch.uint8), *(one.images for _, one in found)]),
+            torch.cat([torch.empty(0, dtype=torch.int64), *(one.labels for _, one in found)]),
+            {image: place for place, (image, _) in enumerate(found)},
+        )

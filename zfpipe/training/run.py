@@ -1,0 +1,96 @@
+"""One network trained on a beton, as its run asks for (section 3)."""
+
+from collections.abc import Callable, Collection
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zfpipe import stage
+from zfpipe.beton.sidecar import checksum, verify
+from zfpipe.network import weights
+from zfpipe.network.convnet import ConvNet
+from zfpipe.network.numerics import device
+from zfpipe.params import Network, Run, Training
+from zfpipe.processes import distributed
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.reading.reader import Batches
+from zfpipe.training.loop import Trainer
+from zfpipe.training.resume import ResumeState
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network after training, a row of history for each epoch, and the state that training would go on from."""
+
+    network: ConvNet
+    history: list[dict[str, float]]
+    resume: ResumeState
+
+
+def train(
+    run: Run,
+    model: Network,
+    training: Training,
+    crop: int,
+    betons: tuple[Path, Path],
+    mean: Path,
+    pretrained: Path,
+    parent: Path,
+) -> Trained:
+    """Train a run's network on the first beton, validated on the second; its state is kept below `parent`.
+
+    Of a network that was trained elsewhere, in `pretrained`, only a new softmax is trained, or nothing where it keeps
+    its own.
+    """
+    sidecars = [verify(beton) for beton in betons]
+    network = weights.started(model, crop, len(sidecars[0].classes), run.seed, pretrained, device())
+    inputs = MeanSubtraction.read(mean, crop, device(), network.input_mean)
+    radius, snapshots, rest = model.renorm_radius, run.snapshots, training
+    if model.trained_elsewhere:
+        radius, snapshots = None, ()
+        if not any(weight.requires_grad for weight in network.parameters()):
+            rest = training.model_copy(update={"epochs": 0})
+    resume = ResumeState.of(
+        parent,
+        inputs.device,
+        start=checksum(pretrained / weights.FILE) if model.trained_elsewhere else None,
+        model=model.model_dump(),
+        training=training.model_dump(),
+        crop=crop,
+        seed=run.seed,
+        snapshots=snapshots,
+        betons=[sidecar.sha256 for sidecar in sidecars],
+    )
+    history = fit(network, inputs, betons[0], radius, run.seed, rest, resume, val=betons[1], snapshots=snapshots)
+    return Trained(network, history, resume)
+
+
+def fit(
+    network: ConvNet,
+    inputs: MeanSubtraction,
+    beton: Path,
+    radius: float | None,
+    seed: int,
+    training: Training,
+    resume: ResumeState,
+    *,
+    rows: np.ndarray | None = None,
+    val: Path | None = None,
+    snapshots: Collection[int] = (),
+    log: Callable[[str], None] = stage.log,
+) -> list[dict[str, float]]:
+    """Train a network in place on a beton, or on some of its rows, and return its history.
+
+    `radius` is that of the renormalisation. Without a beton to validate on the learning rate stays as it is.
+    """
+    batch, crop, part = training.batch, network.architecture.crop, distributed.part()
+    trainer = Trainer(network, inputs, training, radius, seed, inputs.device)
+    with ExitStack() as opened:
+        images = Batches(
+            beton, batch=batch, crop=crop, crops="one of ten", shuffle=True, seed=seed, rows=rows, part=part
+        )
+        opened.enter_context(images)
+        unseen = val and opened.enter_context(Batches(val, batch=batch, crop=crop, crops="centre", part=part))
+        return trainer.fit(images, unseen, resume, snapshots, log)

@@ -1,0 +1,180 @@
+"""Image files of any kind to square RGB pixels (section 3: shortest side resized, centre square cut).
+
+An ordinary JPEG is decoded by libjpeg-turbo (simplejpeg), everything else by Pillow. The pixels are those of Pillow's
+decoder and bilinear filter, but for one grey level at most. What becomes of files that are odd:
+
+| file | outcome |
+|---|---|
+| grey, CMYK, YCCK, YCbCr, palette, 1 or 16 bits a channel | RGB |
+| transparent | on white |
+| animated | first frame |
+| rotated by the camera (EXIF); EXIF that can't be read | upright; as it lies |
+| progressive or arithmetic JPEG, restart markers, bytes after its end or between its parts | decoded |
+| wrong extension | decoded: only the contents count |
+| one pixel wide or high | enlarged |
+| empty, HTML, random bytes, a format not in `FORMATS` | refused |
+| cut short, or a JPEG (not CMYK) with a hole in its data | refused, never filled with grey |
+| 12-bit, lossless JPEG | refused |
+| more pixels than `MOST_PIXELS` | refused by its header: nothing of that size is ever allocated |
+"""
+
+import io
+import re
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import simplejpeg
+from PIL import Image, UnidentifiedImageError
+
+from zfpipe.writing.resize import centre_square
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000")
+"""Pillow's names of what is decoded; it knows others, of which one starts a program (EPS)."""
+MOST_PIXELS = 89_478_485
+"""A quarter of a gigabyte of RGB, Pillow's own limit."""
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""By EXIF's orientation."""
+LOSSES = ("premature end", "Premature end", "bad Huffman code", "found marker")
+"""In libjpeg's warnings: part of the picture is missing. Others, of bytes too many for one, leave it whole."""
+AHEAD = 64
+"""Images decoded ahead of those that are asked for, for each worker: bounds the memory."""
+
+Image.init()  # here, not in several threads at once
+
+
+class UnreadableImageError(Exception):
+    """An image that can't be decoded, with the reason in words that do not change from run to run."""
+
+
+def decode_in_order(
+    rows: pd.DataFrame, read: Callable[[str, int | None, int | None], bytes], resize: int, workers: int
+) -> Iterator[np.ndarray | UnreadableImageError]:
+    """Decodes images in several threads (the decoder releases Python's lock) but yields them in the order of `rows`."""
+
+    def decode(path: str, offset: int | None, size: int | None) -> np.ndarray | UnreadableImageError:
+        try:
+            data = read(path, offset, size)
+        except OSError as error:
+            return UnreadableImageError(error.strerror or type(error).__name__)
+        try:
+            return square(data, resize)  # an OSError here is not the image's: the compiled kernel could not be kept
+        except UnreadableImageError as error:
+            return error
+
+    waiting: deque[Future[np.ndarray | UnreadableImageError]] = deque()
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for path, offset, size in zip(
+            rows["path"], whole_or_none(rows["offset"]), whole_or_none(rows["size"]), strict=True
+        ):
+            waiting.append(pool.submit(decode, path, offset, size))
+            if len(waiting) > AHEAD * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def whole_or_none(column: Any) -> list[int | None]:
+    """A column of places in an archive, which plain files have none of."""
+    return [None if missing else int(value) for value, missing in zip(column, column.isna(), strict=True)]
+
+
+def square(data: bytes, resize: int) -> np.ndarray:
+    """Decodes an image file: uint8 `(resize, resize, 3)`, RGB. Raises UnreadableImageError.
+
+    The centre square is cut first, then resized: the same pixels, and a long panorama costs no more than another.
+    """
+    return centre_square(pixels(data), resize)
+
+
+def pixels(data: bytes) -> np.ndarray:
+    """Decodes an image file: uint8 `(y, x, 3)`, RGB, upright. Raises UnreadableImageError."""
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Image.DecompressionBombError
+            if image.format in ("JPEG", "MPO"):
+                decoded = jpeg_pixels(data)
+                if decoded is not None and turn(image) is None:
+                    return decoded
+            return pillow_pixels(image)
+    except (UnreadableImageError, MemoryError):  # the second says something of this machine, not of the image
+        raise
+    except UnidentifiedImageError:
+        raise UnreadableImageError(unidentified(data)) from None
+    except Image.DecompressionBombError:
+        raise UnreadableImageError(f"more than {MOST_PIXELS:,} pixels") from None
+    except Exception as error:  # decoders of damaged files raise almost anything
+        raise UnreadableImageError(reason(error)) from None
+
+
+def jpeg_pixels(data: bytes) -> np.ndarray | None:
+    """A JPEG as it lies: uint8 `(y, x, 3)`, RGB; None where it is odd, CMYK for one, and Pillow must decide.
+
+    Raises UnreadableImageError where part of the picture is missing, which Pillow would fill with grey.
+    """
+    try:
+        return simplejpeg.decode_jpeg(data, "RGB")
+    except ValueError as error:
+        if any(loss in str(error) for loss in LOSSES):
+            raise UnreadableImageError(reason(OSError(str(error)))) from None
+        return None
+
+
+def pillow_pixels(image: Image.Image) -> np.ndarray:
+    """An opened image of any kind, upright: uint8 `(y, x, 3)`, RGB."""
+    image.load()
+    how = turn(image)
+    return np.ascontiguousarray(rgb(image if how is None else image.transpose(how)))
+
+
+def turn(image: Image.Image) -> Image.Transpose | None:
+    """What puts an image upright, by its EXIF; None: nothing, or its EXIF can't be read.
+
+    Pillow's `exif_transpose` would also write the EXIF anew, and fail where another part of it is damaged.
+    """
+    try:
+        return TURNS.get(image.getexif().get(0x0112, 1))
+    except Exception:  # the pixels are whole all the same
+        return None
+
+
+def unidentified(data: bytes) -> str:
+    """Why no decoder takes a file."""
+    if data.startswith(b"\xff\xd8"):
+        return "JPEG with a damaged header, or of a rare kind (12 bits, lossless)"
+    return "not an image in a known format" if data else "empty file"
+
+
+def reason(error: Exception) -> str:
+    """What went wrong in one line that is the same on every machine: without folders and places in memory."""
+    message = re.sub(r"0x[0-9a-fA-F]+", "0x...", re.sub(r"/[\w./-]*/", "", " ".join(str(error).split())))
+    if not message:
+        return type(error).__name__
+    return message if isinstance(error, OSError) else f"{type(error).__name__}: {message}"
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """An image in any mode as 8-bit RGB."""
+    if image.mode.startswith("I"):  # 16 bits a channel, which `convert` would clip
+        return Image.fromarray((np.asarray(image, np.float64) / 257).round().clip(0, 255).astype(np.uint8)).convert(
+            "RGB"
+        )
+    if "A" in image.mode or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,165 @@
+"""Images of one split into a beton: decoded in parallel, written in one fixed order by one hand."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from zfpipe import store
+from zfpipe.beton.guarded_ffcv import (
+    ALLOC_TABLE_TYPE,
+    CURRENT_VERSION,
+    MIN_PAGE_SIZE,
+    FieldDescType,
+    HeaderType,
+    IntField,
+    MemoryAllocator,
+    RGBImageField,
+    get_metadata_type,
+    handle_sample,
+)
+from zfpipe.beton.sidecar import FIELDS, Sidecar, check, checksum, write_sidecar
+from zfpipe.errors import UserError
+from zfpipe.params import Betons
+from zfpipe.workers import worker_count
+from zfpipe.writing.decode import UnreadableImageError, decode_in_order
+
+PAGE_SIZE = 4 * MIN_PAGE_SIZE
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An image that could not be read."""
+
+    id: int
+    path: str
+    reason: str
+
+
+def write_beton(
+    rows: pd.DataFrame,
+    read: Callable[[str, int | None, int | None], bytes],
+    settings: Betons,
+    beton: Path,
+    workers: int | None = None,
+) -> Sidecar:
+    """Writes the images of one split, with label and id, and their sidecar and list of rejected images beside them.
+
+    `rows` are the split's rows of the index; `read` gives the bytes of an image by path, offset and size. The order is
+    a permutation by `settings.seed`, so that any part of the beton is a random sample. An image that can't be
+    read is listed and left out. Raises UserError when too many are, or all of a class.
+    """
+    rows = rows.sort_values("id").iloc[np.random.default_rng(settings.seed).permutation(len(rows))]
+    classes = class_names(rows, beton.stem)
+    rejected: list[Rejected] = []
+    counts = np.zeros(len(classes), np.int64)
+
+    def samples() -> Iterator[tuple[np.ndarray, int, int]]:
+        decoded = decode_in_order(rows, read, settings.resize, worker_count(workers))
+        bar = tqdm(decoded, total=len(rows), desc=beton.stem, leave=False, disable=None)
+        described = zip(rows["id"].tolist(), rows["label"].tolist(), rows["path"].tolist(), bar, strict=True)
+        for image, label, path, pixels in described:
+            if isinstance(pixels, UnreadableImageError):
+                rejected.append(Rejected(image, path, str(pixels)))
+                continue
+            assert pixels.shape == (settings.resize, settings.resize, 3)
+            assert pixels.dtype == np.uint8
+            counts[label] += 1
+            yield pixels, label, image
+
+    with store.whole(beton) as temporary:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the decoder's, of images that are odd but whole
+            count = write_ffcv(temporary, samples(), len(rows), settings)
+        rejected_path = beton.with_suffix(".rejected.csv")
+        with store.whole(rejected_path) as listing:
+            columns = ["id", "path", "reason"]
+            pd.DataFrame([vars(entry) for entry in rejected], columns=columns).sort_values("id").to_csv(
+                listing, index=False
+            )
+        refuse_losses(beton, classes, counts, rejected, settings.max_rejected)
+        sidecar = Sidecar(
+            sha256=checksum(temporary),
+            bytes=temporary.stat().st_size,
+            count=count,
+            rejected=len(rejected),
+            classes=classes,
+            resize=settings.resize,
+            write_mode=settings.write_mode,
+            versions={name: version(name) for name in ("ffcv", "numpy", "pillow", "simplejpeg")},
+        )
+        beton.unlink(missing_ok=True)  # never an old beton beside a new sidecar, whenever this is interrupted
+        write_sidecar(sidecar, beton)
+    check(beton)
+    return sidecar
+
+
+def class_names(rows: pd.DataFrame, split: str) -> list[str]:
+    """Names of the classes in the order of their labels, 0, 1, ... Raises UserError when one has no image."""
+    names = {int(label): str(name) for label, name in zip(rows["label"], rows["class"], strict=True)}
+    if not names:
+        raise UserError(f"{split}: the index has no images; each class needs at least one in this split")
+    for label in range(max(names)):
+        if label not in names:
+            raise UserError(f"{split}: the index has no image with label {label}; each class needs at least one")
+    return [names[label] for label in sorted(names)]
+
+
+def refuse_losses(
+    beton: Path, classes: list[str], counts: np.ndarray, rejected: list[Rejected], max_rejected: float
+) -> None:
+    """Stops when too many images could not be read, or all of a class."""
+    total = int(counts.sum()) + len(rejected)
+    first = f"the first: {rejected[0].path}: {rejected[0].reason}" if rejected else ""
+    if len(rejected) > max_rejected * total:
+        raise UserError(
+            f"{beton.stem}: {len(rejected)} of {total} images can't be read ({first}); "
+            f"betons.max_rejected = {max_rejected:g} allows {int(max_rejected * total)}; "
+            f"mend or remove them ({beton.with_suffix('.rejected.csv')}), or allow more"
+        )
+    empty = [name for name, count in zip(classes, counts, strict=True) if count == 0]
+    if empty:
+        raise UserError(
+            f"{beton.stem}: no image of class {empty[0]} can be read ({first}); each class needs at least one"
+        )
+
+
+def write_ffcv(path: Path, samples: Iterator[tuple[np.ndarray, int, int]], most: int, settings: Betons) -> int:
+    """Writes samples in FFCV's format and returns how many there were, at most `most`.
+
+    FFCV's own writer hands samples to processes: with two, bytes differ from run to run; with an exception in one,
+    it waits for ever; killed, it leaves shared memory behind. This one fills the same structures in this process.
+    """
+    fields = {
+        "image": RGBImageField(write_mode=settings.write_mode, jpeg_quality=settings.jpeg_quality),
+        "label": IntField(),
+        "id": IntField(),
+    }
+    metadata = np.zeros(most, get_metadata_type(list(fields.values())))
+    descriptors = np.zeros(len(fields), FieldDescType)
+    for descriptor, (name, field) in zip(descriptors, fields.items(), strict=True):
+        descriptor["type_id"] = FIELDS[name]
+        descriptor["name"][: len(name)] = np.frombuffer(name.encode("ascii"), np.uint8)
+        descriptor["arguments"][:] = field.to_binary()[0]
+    header = np.zeros(1, HeaderType)[0]
+    header["version"], header["num_fields"], header["page_size"] = CURRENT_VERSION, len(FIELDS), PAGE_SIZE
+    start = header.nbytes + descriptors.nbytes
+    path.write_bytes(header.tobytes() + descriptors.tobytes())
+    allocator = MemoryAllocator(path, start + metadata.nbytes, PAGE_SIZE)
+    count = 0
+    with allocator:
+        for sample in samples:
+            handle_sample(sample, count, metadata.dtype.names, metadata, allocator, fields)
+            count += 1
+    with path.open("r+b") as file:
+        header["num_samples"] = count
+        header["alloc_table_ptr"] = file.seek(0, 2)
+        file.write(np.array(allocator.allocations, ALLOC_TABLE_TYPE).tobytes())
+        file.seek(0)
+        file.write(header.tobytes() + descriptors.tobytes() + metadata.tobytes())
+    return count
