@@ -5,7 +5,11 @@ import gc
 from functools import cache
 from pathlib import Path
 
+from zfpipe.params import Params
+
 ROOT = Path(__file__).parent.parent
+PLUMBING = {f"zfpipe/{path.name}" for path in (ROOT / "zfpipe").glob("*.py")} - {"zfpipe/__init__.py"}
+"""The modules directly in zfpipe/, which are dependencies of no stage."""
 
 
 def file_of(module: str) -> Path | None:
@@ -46,16 +50,19 @@ def closure(*starts: Path) -> set[str]:
 
 
 def sections(stage: Path) -> set[str]:
-    """The sections that a stage script reads from `settings = params.load()`.
+    """The sections that a stage script reads from `settings = params.load()`, and those that what it calls reads.
 
-    `settings.network(run)` reads the run's own entry and its base, written `runs` here.
+    `variant(settings, run)` and `settings.trained_elsewhere(run)` read the run's own entry and its base, written `runs`
+    here; `Subject.open(settings)` reads the sizes of images and crops, `methods.of(settings)` everything.
     """
     tree = ast.parse(stage.read_text())
     found: set[str] = set()
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Attribute):
-            continue
-        loaded = ast.unparse(node.value) in ("settings", "params.load()")
-        if loaded:
-            found.add("runs" if node.attr == "network" else node.attr)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("settings", "params.load()"):
+            found.add("runs" if node.attr == "trained_elsewhere" else node.attr)
+        if isinstance(node, ast.Call):
+            found |= CALLS.get(ast.unparse(node.func), set())
     return found
+
+
+CALLS = {"variant": {"runs"}, "Subject.open": {"betons", "crops"}, "methods.of": set(Params.model_fields)}

@@ -1,21 +1,37 @@
-"""`dvc.yaml` against the code: each stage names exactly the modules it imports and the parameters it reads."""
+"""`dvc.yaml` against the code: what each stage imports, opens and reads of the parameters is what it declares.
 
+A stage depends on packages, each used whole. The modules directly in zfpipe/ are plumbing: they decide how a stage
+runs, not what it computes, and are dependencies of none. That is sound because
+
+- plumbing imports only plumbing, so that no code that computes hides behind it;
+- what plumbing decides, DVC tracks by other means: values by `params`, names of files by `deps` and `outs`;
+- how `store` writes a file is kept by `test_store.py`, byte for byte.
+"""
+
+import ast
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-from tests.imports import ROOT, closure, sections
+from tests.imports import PLUMBING, ROOT, closure, direct, sections
 from zfpipe import params, paths
-from zfpipe.params import Targets
+from zfpipe.tools import profiles
 
 DAG = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
 SETTINGS = params.load(ROOT / "params.yaml")
 BASES = {"model", "alexnet"}
-RESOURCES = {path.relative_to(ROOT).as_posix() for path in (ROOT / "zfpipe/report").glob("*.*") if path.suffix != ".py"}
-"""The pages and their style: read, not imported."""
+TIGHT = ("train", "evaluate", "betons", "target", "harvest", "scratch")
+"""Stages that take long: each uses every module of the folders that it names."""
+DRAWING = paths.DRAWING.as_posix()
+"""A dependency where a root names it, not where it is imported: the code that draws is where its pictures come from."""
+STANDARD = sys.stdlib_module_names
+FORMATS = {"numpy", "pandas", "pyarrow", "safetensors", "dvc"}
+"""What plumbing may import within a function: `store` the libraries of its formats, `guard` DVC."""
 
 
 def stages() -> dict[str, tuple[dict[str, Any], list[str]]]:
@@ -24,11 +40,14 @@ def stages() -> dict[str, tuple[dict[str, Any], list[str]]]:
     for name, entry in DAG["stages"].items():
         if "foreach" in entry:
             words = entry["foreach"]
-            given = {"${runs}": SETTINGS.runs, "${targets}": Targets.model_fields}
+            given = {"${runs}": SETTINGS.runs, "${targets}": params.TARGETS, "${overlap.sets}": ["another"]}
             found[name] = (entry["do"], list(given.get(str(words), words)))
         else:
             found[name] = (entry, [""])
     return found
+
+
+STAGES = stages()
 
 
 def script(entry: dict[str, Any]) -> Path:
@@ -43,28 +62,89 @@ def by_name(name: str, word: str) -> list[Path]:
     }.get(name, [])
 
 
+def code(name: str, word: str) -> list[str]:
+    """The files and folders of code that an item of a stage declares."""
+    entry, _ = STAGES[name]
+    declared = [dep.replace("${item}", word).replace("${key}", word) for dep in entry["deps"]]
+    return [dep for dep in declared if dep.startswith(("stages/", "zfpipe/"))]
+
+
+def imported(name: str, word: str) -> set[str]:
+    """The modules that an item of a stage imports, without plumbing."""
+    entry, _ = STAGES[name]
+    found = closure(script(entry), *by_name(name, word)) - PLUMBING
+    roots = any("root}" in dep for dep in entry["deps"])
+    return {file for file in found if not (roots and file.startswith(f"{DRAWING}/"))}
+
+
+def within(file: str, place: str) -> bool:
+    return file == place or file.startswith(f"{place}/")
+
+
 @pytest.mark.parametrize("name", list(DAG["stages"]))
-def test_a_stage_names_the_modules_it_imports(name: str) -> None:
-    """A foreach stage names what any of its items imports; a module named after the item stands for all of them."""
-    entry, words = stages()[name]
-    declared = {
-        dep.replace("${item}", word).replace("${key}", word) for dep in entry["deps"] if is_code(dep) for word in words
-    }
-    imported = closure(script(entry), *(path for word in words for path in by_name(name, word)))
-    if {"${pictures.root}", "${item.root}"} & set(entry["deps"]):  # a folder, named by the parameter
-        imported = {file for file in imported if not file.startswith(f"{SETTINGS.pictures.root}/")}
-    assert sorted(declared - RESOURCES) == sorted(imported), "dvc.yaml must list exactly these modules:\n" + "\n".join(
-        f"        - {file}" for file in sorted(imported)
-    )
+def test_what_a_stage_imports_lies_in_what_it_declares_and_each_is_needed(name: str) -> None:
+    for word in STAGES[name][1]:
+        declared, found = code(name, word), imported(name, word)
+        missing = sorted(file for file in found if not any(within(file, place) for place in declared))
+        assert not missing, f"dvc.yaml, {name}: deps must hold these too, or their folders: {', '.join(missing)}"
+        idle = [place for place in declared if not any(within(file, place) for file in found)]
+        idle = [place for place in idle if Path(place).suffix in ("", ".py")]  # a page's style is read, not imported
+        assert not idle, f"dvc.yaml, {name}: deps name what no import reaches: {', '.join(idle)}"
 
 
-def is_code(dep: str) -> bool:
-    return dep.startswith(("stages/", "zfpipe/"))
+@pytest.mark.parametrize("name", TIGHT)
+def test_a_stage_that_takes_long_uses_every_module_of_its_packages(name: str) -> None:
+    for word in STAGES[name][1]:
+        held = {
+            path.relative_to(ROOT).as_posix()
+            for place in code(name, word)
+            for path in (ROOT / place).rglob("*.py")
+            if path.name != "__init__.py"
+        }
+        assert held <= imported(name, word), f"split the folder: {name} does without some of its modules"
+
+
+def test_train_depends_on_few_packages() -> None:
+    assert len(code("train", "")) <= 7
+
+
+def test_plumbing_is_plumbing() -> None:
+    for file in sorted(PLUMBING):
+        path = ROOT / file
+        tree = ast.parse(path.read_text())
+        if path.name != "__main__.py":  # the command line, which no stage imports
+            assert {one.relative_to(ROOT).as_posix() for one in direct(path)} <= PLUMBING, f"{file} imports what computes"
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names]
+                for name in {name.partition(".")[0] for name in names}:
+                    allowed = {"zfpipe", "pydantic", "ruamel", *STANDARD} | (FORMATS if node.col_offset else set())
+                    assert name in allowed, f"{file} imports {name}"
+
+
+def test_packages_have_nothing_in_their_init() -> None:
+    """DVC would see a change there, but no import of a module would show that a stage uses it."""
+    for path in (*(ROOT / "zfpipe").rglob("__init__.py"), ROOT / "stages/__init__.py"):
+        assert not path.read_text(), f"{path} must be empty"
+
+
+@pytest.mark.parametrize("name", ["default", *profiles.summaries(ROOT / "profiles")])
+def test_parameters_are_what_the_file_says(name: str, tmp_path: Path) -> None:
+    """DVC tracks the file: reading it must add nothing and change nothing."""
+    target = tmp_path / "params.yaml"
+    target.write_text((ROOT / "params.yaml").read_text())
+    if name != "default":
+        profiles.apply(name, ROOT / "profiles", target)
+    written = YAML(typ="safe").load(target.read_text())
+    for run in written["runs"].values():
+        run.setdefault("edit", {})
+        run.setdefault("snapshots", [])
+    assert params.load(target).model_dump(mode="json") == written
 
 
 @pytest.mark.parametrize("name", list(DAG["stages"]))
 def test_a_stage_names_the_parameters_it_reads(name: str) -> None:
-    entry, _ = stages()[name]
+    entry, _ = STAGES[name]
     declared = {str(param) for param in entry.get("params", [])}
     read = sections(script(entry))
     for target in [param for param in declared if param.startswith("targets.")]:
@@ -72,51 +152,129 @@ def test_a_stage_names_the_parameters_it_reads(name: str) -> None:
     if "runs" in read:  # a run is its own entry and the base it names
         runs = {param for param in declared if param.startswith("runs.") or param == "runs"}
         assert runs, "a stage that reads a run must name it"
-        read.remove("runs")
+        read -= {"runs", *BASES}
         declared -= runs | {"${item.base}"} | BASES
         for run in runs - {"runs", "runs.${key}"}:
             assert SETTINGS.runs[run.removeprefix("runs.")].base in entry["params"]
     assert sorted(declared) == sorted(read)
 
 
-def test_every_script_is_a_stage_and_every_out_is_cached() -> None:
-    scripts = {script(entry).name for entry, _ in stages().values()}
+def test_every_script_is_a_short_stage_and_every_out_is_cached() -> None:
+    scripts = {script(entry).name for entry, _ in STAGES.values()}
     assert scripts == {path.name for path in (ROOT / "stages").glob("*.py")} - {"__init__.py"}
-    for entry, _ in stages().values():
-        for out in [*entry["outs"], *entry.get("metrics", [])] if "outs" in entry else entry.get("metrics", []):
+    for entry, _ in STAGES.values():
+        assert len(script(entry).read_text().splitlines()) <= 35, f"{script(entry).name}: what decides belongs in zfpipe/"
+        for out in [*entry.get("outs", []), *entry.get("metrics", [])]:
             assert isinstance(out, str), f"{out} must be an ordinary cached out"
 
 
-def test_plots_name_every_run() -> None:
+def test_dvc_yaml_can_be_read_at_a_sitting() -> None:
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 450
+
+
+def blast() -> dict[str, list[str]]:
+    """The stages that each file of code reaches: those that declare it or a folder above it."""
+    files = [*(ROOT / "zfpipe").rglob("*"), *(ROOT / "stages").glob("*.py")]
+    names = sorted(
+        path.relative_to(ROOT).as_posix() for path in files if path.is_file() and path.suffix != ".pyc" and path.stat().st_size
+    )
+    return {
+        file: [
+            stage
+            for stage, (entry, words) in STAGES.items()
+            if any(within(file, place) for word in words for place in code(stage, word))
+            or (within(file, DRAWING) and any("root}" in dep for dep in entry["deps"]))
+        ]
+        for file in names
+    }
+
+
+def blast_table() -> str:
+    """`docs/blast.md`: a row for each folder or file whose files reach the same stages."""
+    reached = blast()
+    rows: dict[str, list[str]] = {}
+    for file, found in reached.items():
+        folder = Path(file).parent.as_posix()
+        together = {tuple(stages) for other, stages in reached.items() if within(other, folder)}
+        rows[f"{folder}/" if len(together) == 1 and folder not in ("zfpipe", "stages") else file] = found
+    lines = [f"| `{place}` | {', '.join(found) or 'none'} |" for place, found in rows.items()]
+    return "\n".join([*BLAST_HEAD, *lines, ""])
+
+
+BLAST_HEAD = [
+    "# What runs again when a file changes",
+    "",
+    "Each file or folder of code, and the stages of `dvc.yaml` that depend on it. What such a stage writes decides",
+    "whether the stages after it run again. `python -m tests.test_dag` writes this page; `tests/test_dag.py` compares.",
+    "",
+    "| file or folder | stages |",
+    "|---|---|",
+]
+
+
+def test_the_blast_table_is_the_committed_one() -> None:
+    assert (ROOT / "docs/blast.md").read_text() == blast_table(), "write it: python -m tests.test_dag"
+
+
+def test_what_reaches_the_trainings() -> None:
+    for file, reached in blast().items():
+        trains, place = "train" in reached, Path(file).parts
+        if file in PLUMBING or place[1] in ("report", "drawing", "pictures", "tools", "probes"):
+            assert not trains and "evaluate" not in reached, f"{file} must not re-run a training"
+        if place[1] in ("network", "reading", "training", "beton", "processes"):
+            assert trains, f"{file} decides how a network is trained"
+        if file in PLUMBING:
+            assert not reached
+
+
+def test_plots_are_two_and_tell_all_runs_apart() -> None:
     curves = [body for plot in DAG["plots"] if not isinstance(plot, str) for body in plot.values()]
-    histories = {f"models/{run}/history.csv" for run in SETTINGS.runs}
-    for column in ("val_error", "train_loss"):
-        assert {path for body in curves for path, one in body["y"].items() if one == column} == histories
-    colours = json.loads((ROOT / ".dvc/plots/runs.json").read_text())["encoding"]["color"]["scale"]["range"]
-    assert max(len(body["y"]) for body in curves) <= len(set(colours)), "each has a colour of its own"
+    assert [list(body["y"].items()) for body in curves] == [
+        [(paths.CURVES.as_posix(), "val_error")],
+        [(paths.CURVES.as_posix(), "train_loss")],
+    ]
+    template = json.loads((ROOT / ".dvc/plots/runs.json").read_text())
+    colours = template["spec"]["encoding"]["color"]["scale"]["range"]
+    kinds = [curves_kind(run) for run in SETTINGS.runs]
+    assert max(map(kinds.count, kinds)) <= len(set(colours)), "each run of a plot has a colour of its own"
     assert {body["template"] for body in curves} == {"runs"}
     names = [name for plot in DAG["plots"] if not isinstance(plot, str) for name in plot]
     assert not any("'" in name for name in names), "DVC's page would leave such a plot out"
-    assert all(body.keys() >= {"title", "x", "x_label", "y_label"} for body in curves)
     assert [plot for plot in DAG["plots"] if isinstance(plot, str)] == [paths.FIGURES.as_posix()]
 
 
-def test_imports_go_one_way() -> None:
-    order = ["pictures", "betons", "convnet", "training", "evaluation", "probes", "report"]
-    for position, package in enumerate(order):
+def curves_kind(run: str) -> str:
+    from zfpipe.probes.curves import kind
+
+    return kind(run, SETTINGS.runs)
+
+
+ORDER = {
+    "index": 0, "beton": 0, "drawing": 1, "pictures": 2, "reading": 2, "writing": 2, "network": 3, "foreign": 4,
+    "deconvnet": 4, "occlusion": 4, "processes": 4, "subject": 5, "training": 5, "evaluation": 5, "probes": 6,
+    "report": 7, "tools": 8,
+}  # fmt: skip
+"""How high each package stands."""
+
+
+def test_imports_go_down() -> None:
+    for package, height in ORDER.items():
         for path in (ROOT / "zfpipe" / package).rglob("*.py"):
-            for file in closure(path):
-                if file == "zfpipe/network/architecture.py":
-                    continue  # params, below all, checks networks with it
+            for file in (one.relative_to(ROOT).as_posix() for one in direct(path)):
                 parts = Path(file).parts
                 assert parts[0] == "zfpipe", f"{path} imports a stage"
-                if len(parts) > 2 and parts[1] in order:
-                    later = order.index(parts[1]) > position
-                    assert not later, f"{path} imports {file}, which comes later"
+                if file not in PLUMBING and parts[1] != package:
+                    assert ORDER[parts[1]] < height, f"{path} imports {file}, which stands no lower"
+    assert set(ORDER) == {path.name for path in (ROOT / "zfpipe").iterdir() if path.is_dir()} - {"__pycache__"}
 
 
-def test_drawing_starts_without_torch() -> None:
+def test_drawing_figures_starts_without_torch() -> None:
+    drawn = [path for path in (ROOT / "zfpipe/report").rglob("*.py") if "atlas" not in path.parts]
     for name in ("figure", "table", "report"):
-        for file in closure(ROOT / f"stages/{name}.py", *(ROOT / "zfpipe/report").rglob("*.py")):
+        for file in closure(ROOT / f"stages/{name}.py", *drawn):
             text = (ROOT / file).read_text()
-            assert "import torch" not in text, f"stages/{name}.py imports torch through {file}"
+            assert not re.search(r"^(import|from) torch\b", text, re.M), f"stages/{name}.py imports torch through {file}"
+
+
+if __name__ == "__main__":
+    (ROOT / "docs/blast.md").write_text(blast_table())

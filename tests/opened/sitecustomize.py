@@ -1,0 +1,46 @@
+"""Log which files of a project each stage opens: imported by every Python that has this folder on PYTHONPATH.
+
+One line an opening, `r` or `w` and the path from the project's root, in $ZFPIPE_OPENED/STAGE.PID.
+"""
+
+import os
+import sys
+from typing import Any
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+LEFT_OUT = (".venv/", ".git/", ".dvc/", ".zfpipe/")
+"""Not the project's own files, or state that DVC does not track."""
+
+
+def log(log_file: int, root: str, event: str, arguments: tuple[Any, ...]) -> None:
+    """Write a line for an event that opens or renames a file below `root`."""
+    if event == "open":
+        path, mode, flags = arguments
+        kind = "w" if set(mode or "") & set("wax+") or (mode is None and flags & WRITING) else "r"
+    elif event == "os.rename":
+        path, kind = arguments[1], "w"
+    else:
+        return
+    if isinstance(path, int):
+        return
+    name = os.path.relpath(os.path.join(root, os.fsdecode(path)), root)
+    if name.startswith(("..", *LEFT_OUT)) or "__pycache__" in name or guarded():
+        return
+    os.write(log_file, f"{kind} {name}\n".encode())
+
+
+def guarded() -> bool:
+    """Whether the guard opens the file: it reads all code, to see whether that changes."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_filename.endswith("zfpipe/guard.py"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+if "DVC_STAGE" in os.environ and "ZFPIPE_OPENED" in os.environ:
+    place = os.path.join(os.environ["ZFPIPE_OPENED"], f"{os.environ['DVC_STAGE'].replace('/', '-')}.{os.getpid()}")
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    here = os.getcwd()
+    sys.addaudithook(lambda event, arguments: log(descriptor, here, event, arguments))
