@@ -25,7 +25,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from benchmarks import harness
-from zfpipe import params, profiles
+from zfpipe import params
 from zfpipe.convnet import weights
 from zfpipe.convnet.deconvnet import Units, project
 from zfpipe.convnet.network import ConvNet, initialise
@@ -35,6 +35,7 @@ from zfpipe.device import device
 from zfpipe.params import Deconvnet, Norm
 from zfpipe.pictures.generated.picture import draw
 from zfpipe.probes.projections import BATCH
+from zfpipe.tools import profiles
 
 PICTURES, RESIZE, CROP, NINE = 1000, 256, 224, 9
 UNITS, BATCHES, ROUNDS, SHARE = 32, (1, 8, 32), 3, 4

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from zfpipe import params, profiles
+from zfpipe import params
 from zfpipe.errors import UserError
+from zfpipe.tools import profiles
 
 TEXT = Path("params.yaml").read_text()
 

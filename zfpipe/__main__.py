@@ -4,8 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from zfpipe import check, params, paths, profiles
+from zfpipe import params, paths
 from zfpipe.errors import UserError
+from zfpipe.tools import check, profiles
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,12 +45,12 @@ def main() -> None:
     arguments = parser().parse_args()
     try:
         if arguments.command == "repro":
-            from zfpipe.repro import repro  # DVC takes a while to import
+            from zfpipe.tools.repro import repro  # DVC takes a while to import
 
             failures = repro(arguments.targets, arguments.jobs)
             sys.exit("\n".join(f"zfpipe: {line}" for line in failures) or 0)
         if arguments.command == "verify":
-            from zfpipe import verify
+            from zfpipe.tools import verify
 
             given = arguments.workers, arguments.jobs, arguments.profile, arguments.targets
             equal = verify.against(arguments.against) if arguments.against else verify.verify(*given)

@@ -20,11 +20,12 @@ from stages import train
 from tests.conftest import CROP, SIZE
 from tests.imports import ROOT
 from tests.training import measured
-from zfpipe import device, params, paths, profiles
+from zfpipe import device, params, paths
 from zfpipe.betons.reader import Batches
 from zfpipe.convnet import weights
 from zfpipe.errors import UserError
 from zfpipe.pictures.generated.picture import CLASSES
+from zfpipe.tools import profiles
 from zfpipe.training import distributed
 from zfpipe.training.loop import dropout_seed
 

@@ -14,8 +14,8 @@ import torch
 from ruamel.yaml import YAML
 
 from tests.imports import ROOT
-from zfpipe import repro
 from zfpipe.errors import UserError
+from zfpipe.tools import repro
 
 MEET = "touch {0}.here; for i in $(seq 200); do test -e {1}.here && break; sleep 0.05; done; test -e {1}.here"
 """A stage that can only succeed while another one runs."""
