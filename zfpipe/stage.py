@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from zfpipe.errors import UserError
+from zfpipe.launch import launch, sent
 
 RUNNING = Path(".zfpipe/running")
 """A file for each stage that has run here, locked while it runs."""
@@ -23,6 +24,7 @@ def run(main: Callable[[], None]) -> None:
     start = time.perf_counter()
     try:
         with alone(RUNNING):
+            launch()
             main()
     except UserError as error:
         sys.exit(f"zfpipe: {error}")
@@ -45,9 +47,9 @@ def alone(folder: Path) -> Iterator[None]:
     """Keeps a second process from the same stage: both would write the same temporary files.
 
     Such a one is left when only the DVC above it was killed. The lock ends with the process, however that ends. What
-    torchrun starts needs none. Raises UserError where another process has it.
+    torchrun starts needs none, nor what was sent to a cluster. Raises UserError where another process has it.
     """
-    if "RANK" in os.environ:
+    if "RANK" in os.environ or sent():
         yield
         return
     name = "-".join([Path(sys.argv[0]).stem, *sys.argv[1:2]]).replace("/", "-")
@@ -57,6 +59,7 @@ def alone(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another process runs {name} here; wait until it has ended, or stop it") from None
+        os.set_inheritable(file.fileno(), True)  # by a launcher that takes this process's place
         yield
 
 
