@@ -1,4 +1,4 @@
-"""The command line: `python -m zfpipe check`, `profile NAME | --list`, `repro --jobs N [TARGET ...]` and `verify`."""
+"""The command line: `python -m zfpipe check`, `profile NAME | --list`, `repro [TARGET ...]` and `verify`."""
 
 import argparse
 import sys
@@ -20,7 +20,9 @@ def parser() -> argparse.ArgumentParser:
     side_by_side = commands.add_parser(
         "repro", help="as `dvc repro`, but stages that don't need each other side by side"
     )
-    side_by_side.add_argument("--jobs", "-j", type=int, required=True, help="how many stages at a time")
+    side_by_side.add_argument(
+        "--jobs", "-j", default="auto", help="how many stages at a time; default: auto, as many as fit this machine"
+    )
     side_by_side.add_argument(
         "targets", nargs="*", help="stages to bring up to date, with what they need; default: all"
     )

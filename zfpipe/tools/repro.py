@@ -4,16 +4,18 @@ DVC says which stages there are, in which order, and which have changed; a `dvc 
 DVC's lock keeps them apart: others read and write dvc.lock and the cache only while a stage's command runs.
 """
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import networkx
 from dvc.dvcfile import LOCK_FILE, PROJECT_FILE
@@ -24,25 +26,35 @@ from dvc.stage import Stage
 from dvc.utils.serialize import load_yaml, modify_yaml
 
 from zfpipe.errors import UserError
+from zfpipe.tools.board import Board
+from zfpipe.tools.estimate import Durations, left, words
+from zfpipe.tools.jobs import Room, number, room
+from zfpipe.tools.output import CACHED, channel, lines, own
 
 PATIENCE = 40.0
 """Seconds in which a stopped stage may end by itself: longer than torchrun gives its processes."""
+LOGS = Path(".zfpipe/logs")
+"""A file for each stage, with everything that it said when it last ran."""
+LAST = 20
+"""Lines of its output that are shown of a stage that fails without a line for the user."""
+NETWORK = PurePosixPath("zfpipe/network")
+"""What a stage that computes with a network depends on."""
 
 
-def repro(targets: Sequence[str], jobs: int) -> list[str]:
-    """Brings targets, by default everything, up to date, at most `jobs` stages at a time.
+def repro(targets: Sequence[str], jobs: str) -> list[str]:
+    """Brings targets, by default everything, up to date, at most `jobs` stages at a time; `auto`: as many as fit.
 
     A stage that fails holds up only those that need it. Returns a line for each that failed, and one for those that
     did not run for that. Interrupted, it stops what runs. Raises UserError where DVC refuses a target or the pipeline.
     """
-    if jobs < 1:
-        raise UserError(f"--jobs {jobs}; must be a whole number from 1")
+    if jobs != "auto":
+        number(jobs)  # before DVC takes its seconds
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, signal.default_int_handler)
     try:
         schedule = Schedule(targets)
         try:
-            return run(schedule, jobs, gpus(jobs))
+            return run(schedule, room(jobs, computing(schedule)))
         finally:
             schedule.sort_lock()
     except DvcException as error:
@@ -53,6 +65,7 @@ class Schedule:
     """The stages that some targets need, in an order in which they can run, and which of them are up to date."""
 
     def __init__(self, targets: Sequence[str]):
+        logging.getLogger("dvc").setLevel(logging.CRITICAL)  # no progress bars of its own through the board
         self.repo = Repo(_wait_for_lock=True)
         with self.repo.lock:
             graph = get_active_graph(self.repo.index.graph)
@@ -63,21 +76,22 @@ class Schedule:
         self.needs = {stage: set(graph.successors(stage)) for stage in stages}
         # What needs little goes first, so that no long stage that could have run early is left to the end
         self.waiting = sorted(stages, key=lambda stage: len(networkx.descendants(graph, stage)))
+        self.ready: list[Stage] = []
         self.done: set[Stage] = set()
 
-    def startable(self, room: int) -> list[Stage]:
-        """Takes at most so many stages off those that wait: changed ones for which everything they need is done."""
-        found: list[Stage] = []
+    def check(self) -> None:
+        """Sorts out the stages for which everything they need is done: changed ones are ready, the others are done."""
         with self.repo.lock:
             for stage in self.waiting:
-                if len(found) == room:
-                    break
                 if self.needs[stage] <= self.done:
-                    if stage.changed():
-                        found.append(stage)
-                    else:
-                        self.done.add(stage)
-        self.waiting = [stage for stage in self.waiting if stage not in self.done and stage not in found]
+                    (self.ready.append if stage.changed() else self.done.add)(stage)
+        self.waiting = [stage for stage in self.waiting if stage not in self.done and stage not in self.ready]
+
+    def next(self, room: Room, running: Collection[str]) -> Stage | None:
+        """Takes a stage that is ready and fits beside those that run, if there is one."""
+        found = next((stage for stage in self.ready if room.fits(stage.addressing, running)), None)
+        if found:
+            self.ready.remove(found)
         return found
 
     def sort_lock(self) -> None:
@@ -97,6 +111,15 @@ class Schedule:
                         lock["stages"].move_to_end(name)
 
 
+def computing(schedule: Schedule) -> set[str]:
+    """The stages that compute with a network, on a GPU where ZFPIPE_DEVICE says so: those that depend on its code."""
+    return {
+        stage.addressing
+        for stage in schedule.needs
+        if any(PurePosixPath(dep.def_path) == NETWORK for dep in stage.deps)
+    }
+
+
 def locked_stages() -> list[str]:
     """The stages in dvc.lock."""
     return list(load_yaml(LOCK_FILE)["stages"]) if Path(LOCK_FILE).exists() else []
@@ -104,82 +127,143 @@ def locked_stages() -> list[str]:
 
 @dataclass(frozen=True)
 class Job:
-    """A stage that runs, in one of the places for such jobs."""
+    """A stage that runs, on a device of its own if it has one."""
 
     stage: Stage
-    process: subprocess.Popen[str]
-    place: int
+    process: "subprocess.Popen[bytes]"
+    output: int
+    device: str | None
+    start: float
 
 
-def run(schedule: Schedule, jobs: int, gpus: int) -> list[str]:
+@dataclass(frozen=True)
+class Ended:
+    """How a stage ended: why it failed, if it did, and whether its time says how long it takes."""
+
+    reason: str | None = None
+    output: Sequence[str] = ()
+    """The last lines of a stage that failed without saying why in a line for the user."""
+    cached: bool = False
+    resumed: bool = False
+
+
+def run(schedule: Schedule, room: Room) -> list[str]:
     """Runs what has changed; the lines about what failed."""
-    running: dict[Future[str | None], Job] = {}
-    failures: list[str] = []
+    running: dict[Future[Ended], Job] = {}
+    failures: dict[str, str] = {}
     ran = 0
-    with ThreadPoolExecutor(jobs) as pool:
+    durations = Durations()
+    with Board(len(schedule.plan)) as board, ThreadPoolExecutor(room.jobs) as pool:
         try:
             while True:
-                for stage in schedule.startable(jobs - len(running)):
-                    place = min(set(range(jobs)) - {job.place for job in running.values()})
-                    job = Job(stage, start(stage.addressing, place % gpus if gpus else None), place)
-                    running[pool.submit(follow, job)] = job
+                schedule.check()
+                while stage := schedule.next(room, [job.stage.addressing for job in running.values()]):
+                    job = start(stage, room, running.values(), schedule.ready, board.terminal)
+                    board.started(stage.addressing)
+                    running[pool.submit(follow, job, board)] = job
+                tell(board, schedule, running.values(), failures, durations, room)
                 if not running:
                     break
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    stage = running.pop(future).stage
+                    job = running.pop(future)
                     ran += 1
-                    if reason := future.result():
-                        failures.append(f"{stage.addressing} failed: {reason}")
+                    ended, took, name = future.result(), time.monotonic() - job.start, job.stage.addressing
+                    if ended.reason:
+                        failures[name] = ended.reason
                     else:
-                        schedule.done.add(stage)
+                        schedule.done.add(job.stage)
+                        if not (ended.cached or ended.resumed):
+                            durations.keep(name, took)
+                    tell(board, schedule, running.values(), failures, durations, room)
+                    board.ended(name, outcome(ended, took), ended.output)
         finally:
             stop([job.process for job in running.values()])
     print(f"{ran} of {len(schedule.plan)} stages had changed", flush=True)
-    if schedule.waiting:
-        failures.append(f"did not run for that: {', '.join(stage.addressing for stage in schedule.waiting)}")
-    return failures
+    lines = [f"{name} failed: {reason}" for name, reason in failures.items()]
+    if held := [stage.addressing for stage in schedule.waiting]:
+        lines.append(f"did not run for that: {', '.join(held)}")
+    return lines
 
 
-def gpus(jobs: int) -> int:
-    """How many GPUs there are to hand out; 0 where all stages run where ZFPIPE_DEVICE says."""
-    if jobs == 1 or os.environ.get("ZFPIPE_DEVICE") != "cuda":
-        return 0
-    if os.environ.get("ZFPIPE_PROCESSES", "1") != "1":
-        raise UserError(f"--jobs {jobs} gives each stage one GPU, ZFPIPE_PROCESSES several; use only one of them")
-    import torch  # takes seconds
+def tell(
+    board: Board,
+    schedule: Schedule,
+    running: Collection[Job],
+    failures: Collection[str],
+    durations: Durations,
+    room: Room,
+) -> None:
+    """Shows how many stages are done and how long the rest takes."""
+    now = time.monotonic()
+    since = {job.stage.addressing: now - job.start for job in running}
+    waiting = [stage.addressing for stage in [*schedule.ready, *schedule.waiting]]
+    needs = {stage.addressing: {other.addressing for other in others} for stage, others in schedule.needs.items()}
+    board.done = len(schedule.done)
+    board.expect(left(since, waiting, needs, failures, durations, room))
 
-    return torch.cuda.device_count()
+
+def outcome(ended: Ended, seconds: float) -> str:
+    """How a stage ended, in words."""
+    if ended.reason:
+        return f"failed after {words(seconds)}: {ended.reason}"
+    return f"{'taken from the cache' if ended.cached else 'done'} in {words(seconds)}"
 
 
-def start(name: str, gpu: int | None) -> "subprocess.Popen[str]":
+def start(stage: Stage, room: Room, running: Collection[Job], ready: Collection[Stage], terminal: bool) -> Job:
     """Has DVC run one stage, in a process group of its own, so that it can be stopped with all that it starts."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name],
-        env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ} | ({} if gpu is None else {"ZFPIPE_DEVICE": f"cuda:{gpu}"}),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
+    name = stage.addressing
+    devices = {job.stage.addressing: job.device for job in running}
+    environment = room.environment(name, devices, [other.addressing for other in ready])
+    ours, theirs = channel(terminal)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", name],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+    finally:
+        os.close(theirs)
+    return Job(stage, process, ours, room.device(name, devices), time.monotonic())
 
 
-def follow(job: Job) -> str | None:
-    """Prints what a stage says, each line after its name, until it ends; in a line why it failed, if it did."""
-    said = []
-    assert job.process.stdout is not None
-    for line in job.process.stdout:
-        print(f"{job.stage.addressing}: {line}", end="", flush=True)
-        if line.startswith(("zfpipe: ", "ERROR: ")):
-            said.append(line.partition(": ")[2].strip())
+def follow(job: Job, board: Board) -> Ended:
+    """Writes what a stage says to its log, and shows the last of it, until the stage ends."""
+    name = job.stage.addressing
+    why, last, cached, resumed = [], deque(maxlen=LAST), False, False
+    log_file(name).parent.mkdir(parents=True, exist_ok=True)
+    with log_file(name).open("w", buffering=1) as log:
+        for line, whole in lines(job.output):
+            if whole:
+                log.write(f"{line}\n")
+                cached = cached or bool(CACHED.match(line))
+                resumed = resumed or line.startswith("resumed after epoch")
+                if line.startswith(("zfpipe: ", "ERROR: ")):
+                    why.append(line)
+                elif line.startswith("WARNING: "):
+                    board.line(f"{name}: {line}")
+                elif own(line):
+                    last.append(line)
+            if own(line):
+                board.said(name, line)
+    os.close(job.output)
     status = job.process.wait()
     if status == 0:
-        return None
-    return said[0] if said else f"it ended with status {status}"
+        return Ended(cached=cached, resumed=resumed)
+    if told := [line for line in why if line.startswith("zfpipe: ")]:
+        return Ended(told[0].removeprefix("zfpipe: "))
+    reason = why[0].removeprefix("ERROR: ") if why else f"it ended with status {status}"
+    return Ended(f"{reason}; everything it said: {log_file(name)}", tuple(last))
 
 
-def stop(processes: Collection["subprocess.Popen[str]"]) -> None:
+def log_file(name: str) -> Path:
+    """Where everything that a stage said in its last run stands."""
+    return LOGS / f"{name.replace('/', '-')}.log"
+
+
+def stop(processes: Collection["subprocess.Popen[bytes]"]) -> None:
     """Interrupts what still runs, as Ctrl-C does, and kills what has not ended after a while."""
     limit = time.monotonic() + PATIENCE
     try:
@@ -193,7 +277,7 @@ def stop(processes: Collection["subprocess.Popen[str]"]) -> None:
             signal_group(process, signal.SIGKILL)
 
 
-def signal_group(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
+def signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
     """Signals a process and all that it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
