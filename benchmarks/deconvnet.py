@@ -25,7 +25,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from benchmarks import harness
-from zfpipe import params, profiles
+from zfpipe import params
 from zfpipe.deconvnet.deconvnet import Units, project
 from zfpipe.deconvnet.receptive_field import receptive_field
 from zfpipe.deconvnet.windows import project_windows
@@ -35,6 +35,7 @@ from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.network.numerics import device
 from zfpipe.params import Deconvnet, Norm
 from zfpipe.probes.projections import BATCH
+from zfpipe.tools import profiles
 
 PICTURES, RESIZE, CROP, NINE = 1000, 256, 224, 9
 UNITS, BATCHES, ROUNDS, SHARE = 32, (1, 8, 32), 3, 4

@@ -11,7 +11,7 @@ def main() -> None:
     settings = params.load()
     for base in ("model", "alexnet"):
         start = {"start.json": {"source": None}}
-        if getattr(settings, base).trained_elsewhere:
+        if base == "model" and settings.model.trained_elsewhere:
             from zfpipe.foreign import imported  # torch takes seconds, and most runs have no source
 
             start = imported.run(settings.model, settings.crops.size, stage.log)

@@ -1,9 +1,8 @@
 """train RUN: trains one network (section 3).
 
-Reads the betons and their mean; writes models/RUN/weights.safetensors, models/RUN/history.csv and, after the epochs
-that `runs` asks for, models/RUN/snapshots/. Costs one or two minutes on two cores with the default parameters. Killed,
-it goes on after its last finished epoch. Of a network trained elsewhere (pretrained/) it trains a new softmax, or
-nothing where the classes are as many as the network's own. ZFPIPE_PROCESSES trains it in several processes.
+Reads the betons, their mean and pretrained/; writes models/RUN/weights.safetensors, history.csv and, after the epochs
+that `runs` asks for, snapshots/. Costs one or two minutes on two cores with the default parameters. Killed, it goes on
+after its last finished epoch. ZFPIPE_PROCESSES trains the network in several processes.
 """
 
 from collections.abc import Callable

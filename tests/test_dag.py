@@ -83,13 +83,16 @@ def within(file: str, place: str) -> bool:
 
 @pytest.mark.parametrize("name", list(DAG["stages"]))
 def test_what_a_stage_imports_lies_in_what_it_declares_and_each_is_needed(name: str) -> None:
+    everything = set()
     for word in STAGES[name][1]:
         declared, found = code(name, word), imported(name, word)
         missing = sorted(file for file in found if not any(within(file, place) for place in declared))
         assert not missing, f"dvc.yaml, {name}: deps must hold these too, or their folders: {', '.join(missing)}"
-        idle = [place for place in declared if not any(within(file, place) for file in found)]
-        idle = [place for place in idle if Path(place).suffix in ("", ".py")]  # a page's style is read, not imported
-        assert not idle, f"dvc.yaml, {name}: deps name what no import reaches: {', '.join(idle)}"
+        everything |= found
+    declared = {place for word in STAGES[name][1] for place in code(name, word)}
+    idle = [place for place in declared if not any(within(file, place) for file in everything)]
+    idle = [place for place in idle if Path(place).suffix in ("", ".py")]  # a page's style is read, not imported
+    assert not idle, f"dvc.yaml, {name}: deps name what no import reaches: {', '.join(idle)}"
 
 
 @pytest.mark.parametrize("name", TIGHT)
@@ -113,7 +116,9 @@ def test_plumbing_is_plumbing() -> None:
         path = ROOT / file
         tree = ast.parse(path.read_text())
         if path.name != "__main__.py":  # the command line, which no stage imports
-            assert {one.relative_to(ROOT).as_posix() for one in direct(path)} <= PLUMBING, f"{file} imports what computes"
+            assert {one.relative_to(ROOT).as_posix() for one in direct(path)} <= PLUMBING, (
+                f"{file} imports what computes"
+            )
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names]
@@ -163,7 +168,9 @@ def test_every_script_is_a_short_stage_and_every_out_is_cached() -> None:
     scripts = {script(entry).name for entry, _ in STAGES.values()}
     assert scripts == {path.name for path in (ROOT / "stages").glob("*.py")} - {"__init__.py"}
     for entry, _ in STAGES.values():
-        assert len(script(entry).read_text().splitlines()) <= 35, f"{script(entry).name}: what decides belongs in zfpipe/"
+        assert len(script(entry).read_text().splitlines()) <= 35, (
+            f"{script(entry).name}: what decides belongs in zfpipe/"
+        )
         for out in [*entry.get("outs", []), *entry.get("metrics", [])]:
             assert isinstance(out, str), f"{out} must be an ordinary cached out"
 
@@ -173,10 +180,12 @@ def test_dvc_yaml_can_be_read_at_a_sitting() -> None:
 
 
 def blast() -> dict[str, list[str]]:
-    """The stages that each file of code reaches: those that declare it or a folder above it."""
-    files = [*(ROOT / "zfpipe").rglob("*"), *(ROOT / "stages").glob("*.py")]
+    """The stages that each file of zfpipe reaches: those that declare it or a folder above it."""
+    files = (ROOT / "zfpipe").rglob("*")
     names = sorted(
-        path.relative_to(ROOT).as_posix() for path in files if path.is_file() and path.suffix != ".pyc" and path.stat().st_size
+        path.relative_to(ROOT).as_posix()
+        for path in files
+        if path.is_file() and path.suffix != ".pyc" and path.stat().st_size
     )
     return {
         file: [
@@ -196,7 +205,7 @@ def blast_table() -> str:
     for file, found in reached.items():
         folder = Path(file).parent.as_posix()
         together = {tuple(stages) for other, stages in reached.items() if within(other, folder)}
-        rows[f"{folder}/" if len(together) == 1 and folder not in ("zfpipe", "stages") else file] = found
+        rows[f"{folder}/" if len(together) == 1 and folder != "zfpipe" else file] = found
     lines = [f"| `{place}` | {', '.join(found) or 'none'} |" for place, found in rows.items()]
     return "\n".join([*BLAST_HEAD, *lines, ""])
 
@@ -204,8 +213,8 @@ def blast_table() -> str:
 BLAST_HEAD = [
     "# What runs again when a file changes",
     "",
-    "Each file or folder of code, and the stages of `dvc.yaml` that depend on it. What such a stage writes decides",
-    "whether the stages after it run again. `python -m tests.test_dag` writes this page; `tests/test_dag.py` compares.",
+    "Each file or folder of `zfpipe/`, and the stages of `dvc.yaml` that depend on it. What these stages write decides",
+    "whether the stages after them run again. `python -m tests.test_dag` writes this page; `tests/test_dag.py` compares.",
     "",
     "| file or folder | stages |",
     "|---|---|",
@@ -273,7 +282,9 @@ def test_drawing_figures_starts_without_torch() -> None:
     for name in ("figure", "table", "report"):
         for file in closure(ROOT / f"stages/{name}.py", *drawn):
             text = (ROOT / file).read_text()
-            assert not re.search(r"^(import|from) torch\b", text, re.M), f"stages/{name}.py imports torch through {file}"
+            assert not re.search(r"^(import|from) torch\b", text, re.M), (
+                f"stages/{name}.py imports torch through {file}"
+            )
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from dvc.cli.parser import get_main_parser
 from ruamel.yaml import YAML
 
 from tests.imports import ROOT
-from zfpipe import __main__, params, profiles
+from zfpipe import __main__, params
 from zfpipe.errors import UserError
+from zfpipe.tools import profiles
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
 NEW = {"firing", "zfnet-dropout50"}

@@ -18,9 +18,10 @@ import torch
 from safetensors.torch import load_file
 
 from tests.imports import ROOT
-from zfpipe import runs, stage, store
+from zfpipe import stage, store
 from zfpipe.errors import UserError
 from zfpipe.report.claims.ledger import LEDGER
+from zfpipe.tools import locks
 
 PART = ("evaluate@zfnet", "figure@2", "table@4")
 """What the second clone makes: a network's errors, projections and transfer, with all that they need."""
@@ -150,10 +151,10 @@ def test_another_clone_killed_and_with_two_workers_is_the_same_to_the_byte(
     ran = stages_run(output)
     assert {*PART, "train@zfnet", "scratch@caltech101"} <= ran
     part, whole = (
-        {name: entry for name, entry in runs.read_lock(one.folder).items() if name in ran} for one in (other, clone)
+        {name: entry for name, entry in locks.read_lock(one.folder).items() if name in ran} for one in (other, clone)
     )
-    compared = runs.compare(part, whole)
-    assert runs.equal(compared), runs.verdict(compared)
+    compared = locks.compare(part, whole)
+    assert locks.equal(compared), locks.verdict(compared)
     assert part == whole, "so are the inputs"
 
 

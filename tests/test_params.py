@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from zfpipe import params, profiles
+from zfpipe import params
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
+from zfpipe.tools import profiles
 
 TEXT = Path("params.yaml").read_text()
 

@@ -36,7 +36,7 @@ def test_these_stages_import_no_torch() -> None:
 
 
 def test_the_commands_import_no_torch() -> None:
-    assert first_with_torch("zfpipe.__main__", "zfpipe.repro") == ""
+    assert first_with_torch("zfpipe.__main__", "zfpipe.tools.repro") == ""
 
 
 def test_a_stage_with_a_network_is_told_apart() -> None:

@@ -1,11 +1,12 @@
-"""The command line: `python -m zfpipe check`, `profile NAME | --list`, `repro --jobs N [TARGET ...]` and `verify`."""
+"""The command line: `python -m zfpipe check`, `profile NAME | --list`, `repro [TARGET ...]` and `verify`."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from zfpipe import check, params, paths, profiles
+from zfpipe import params, paths
 from zfpipe.errors import UserError
+from zfpipe.tools import check, profiles
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,7 +20,9 @@ def parser() -> argparse.ArgumentParser:
     side_by_side = commands.add_parser(
         "repro", help="as `dvc repro`, but stages that don't need each other side by side"
     )
-    side_by_side.add_argument("--jobs", "-j", type=int, required=True, help="how many stages at a time")
+    side_by_side.add_argument(
+        "--jobs", "-j", default="auto", help="how many stages at a time; default: auto, as many as fit this machine"
+    )
     side_by_side.add_argument(
         "targets", nargs="*", help="stages to bring up to date, with what they need; default: all"
     )
@@ -44,12 +47,12 @@ def main() -> None:
     arguments = parser().parse_args()
     try:
         if arguments.command == "repro":
-            from zfpipe.repro import repro  # DVC takes a while to import
+            from zfpipe.tools.repro import repro  # DVC takes a while to import
 
             failures = repro(arguments.targets, arguments.jobs)
             sys.exit("\n".join(f"zfpipe: {line}" for line in failures) or 0)
         if arguments.command == "verify":
-            from zfpipe import verify
+            from zfpipe.tools import verify
 
             given = arguments.workers, arguments.jobs, arguments.profile, arguments.targets
             equal = verify.against(arguments.against) if arguments.against else verify.verify(*given)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zfpipe.errors import UserError
 from zfpipe.guard import Guard
+from zfpipe.launch import launch, sent
 
 RUNNING = Path(".zfpipe/running")
 """A file for each stage that has run here, locked while it runs."""
@@ -29,6 +30,7 @@ def run(main: Main) -> None:
     guard = Guard()
     try:
         with alone(RUNNING):
+            launch()
             settle = main()
             if changed := guard.changed():
                 raise UserError(
@@ -58,9 +60,9 @@ def alone(folder: Path) -> Iterator[None]:
     """Keeps a second process from the same stage: both would write the same temporary files.
 
     Such a one is left when only the DVC above it was killed. The lock ends with the process, however that ends. What
-    torchrun starts needs none. Raises UserError where another process has it.
+    torchrun starts needs none, nor what was sent to a cluster. Raises UserError where another process has it.
     """
-    if "RANK" in os.environ:
+    if "RANK" in os.environ or sent():
         yield
         return
     name = "-".join([Path(sys.argv[0]).stem, *sys.argv[1:2]]).replace("/", "-")
@@ -70,6 +72,7 @@ def alone(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another process runs {name} here; wait until it has ended, or stop it") from None
+        os.set_inheritable(file.fileno(), True)  # by a launcher that takes this process's place
         yield
 
 

@@ -5,6 +5,7 @@ One line an opening, `r` or `w` and the path from the project's root, in $ZFPIPE
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -23,7 +24,7 @@ def log(log_file: int, root: str, event: str, arguments: tuple[Any, ...]) -> Non
         return
     if isinstance(path, int):
         return
-    name = os.path.relpath(os.path.join(root, os.fsdecode(path)), root)
+    name = os.path.relpath(Path(root) / os.fsdecode(path), root)
     if name.startswith(("..", *LEFT_OUT)) or "__pycache__" in name or guarded():
         return
     os.write(log_file, f"{kind} {name}\n".encode())
@@ -40,7 +41,7 @@ def guarded() -> bool:
 
 
 if "DVC_STAGE" in os.environ and "ZFPIPE_OPENED" in os.environ:
-    place = os.path.join(os.environ["ZFPIPE_OPENED"], f"{os.environ['DVC_STAGE'].replace('/', '-')}.{os.getpid()}")
+    place = Path(os.environ["ZFPIPE_OPENED"]) / f"{os.environ['DVC_STAGE'].replace('/', '-')}.{os.getpid()}"
     descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    here = os.getcwd()
+    here = str(Path.cwd())
     sys.addaudithook(lambda event, arguments: log(descriptor, here, event, arguments))

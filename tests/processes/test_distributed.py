@@ -20,7 +20,7 @@ from stages import train
 from tests.conftest import CROP, SIZE
 from tests.imports import ROOT
 from tests.processes import measured
-from zfpipe import params, paths, profiles
+from zfpipe import params, paths
 from zfpipe.drawing.picture import CLASSES
 from zfpipe.errors import UserError
 from zfpipe.network import numerics as device
@@ -28,6 +28,7 @@ from zfpipe.network import weights
 from zfpipe.network.architecture import variant
 from zfpipe.processes import distributed
 from zfpipe.reading.reader import Batches
+from zfpipe.tools import profiles
 from zfpipe.training.loop import dropout_seed
 
 EPOCHS = 5

@@ -11,12 +11,13 @@ from safetensors.numpy import save_file
 from tests.imports import ROOT
 from tests.report import conftest
 from tests.report.layout import faults, words
-from zfpipe import params, profiles, store, unavailable
+from zfpipe import params, store, unavailable
 from zfpipe.errors import UserError
 from zfpipe.network import weights
 from zfpipe.probes import shapes
 from zfpipe.report.figures import fig1, fig2, fig3, fig4, fig5, fig6, fig7, fig7b, fig8, fig9
 from zfpipe.report.plotting import heat, style, tiles
+from zfpipe.tools import profiles
 
 DRAWING = style.Drawing(99.5, 128)
 

@@ -8,9 +8,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.imports import ROOT
-from zfpipe import params, profiles
+from zfpipe import params
 from zfpipe.report import methods
 from zfpipe.report.methods import AS, OTHERWISE, PAPER, SILENT
+from zfpipe.tools import profiles
 
 TREE = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -15,8 +15,9 @@ from typing import IO, Any
 
 import psutil
 
-from zfpipe import paths, runs
+from zfpipe import paths
 from zfpipe.errors import UserError
+from zfpipe.tools import locks
 
 
 def verify(workers: Sequence[int], jobs: int, profile: str | None, targets: Sequence[str]) -> bool:
@@ -27,25 +28,25 @@ def verify(workers: Sequence[int], jobs: int, profile: str | None, targets: Sequ
     before. The clones stay where something differs. Raises UserError where there is no commit or a run fails.
     """
     root = Path(git("rev-parse", "--show-toplevel"))
-    committed = runs.stages(git("show", f"HEAD:{runs.LOCK}"))
+    committed = locks.stages(git("show", f"HEAD:{locks.LOCK}"))
     if changed := git("status", "--porcelain").splitlines():
         print(f"the last commit is run; files that are changed or new since, left out: {len(changed)}")
     print(f"torch computes with {machine()}; the bytes hold for one kind of CPU and number of threads", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="zfpipe-verify-"))
-    ran: list[tuple[str, runs.Lock]] = []
+    ran: list[tuple[str, locks.Lock]] = []
     for number, count in enumerate(workers, 1):
         clone = folder / f"run{number}"
         make(root, clone, profile)
         run(clone, jobs, count, targets, kill=number == 1)
         words = f"{count} worker{'s' * (count > 1)}{', killed and finished' * (number == 1)}"
-        ran.append((f"run {number} ({words})", runs.read_lock(clone)))
+        ran.append((f"run {number} ({words})", locks.read_lock(clone)))
     pairs = [(f"{title} beside {before}", lock, other) for (before, other), (title, lock) in pairwise(ran)]
     if profile is None:
         title, lock = ran[0]
         if targets:
             committed = {name: committed[name] for name in lock if name in committed}
-        pairs.insert(0, (f"{title} beside the committed {runs.LOCK}", lock, committed))
-    equal = [show(title, runs.compare(lock, other)) for title, lock, other in pairs]  # all are shown
+        pairs.insert(0, (f"{title} beside the committed {locks.LOCK}", lock, committed))
+    equal = [show(title, locks.compare(lock, other)) for title, lock, other in pairs]  # all are shown
     if all(equal):
         shutil.rmtree(folder)
         return True
@@ -56,7 +57,7 @@ def verify(workers: Sequence[int], jobs: int, profile: str | None, targets: Sequ
 def make(root: Path, clone: Path, profile: str | None = None) -> None:
     """Clones the last commit, with nothing recorded and an empty cache of its own, so that everything has to run."""
     subprocess.run(["git", "clone", "-q", root, clone], check=True)
-    (clone / runs.LOCK).unlink()
+    (clone / locks.LOCK).unlink()
     (clone / ".dvc/config.local").write_text("[cache]\n    dir = cache\n")
     if profile is not None:
         subprocess.run([sys.executable, "-m", "zfpipe", "profile", profile], cwd=clone, env=environment(), check=True)
@@ -113,11 +114,11 @@ def machine() -> str:
     return f"{torch.backends.cpu.get_cpu_capability()} and {torch.get_num_threads()} threads"
 
 
-def show(title: str, compared: Sequence[runs.Compared]) -> bool:
+def show(title: str, compared: Sequence[locks.Compared]) -> bool:
     """Prints a comparison; whether all outputs are equal."""
-    for line in [f"{title}:", *map(str, compared), *runs.verdict(compared)]:
+    for line in [f"{title}:", *map(str, compared), *locks.verdict(compared)]:
         print(line, flush=True)
-    return runs.equal(compared)
+    return locks.equal(compared)
 
 
 def against(folder: Path) -> bool:
@@ -125,16 +126,16 @@ def against(folder: Path) -> bool:
 
     True where the numbers of the tables are within the tolerance. Raises UserError where there is nothing to compare.
     """
-    if show(f"this run beside {folder}", runs.compare(runs.read_lock(Path()), runs.read_lock(folder))):
+    if show(f"this run beside {folder}", locks.compare(locks.read_lock(Path()), locks.read_lock(folder))):
         return True
-    apart = runs.distances(Path(), folder)
+    apart = locks.distances(Path(), folder)
     if not apart:
         raise UserError(f"no tables here or in {folder}; make them: dvc repro")
     mean, place = sum(apart.values()) / len(apart), max(apart, key=lambda name: apart[name])
     print(
         f"{len(apart)} numbers of the tables: {mean:.2f} points apart on average, at most {apart[place]:.2f} ({place})"
     )
-    within = mean <= runs.MEAN and apart[place] <= runs.LARGEST
-    allowed = f"the tolerance between kinds of CPU and GPUs: {runs.MEAN:g} on average, {runs.LARGEST:g} at most"
+    within = mean <= locks.MEAN and apart[place] <= locks.LARGEST
+    allowed = f"the tolerance between kinds of CPU and GPUs: {locks.MEAN:g} on average, {locks.LARGEST:g} at most"
     print(f"{'' if within else 'not '}within {allowed}")
     return within

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from tests.imports import ROOT
-from zfpipe import check, params
+from zfpipe import params
 from zfpipe.__main__ import main
+from zfpipe.tools import check
 
 
 @pytest.fixture

@@ -1,0 +1,271 @@
+"""`zfpipe repro --jobs N` on toy pipelines: order, side by side, failures, interruptions, and DVC's own dvc.lock."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from tests.imports import ROOT
+from zfpipe.tools import jobs, repro
+from zfpipe.tools.jobs import Room
+
+MEET = "touch {0}.here; for i in $(seq 200); do test -e {1}.here && break; sleep 0.05; done; test -e {1}.here"
+"""A stage that can only succeed while another one runs."""
+
+
+def stage(command: str, *deps: str, out: str) -> dict[str, Any]:
+    return {"cmd": command, "deps": list(deps), "outs": [out]}
+
+
+TWINS = {
+    "base": stage("cat source > base", "source", out="base"),
+    "one": stage(f"{MEET.format('one', 'two')} && cat base > one", "base", out="one"),
+    "two": stage(f"{MEET.format('two', 'one')} && cat base > two", "base", out="two"),
+    "last": stage("cat one two > last", "one", "two", out="last"),
+    "alone": stage("echo alone > alone", out="alone"),
+}
+"""`dvc repro` runs `last` with what it needs before `alone`; side by side `alone` is done long before."""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in os.environ:
+        if name.startswith(("DVC_", "ZFPIPE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "source").write_text("1")
+    dvc("init", "--no-scm", "-q")
+    return tmp_path
+
+
+def write(pipeline: dict[str, Any]) -> None:
+    with Path("dvc.yaml").open("w") as file:
+        YAML().dump({"stages": pipeline}, file)
+
+
+def dvc(*command: str) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", *command], check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "zfpipe", "repro", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def ran(*arguments: str) -> tuple[int, str, str]:
+    process = start(*arguments)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_side_by_side_gives_dvcs_own_lock(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(TWINS)
+    status, out, err = ran("--jobs", "3")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[-1] == "5 of 5 stages had changed"
+    assert sorted(name for line in lines[:-1] if (name := line.removesuffix(": started")) != line) == sorted(TWINS)
+    ended = [line for line in lines[:-1] if not line.endswith(": started")]
+    for number, line in enumerate(ended, 1):
+        assert re.fullmatch(
+            rf"(base|one|two|last|alone): done in \d+ s \({number} of 5(, (about|at least) .* left)?\)", line
+        )
+    assert len(ended) == 5, "a stage has two lines, none of them DVC's"
+    assert ended.index(next(line for line in ended if line.startswith("base"))) < lines.index("one: started")
+    assert json.loads(Path(".zfpipe/durations.json").read_text()).keys() == TWINS.keys()
+    assert (project / "last").read_text() == "11"
+    lock = (project / "dvc.lock").read_text()
+    (project / "dvc.lock").unlink()
+    dvc("repro", "-q", "--force", "--no-run-cache")
+    assert (project / "dvc.lock").read_text() == lock
+    yaml = YAML()
+    left = yaml.load(lock)  # by a run that was killed: in no order, and not all of it
+    left["stages"].move_to_end("base")
+    del left["stages"]["last"]
+    yaml.dump(left, project / "dvc.lock")
+    assert ran("--jobs", "3")[0] == 0
+    assert (project / "dvc.lock").read_text() == lock
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a stage that has not changed costs no process")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(repro, "start", refuse)
+        assert repro.run(repro.Schedule([]), Room(2, 2, 2)) == []
+    write(TWINS | {"base": stage("cat source > base;", "source", out="base")})
+    started = []
+    actual = repro.start
+    monkeypatch.setattr(repro, "start", lambda stage, *rest: started.append(stage.addressing) or actual(stage, *rest))
+    assert repro.run(repro.Schedule(["last"]), Room(2, 2, 2)) == []
+    assert started == ["base"], "the others' inputs have turned out as they were"
+
+
+def test_what_needs_little_goes_first(project: Path) -> None:
+    write(TWINS)
+    schedule = repro.Schedule([])
+    assert [stage.addressing for stage in schedule.waiting] == ["base", "alone", "one", "two", "last"]
+    assert schedule.plan == ["base", "one", "two", "last", "alone"], "dvc.lock has the order of a plain repro"
+
+
+def test_a_failure_holds_up_only_what_needs_it(project: Path) -> None:
+    write(
+        {
+            "bad": stage("echo 'zfpipe: no such thing' >&2; exit 3", out="bad"),
+            "worse": stage("echo not the whole; echo it >&2; printf '\\033[1mbroke\\033[0m\\n'; exit 4", out="worse"),
+            "after": stage("cat bad > after", "bad", out="after"),
+            "later": stage("cat after > later", "after", out="later"),
+            "good": stage("sleep 1; echo good > good", out="good"),
+            "better": stage("cat good > better", "good", out="better"),
+        }
+    )
+    status, out, err = ran("-j", "2")
+    assert status == 1
+    lines = err.splitlines()
+    assert "zfpipe: bad failed: no such thing" in lines
+    assert any(line.startswith("zfpipe: worse failed: failed to reproduce 'worse'") for line in lines)
+    assert next(line for line in lines if "worse" in line).endswith("; everything it said: .zfpipe/logs/worse.log")
+    assert lines[-1] == "zfpipe: did not run for that: after, later"
+    assert len(lines) == 3
+    assert (project / "better").read_text() == "good\n"
+    said = out.splitlines()
+    bad = next(number for number, line in enumerate(said) if line.startswith("bad: failed after "))
+    assert re.fullmatch(r"bad: failed after \d+ s: no such thing \(\d of 6.*\)", said[bad])
+    assert not said[bad + 1].startswith(" "), "its line for the user says all"
+    worse = next(number for number, line in enumerate(said) if line.startswith("worse: failed after "))
+    assert said[worse + 1 : worse + 4] == ["    not the whole", "    it", "    broke"]
+    assert not said[worse + 4].startswith(" ")
+    assert "after: started" not in said
+    log = (project / ".zfpipe/logs/worse.log").read_text()
+    assert "Running stage 'worse':\n" in log and "\nit\nbroke\n" in log
+    assert json.loads(Path(".zfpipe/durations.json").read_text()).keys() == {"good", "better"}
+    locked = YAML(typ="safe").load(Path("dvc.lock").read_text())
+    assert list(locked["stages"]) == ["good", "better"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_stops_what_runs(project: Path, number: signal.Signals) -> None:
+    write({name: stage(f"echo $$ > {name}.pid; sleep 60; echo > {name}", out=name) for name in ("one", "two")})
+    running = start("--jobs", "2")
+    files = [project / f"{name}.pid" for name in ("one", "two")]
+    limit = time.monotonic() + 30
+    while not all(file.exists() and file.read_text().endswith("\n") for file in files):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    running.send_signal(number)
+    _, err = running.communicate(timeout=30)
+    assert running.returncode == 1
+    assert err == "zfpipe: interrupted\n"
+    assert not any(psutil.pid_exists(int(file.read_text())) for file in files)
+
+
+def test_what_dvc_refuses_is_one_line(project: Path) -> None:
+    write(TWINS)
+    for asked in ("0", "two"):
+        assert ran("--jobs", asked) == (1, "", f"zfpipe: --jobs {asked}; must be auto or a whole number from 1\n")
+    status, out, err = ran("--jobs", "2", "nothing")
+    assert (status, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("zfpipe: ") and "nothing" in err
+
+
+def test_a_warning_of_dvc_is_passed_on_and_outs_come_from_its_cache(project: Path) -> None:
+    write({"one": stage("touch one", "source", out="one"), "two": stage("echo WARNING: mine; echo > two", out="two")})
+    _, out, _ = ran()
+    assert {"one: WARNING: 'one' is empty.", "two: WARNING: mine"} <= set(out.splitlines())
+    Path(".zfpipe/durations.json").write_text('{"one": 3600, "two": 3600}')
+    Path("one").unlink()
+    _, out, _ = ran("--jobs", "1")
+    assert re.search(r"^one: taken from the cache in \d+ s \(2 of 2\)$", out, re.M)
+    assert json.loads(Path(".zfpipe/durations.json").read_text())["one"] == 3600, "this says not how long it takes"
+
+
+def test_a_resumed_training_says_not_how_long_it_takes(project: Path) -> None:
+    write({"one": stage("echo resumed after epoch 3 of 7; echo > one", out="one")})
+    assert ran()[0] == 0
+    assert not Path(".zfpipe/durations.json").exists()
+
+
+def test_a_stage_has_a_terminal_where_the_run_has_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(
+        {"one": stage("test -t 1 && test -t 2 && all=yes || all=no; echo $all > one; cat one; test ! -t 0", out="one")}
+    )
+    assert repro.run(repro.Schedule([]), Room(1, 1, 1)) == []
+    assert Path("one").read_text() == "no\n"
+    write(
+        {"one": stage("test -t 1 && test -t 2 && all=yes || all=no; echo $all > one; cat one; test ! -t 0;", out="one")}
+    )
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    capsys.readouterr()
+    assert repro.run(repro.Schedule([]), Room(1, 1, 1)) == []
+    assert Path("one").read_text() == "yes\n"
+    assert "one: done in " in (shown := capsys.readouterr().out) and "one: started" not in shown
+    log = Path(".zfpipe/logs/one.log").read_text()
+    assert "\nyes\n" in log and "\x1b" not in log and "\r" not in log
+
+
+def computing(command: str, out: str) -> dict[str, Any]:
+    return stage(f"{command} && echo $ZFPIPE_DEVICE $ZFPIPE_LAUNCH > {out}", "zfpipe/network", out=out)
+
+
+@pytest.fixture
+def network(project: Path) -> None:
+    (project / "zfpipe/network").mkdir(parents=True)
+    (project / "zfpipe/network/layers.py").touch()
+
+
+@pytest.mark.usefixtures("network")
+def test_each_stage_that_computes_has_a_gpu_of_its_own(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other runs beside both of them."""
+    meet = "touch {0}.here; for i in $(seq 200); do test -e one.here -a -e two.here -a -e other.here && break; "
+    meet += "sleep 0.05; done; test -e one.here -a -e two.here -a -e other.here"
+    pipeline = {name: computing(meet.format(name), name) for name in ("one", "two")}
+    write(pipeline | {"other": stage(f"{meet.format('other')} && echo $ZFPIPE_DEVICE > other", out="other")})
+    monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(jobs, "by_default", lambda: 1)
+    schedule = repro.Schedule([])
+    assert repro.computing(schedule) == {"one", "two"}
+    assert repro.run(schedule, jobs.room("auto", repro.computing(schedule))) == []
+    assert {(project / name).read_text() for name in ("one", "two")} == {"cuda:0\n", "cuda:1\n"}
+    assert (project / "other").read_text() == "cuda\n"
+
+
+@pytest.mark.usefixtures("network")
+def test_two_stages_never_share_a_gpu(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = "mkdir taken && sleep 1 && rmdir taken"
+    write({name: computing(alone, name) for name in ("one", "two")})
+    monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    schedule = repro.Schedule([])
+    assert repro.run(schedule, jobs.room("2", repro.computing(schedule))) == []
+
+
+@pytest.mark.usefixtures("network")
+def test_only_stages_that_compute_are_sent(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write({"one": computing("true", "one"), "two": stage("echo local $ZFPIPE_LAUNCH > two", out="two")})
+    monkeypatch.setenv("ZFPIPE_LAUNCH", "env --")
+    assert ran()[0] == 0
+    assert Path("one").read_text().strip() == "env --"
+    assert Path("two").read_text() == "local\n"
+    monkeypatch.setenv("ZFPIPE_LAUNCH", "surely-no-program --gpus=1")
+    Path("zfpipe/network/layers.py").write_text("1")
+    status, out, err = ran()
+    assert (status, out) == (1, "")
+    assert err.startswith("zfpipe: ZFPIPE_LAUNCH = surely-no-program --gpus=1; no program surely-no-program here")
