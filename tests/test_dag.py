@@ -214,7 +214,7 @@ BLAST_HEAD = [
     "# What runs again when a file changes",
     "",
     "Each file or folder of `zfpipe/`, and the stages of `dvc.yaml` that depend on it. What these stages write decides",
-    "whether the stages after them run again. `python -m tests.test_dag` writes this page; `tests/test_dag.py` compares.",
+    "whether the stages after them run again. `python -m tests.test_dag` writes this page.",
     "",
     "| file or folder | stages |",
     "|---|---|",

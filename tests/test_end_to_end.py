@@ -17,7 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.imports import ROOT
+from tests.imports import PLUMBING, ROOT
 from zfpipe import stage, store
 from zfpipe.errors import UserError
 from zfpipe.report.claims.ledger import LEDGER
@@ -49,11 +49,11 @@ class Clone:
         self.run("python", "-m", "zfpipe", "profile", "smoke")
         self.commit()
 
-    def run(self, *command: str, status: int = 0) -> str:
+    def run(self, *command: str, status: int = 0, environment: dict[str, str] | None = None) -> str:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | (environment or {}),
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -71,10 +71,11 @@ class Clone:
         return (self.folder / "dvc.lock").read_text()
 
 
-def made(folder: Path) -> Clone:
-    """A clone in which everything has run, two stages at a time, with one worker."""
+def made(folder: Path, opened: Path) -> Clone:
+    """A clone in which everything has run, two stages at a time, with one worker; what each opened is in `opened`."""
     clone = Clone(folder, workers=1)
-    clone.run("python", "-m", "zfpipe", "repro", "--jobs", "2")
+    watched = {"PYTHONPATH": str(ROOT / "tests/opened"), "ZFPIPE_OPENED": str(opened)}
+    clone.run("python", "-m", "zfpipe", "repro", "--jobs", "2", environment=watched)
     clone.commit()
     return clone
 
@@ -102,10 +103,16 @@ def resumed(folder: Path) -> tuple[Clone, str]:
 
 
 @pytest.fixture(scope="module")
-def clones(tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, tuple[Clone, str]]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `tests/opened/sitecustomize.py`'s logs."""
+    return tmp_path_factory.mktemp("opened")
+
+
+@pytest.fixture(scope="module")
+def clones(tmp_path_factory: pytest.TempPathFactory, opened: Path) -> tuple[Clone, tuple[Clone, str]]:
     """Both, made at the same time: most of it is processes that start."""
     with ThreadPoolExecutor(2) as pool:
-        one = pool.submit(made, tmp_path_factory.mktemp("clone"))
+        one = pool.submit(made, tmp_path_factory.mktemp("clone"), opened)
         other = pool.submit(resumed, tmp_path_factory.mktemp("other"))
         return one.result(), other.result()
 
@@ -135,6 +142,46 @@ def test_every_artefact_is_there(clone: Clone) -> None:
     assert (clone.folder / "metrics.json").exists()
     for number in range(1, 8):
         assert (reports / f"tables/table{number}.csv").stat().st_size > 300
+
+
+def test_what_a_stage_opens_it_declares(clone: Clone, opened: Path) -> None:
+    """Data and code: reads lie in its dependencies or are plumbing or parameters, writes in its outs."""
+    lock = locks.read_lock(clone.folder)
+    free = {*PLUMBING, "params.yaml"}
+    seen: set[str] = set()
+    wrong = []
+    for log in sorted(opened.iterdir()):
+        name = log.name.rpartition(".")[0]
+        deps, outs = ([entry["path"] for entry in lock[name].get(kind, [])] for kind in ("deps", "outs"))
+        for kind, _, path in (line.partition(" ") for line in set(log.read_text().splitlines())):
+            file = re.sub(r"(^|/)\.([^/]+)\.partial$", r"\1\2", path)
+            places = [*outs, *deps] if kind == "r" else outs
+            declared = any(file == place or file.startswith(f"{place}/") for place in places)
+            if not declared and file not in free and not file.endswith("__init__.py"):
+                wrong.append(f"{name} {'reads' if kind == 'r' else 'writes'} {path}")
+            seen |= {name} if declared else set()
+    assert not wrong
+    assert seen == set(lock), "every stage opens something"
+
+
+def test_what_a_change_of_code_reaches(clone: Clone) -> None:
+    def stale(*names: str) -> set[str]:
+        """The stages that `dvc status` names after a change in these files."""
+        before = {name: (clone.folder / name).read_bytes() for name in names}
+        for name, text in before.items():
+            (clone.folder / name).write_bytes(text + b"\n# changed\n")
+        found = set(json.loads(clone.run("dvc", "status", "--json")))
+        for name, text in before.items():
+            (clone.folder / name).write_bytes(text)
+        return found
+
+    every = set(locks.read_lock(clone.folder))
+    trained = {name for name in every if name.startswith(("train@", "evaluate@"))}
+    assert not stale(*PLUMBING)
+    assert not stale("zfpipe/report/figures/fig7.py", "zfpipe/report/page.py", "zfpipe/pictures/sources.py") & trained
+    network = stale("zfpipe/network/convnet.py")
+    assert trained <= network
+    assert not {name for name in network if name.startswith(("pictures", "betons", "mean", "target", "transfer"))}
 
 
 def test_a_second_repro_does_nothing(clone: Clone) -> None:
@@ -182,13 +229,14 @@ def small(num_classes: int = 3) -> nn.Sequential:
     )
 """
     )
-    clone.run("python", "-c", "import nets, torch; torch.save(nets.small().state_dict(), 'net.pth')")
-    changes = ("-S", "model.source=nets:small", "-S", "model.weights=net.pth")
+    clone.run("python", "-c", "import nets, torch; torch.save(nets.small().state_dict(), 'weights/net.pth')")
+    changes = ("-S", "model.source=nets:small", "-S", "model.weights=weights/net.pth")
     targets = ("evaluate@alexnet", "atlas", "figure@1", "figure@4", "figure@6", "table@4")
     output = clone.run("dvc", "exp", "run", *changes, *targets)
     assert not {"pictures", "mean", "train@alexnet", "evaluate@alexnet"} & stages_run(output)
     pretrained, trained = (
-        load_file(clone.folder / path) for path in ("pretrained/model.safetensors", "models/zfnet/weights.safetensors")
+        load_file(clone.folder / path)
+        for path in ("pretrained/model/weights.safetensors", "models/zfnet/weights.safetensors")
     )
     fixed = [name for name in pretrained if torch.equal(pretrained[name], trained[name])]
     assert fixed == [name for name in pretrained if not name.startswith("denses.4")], "only a softmax is trained"
