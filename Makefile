@@ -7,10 +7,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := report
 .PHONY: report test verify bench setup check system
 
-# The first Python in the supported range; `make PYTHON=/path/to/python3.11 ...` chooses another
-PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
-PIP := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile --require-hashes --no-build-isolation
+# The first Python in the supported range; `make PYTHON=/path/to/python3.13 ...` chooses another
+IN_RANGE := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p $(IN_RANGE) 2>/dev/null && echo $$p && break; done)
+PIP := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile --no-build-isolation
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Every stage is a process of its own: without compiled modules on disk each would compile all of torch again
 unexport PYTHONDONTWRITEBYTECODE
@@ -42,15 +43,18 @@ check: setup
 
 setup: .venv/complete
 
-# FFCV is compiled on this machine, so the compiler and two libraries are needed; setuptools and wheel build it
+# FFCV is compiled on this machine, so the compiler and two libraries are needed; setuptools and wheel build it.
+# zfpipe itself is linked rather than copied: the command `zfpipe` runs what stands here
 .venv/complete: constraints.txt
-	@test -n "$(PYTHON)" || { echo "zfpipe needs Python 3.11 or 3.12 on the path; none found; install python3.11" >&2; exit 1; }
+	@[ -n "$(PYTHON)" ] || { echo "zfpipe needs Python 3.11 to 3.13 on the path; none found; install python3.11" >&2; exit 1; }
+	$(PYTHON) $(IN_RANGE) || { echo "zfpipe needs Python 3.11 to 3.13; PYTHON=$(PYTHON) is another" >&2; exit 1; }
 	$(MAKE) --no-print-directory system
 	echo "Making the environment in .venv (about two minutes)"
 	$(PYTHON) -m venv --clear .venv
 	awk '/^[a-z]/ { wanted = /^(setuptools|wheel|packaging)==/ } wanted' constraints.txt > .venv/build.txt
-	$(PIP) -r .venv/build.txt
-	$(PIP) -r constraints.txt
+	$(PIP) --require-hashes -r .venv/build.txt
+	$(PIP) --require-hashes -r constraints.txt
+	$(PIP) --editable .
 	touch $@
 
 # System libraries: installed through apt where that is allowed, named in one line where it is not
