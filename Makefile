@@ -1,5 +1,5 @@
-# make report: the whole paper on the default parameters; make test: the tests; make verify: everything twice in clean
-# clones, to compare the bytes; make bench: ours beside other tools. All install what is missing first.
+# make report: the whole paper on the default parameters; make test: ruff, pyright and the tests; make verify: everything
+# twice in clean clones, to compare the bytes; make bench: ours beside other tools. All install what is missing first.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,6 +12,7 @@ IN_RANGE := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p $(IN_RANGE) 2>/dev/null && echo $$p && break; done)
 PIP := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile --no-build-isolation
+CHECK := ruff format --check . && ruff check . && pyright
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Every stage is a process of its own: without compiled modules on disk each would compile all of torch again
 unexport PYTHONDONTWRITEBYTECODE
@@ -20,11 +21,12 @@ report: setup
 	@python -m zfpipe repro --jobs 2
 	echo "The report: $(CURDIR)/reports/index.html"
 
-# The end-to-end runs, mostly processes that start, go beside the other tests, with a core each
+# The end-to-end runs, mostly processes that start, go beside the checks and the other tests, with a core each
 test: setup
 	@export OMP_NUM_THREADS=1
 	python -m pytest tests/test_end_to_end.py -p no:cacheprovider > .venv/end_to_end.log 2>&1 &
 	failed=0
+	{ $(CHECK); } || failed=1
 	python -m pytest tests --ignore tests/test_end_to_end.py || failed=1
 	wait $$! || failed=1
 	cat .venv/end_to_end.log
@@ -37,9 +39,7 @@ bench: setup
 	@python -m benchmarks
 
 check: setup
-	@ruff format --check .
-	ruff check .
-	pyright
+	@$(CHECK)
 
 setup: .venv/complete
 

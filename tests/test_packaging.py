@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -44,6 +45,27 @@ def run(installed: Path, command: Sequence[str], folder: Path) -> tuple[int, str
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    "broken", ["", "ruff format", "ruff check", "pyright", "test_end_to_end.py -p", "pytest tests --ignore"]
+)
+def test_make_test_runs_every_part_and_fails_where_one_does(broken: str, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "constraints.txt").touch()
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for name in ("python", "ruff", "pyright"):
+        script = tmp_path / ".venv/bin" / name
+        fails = f"[[ '{broken}' && \"$said\" == *'{broken}'* ]] && exit 1"
+        script.write_text(f'#!/bin/bash\nsaid="{name} $*"\necho "$said" >> ran\n{fails}\nexit 0\n')
+        script.chmod(0o755)
+    (tmp_path / ".venv/complete").touch()
+    done = subprocess.run(["make", "test"], cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    ran = (tmp_path / "ran").read_text()
+    assert (done.returncode == 0) is (broken == "")
+    assert "tests/test_end_to_end.py -p" in ran
+    assert "pytest tests --ignore" in ran
+    assert broken or ("ruff format --check ." in ran and "ruff check ." in ran and "pyright" in ran)
 
 
 def test_yaml_is_parsed_in_c() -> None:
