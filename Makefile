@@ -1,5 +1,5 @@
-# make report: the whole paper on the default parameters; make test: the tests; make verify: everything twice in clean
-# clones, to compare the bytes; make bench: ours beside other tools. All install what is missing first.
+# make report: the whole paper on the default parameters; make test: ruff, pyright and the tests; make verify: everything
+# twice in clean clones, to compare the bytes; make bench: ours beside other tools. All install what is missing first.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -7,10 +7,12 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := report
 .PHONY: report test verify bench setup check system
 
-# The first Python in the supported range; `make PYTHON=/path/to/python3.11 ...` chooses another
-PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null && echo $$p && break; done)
-PIP := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile --require-hashes --no-build-isolation
+# The first Python in the supported range; `make PYTHON=/path/to/python3.13 ...` chooses another
+IN_RANGE := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p $(IN_RANGE) 2>/dev/null && echo $$p && break; done)
+PIP := .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile --no-build-isolation
+CHECK := ruff format --check . && ruff check . && pyright
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Every stage is a process of its own: without compiled modules on disk each would compile all of torch again
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,11 +21,12 @@ report: setup
 	@python -m zfpipe repro --jobs 2
 	echo "The report: $(CURDIR)/reports/index.html"
 
-# The end-to-end runs, mostly processes that start, go beside the other tests, with a core each
+# The end-to-end runs, mostly processes that start, go beside the checks and the other tests, with a core each
 test: setup
 	@export OMP_NUM_THREADS=1
 	python -m pytest tests/test_end_to_end.py -p no:cacheprovider > .venv/end_to_end.log 2>&1 &
 	failed=0
+	{ $(CHECK); } || failed=1
 	python -m pytest tests --ignore tests/test_end_to_end.py || failed=1
 	wait $$! || failed=1
 	cat .venv/end_to_end.log
@@ -36,21 +39,22 @@ bench: setup
 	@python -m benchmarks
 
 check: setup
-	@ruff format --check .
-	ruff check .
-	pyright
+	@$(CHECK)
 
 setup: .venv/complete
 
-# FFCV is compiled on this machine, so the compiler and two libraries are needed; setuptools and wheel build it
+# FFCV is compiled on this machine, so the compiler and two libraries are needed; setuptools and wheel build it.
+# zfpipe itself is linked rather than copied: the command `zfpipe` runs what stands here
 .venv/complete: constraints.txt
-	@test -n "$(PYTHON)" || { echo "zfpipe needs Python 3.11 or 3.12 on the path; none found; install python3.11" >&2; exit 1; }
+	@[ -n "$(PYTHON)" ] || { echo "zfpipe needs Python 3.11 to 3.13 on the path; none found; install python3.11" >&2; exit 1; }
+	$(PYTHON) $(IN_RANGE) || { echo "zfpipe needs Python 3.11 to 3.13; PYTHON=$(PYTHON) is another" >&2; exit 1; }
 	$(MAKE) --no-print-directory system
 	echo "Making the environment in .venv (about two minutes)"
 	$(PYTHON) -m venv --clear .venv
 	awk '/^[a-z]/ { wanted = /^(setuptools|wheel|packaging)==/ } wanted' constraints.txt > .venv/build.txt
-	$(PIP) -r .venv/build.txt
-	$(PIP) -r constraints.txt
+	$(PIP) --require-hashes -r .venv/build.txt
+	$(PIP) --require-hashes -r constraints.txt
+	$(PIP) --editable .
 	touch $@
 
 # System libraries: installed through apt where that is allowed, named in one line where it is not

@@ -58,7 +58,7 @@ def commands(text: str) -> Iterator[str]:
         if language not in ("python", "yaml"):
             yield from (part for line in block.replace("\\\n", " ").splitlines() for part in line.split(" && "))
     for words in re.findall(r"`([^`]+)`", prose(text)):
-        if re.match(r"(python3? -|make \w|dvc (?!(exp|metrics|params|plots)$)\w|ZFPIPE_\w+=\S+ )", words):
+        if re.match(r"(python3? -|zfpipe \w|make \w|dvc (?!(exp|metrics|params|plots)$)\w|ZFPIPE_\w+=\S+ )", words):
             yield " ".join(words.split())
 
 
@@ -77,6 +77,8 @@ def problem(command: str) -> str | None:
             return next((f"no target {word}" for word in words[1:] if "=" not in word and word not in made), None)
         if words[0] == "dvc":
             return dvc_problem(words[1], vars(dvc_parser().parse_args(words[1:])))
+        if words[0] == "zfpipe":
+            return module_problem(*words)
         if words[:2] == ["python", "-m"]:
             return module_problem(*words[2:])
         if words[:2] == ["python", "-c"]:
@@ -166,7 +168,9 @@ def module_problem(module: str, *words: str) -> str | None:
         ("python -c 'import nets;;'", "not a command"),
         ("make everything", "everything"),
         ("ZFPIPE_THREADS=2 dvc repro", "ZFPIPE_THREADS"),
-        ("zfpipe check", "zfpipe"),
+        ("zfpipe check", None),
+        ("zfpipe verifies", "not a command"),
+        ("zfnet check", "zfnet"),
     ],
 )
 def test_a_wrong_command_is_seen(command: str, wrong: str | None) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `python -m zfpipe check`, `profile NAME | --list`, `repro [TARGET ...]` and `verify`."""
+"""The command line, `zfpipe` or `python -m zfpipe`: check, profile, repro and verify, each in a project's folder."""
 
 import argparse
 import sys
@@ -7,6 +7,9 @@ from pathlib import Path
 from zfpipe import params, paths
 from zfpipe.errors import UserError
 from zfpipe.tools import check, profiles
+
+PROJECT = (paths.PARAMS, Path("dvc.yaml"))
+"""Files by which a project's folder is known."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,6 +49,10 @@ def main() -> None:
     """Reads the arguments and runs one command."""
     arguments = parser().parse_args()
     try:
+        if not any(path.exists() for path in PROJECT):
+            raise UserError(
+                f"no params.yaml or dvc.yaml in {Path.cwd()}; run zfpipe in a project's folder, such as a clone"
+            )
         if arguments.command == "repro":
             from zfpipe.tools.repro import repro  # DVC takes a while to import
 
