@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 report: setup
-	@python -m zfpipe repro --jobs 2
+	@python -m zfpipe repro
 	echo "The report: $(CURDIR)/reports/index.html"
 
 # The end-to-end runs, mostly processes that start, go beside the other tests, with a core each
