@@ -18,12 +18,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 report: setup
-	@python -m zfpipe repro --jobs 2
+	@python -m zfpipe repro
 	echo "The report: $(CURDIR)/reports/index.html"
 
 # The end-to-end runs, mostly processes that start, go beside the checks and the other tests, with a core each
 test: setup
-	@export OMP_NUM_THREADS=1
+	@export OMP_NUM_THREADS=1 ZFPIPE_THREADS=1
 	python -m pytest tests/test_end_to_end.py -p no:cacheprovider > .venv/end_to_end.log 2>&1 &
 	failed=0
 	{ $(CHECK); } || failed=1

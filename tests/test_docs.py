@@ -167,7 +167,7 @@ def module_problem(module: str, *words: str) -> str | None:
         ("python -m pytest tests/test_nothing.py", "tests/test_nothing.py"),
         ("python -c 'import nets;;'", "not a command"),
         ("make everything", "everything"),
-        ("ZFPIPE_THREADS=2 dvc repro", "ZFPIPE_THREADS"),
+        ("ZFPIPE_SURELY_NOT=2 dvc repro", "ZFPIPE_SURELY_NOT"),
         ("zfpipe check", None),
         ("zfpipe verifies", "not a command"),
         ("zfnet check", "zfnet"),

@@ -15,7 +15,7 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from tests.imports import ROOT
+from tests.imports import ROOT, closure
 from zfpipe.tools import jobs, repro
 from zfpipe.tools.jobs import Room
 
@@ -221,13 +221,23 @@ def test_a_stage_has_a_terminal_where_the_run_has_one(
 
 
 def computing(command: str, out: str) -> dict[str, Any]:
-    return stage(f"{command} && echo $ZFPIPE_DEVICE $ZFPIPE_LAUNCH > {out}", "zfpipe/network", out=out)
+    return stage(
+        f"{command} && echo $ZFPIPE_DEVICE $ZFPIPE_LAUNCH > {out}", "zfpipe/network", "zfpipe/reading", out=out
+    )
 
 
 @pytest.fixture
 def network(project: Path) -> None:
-    (project / "zfpipe/network").mkdir(parents=True)
-    (project / "zfpipe/network/layers.py").touch()
+    for name in ("network", "reading"):
+        (project / "zfpipe" / name).mkdir(parents=True)
+        (project / "zfpipe" / name / "layers.py").touch()
+
+
+def test_the_stages_that_compute_are_those_that_open_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    computing = {name.partition("@")[0] for name in repro.computing(repro.Schedule([]))}
+    device = {path.stem for path in ROOT.glob("stages/*.py") if "zfpipe/network/numerics.py" in closure(path)}
+    assert computing == device
 
 
 @pytest.mark.usefixtures("network")
@@ -236,7 +246,10 @@ def test_each_stage_that_computes_has_a_gpu_of_its_own(project: Path, monkeypatc
     meet = "touch {0}.here; for i in $(seq 200); do test -e one.here -a -e two.here -a -e other.here && break; "
     meet += "sleep 0.05; done; test -e one.here -a -e two.here -a -e other.here"
     pipeline = {name: computing(meet.format(name), name) for name in ("one", "two")}
-    write(pipeline | {"other": stage(f"{meet.format('other')} && echo $ZFPIPE_DEVICE > other", out="other")})
+    write(
+        pipeline
+        | {"other": stage(f"{meet.format('other')} && echo $ZFPIPE_DEVICE > other", "zfpipe/network", out="other")}
+    )
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(jobs, "by_default", lambda: 1)

@@ -46,7 +46,8 @@ class Room:
 
         ZFPIPE_WORKERS, which changes no result, is a share of the cores among the stages that can run now. It stays
         unset where the network computes on the CPU, since one loader thread is best there. OMP_NUM_THREADS does not
-        depend on what else can run; it stays unset where torchrun starts several processes and sets it.
+        depend on what else can run; it stays unset where torchrun starts several processes and sets it. (Torch computes
+        with ZFPIPE_THREADS on the CPU.)
         """
         kept = dict(os.environ)
         computes = name in self.computes

@@ -37,8 +37,8 @@ LOGS = Path(".zfpipe/logs")
 """A file for each stage, with everything that it said when it last ran."""
 LAST = 20
 """Lines of its output that are shown of a stage that fails without a line for the user."""
-NETWORK = PurePosixPath("zfpipe/network")
-"""What a stage that computes with a network depends on."""
+COMPUTE = {PurePosixPath("zfpipe/network"), PurePosixPath("zfpipe/reading")}
+"""What a stage that puts images through a network depends on."""
 
 
 def repro(targets: Sequence[str], jobs: str) -> list[str]:
@@ -112,12 +112,9 @@ class Schedule:
 
 
 def computing(schedule: Schedule) -> set[str]:
-    """The stages that compute with a network, on a GPU where ZFPIPE_DEVICE says so: those that depend on its code."""
-    return {
-        stage.addressing
-        for stage in schedule.needs
-        if any(PurePosixPath(dep.def_path) == NETWORK for dep in stage.deps)
-    }
+    """Return the stages that put images through a network, which they do on the device that ZFPIPE_DEVICE names."""
+    deps = {stage.addressing: {PurePosixPath(dep.def_path) for dep in stage.deps} for stage in schedule.needs}
+    return {name for name, paths in deps.items() if paths >= COMPUTE}
 
 
 def locked_stages() -> list[str]:
