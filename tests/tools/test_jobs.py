@@ -50,6 +50,7 @@ def test_a_number_stays_that_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert room("3", NETS) == Room(3, 2, 3, NETS, ("cuda:0", "cuda:1"))
+    assert not room("3", NETS).fits("train@two", ["train@one", "figure@1", "figure@2"]), "three in all"
     assert room("1", NETS) == Room(1, 1, 1, NETS), "which may use all GPUs"
 
 
