@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from tests.imports import ROOT
 from zfpipe import __main__, params
 from zfpipe.errors import UserError
+from zfpipe.network.architecture import variants
 from zfpipe.tools import profiles
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -114,7 +115,7 @@ def dvc_problem(name: str, given: dict[str, Any]) -> str | None:
         place[last] = YAML(typ="safe").load(value)
     text = io.StringIO()
     YAML().dump(tree, text)
-    params.parse(text.getvalue(), "params.yaml")
+    variants(params.parse(text.getvalue(), "params.yaml"))
     return None
 
 

@@ -13,6 +13,7 @@ from packaging.version import Version
 
 from zfpipe import paths
 from zfpipe.errors import UserError
+from zfpipe.network.architecture import variants
 from zfpipe.params import Params, Pictures
 from zfpipe.pictures.sources import found
 
@@ -45,7 +46,7 @@ class Finding:
 
 def check(settings: Params) -> Iterator[Finding]:
     """Everything that a run needs, cheapest first."""
-    yield Finding("parameters", "ok", f"params.yaml is valid; {len(settings.runs)} networks to train")
+    yield Finding("parameters", "ok", f"params.yaml is valid; {len(variants(settings))} networks to train")
     yield from libraries()
     yield device()
     if settings.model.weights is not None and not Path(settings.model.weights).is_file():

@@ -9,6 +9,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from zfpipe import params, store
 from zfpipe.errors import UserError
+from zfpipe.network.architecture import variants
 
 
 def summaries(folder: Path) -> dict[str, str]:
@@ -33,7 +34,7 @@ def apply(name: str, folder: Path, target: Path) -> list[str]:
     changes = list(overlay(tree, YAML(typ="safe").load(path.read_text()), ()))
     text = io.StringIO()
     yaml.dump(tree, text)
-    params.parse(text.getvalue(), str(target))
+    variants(params.parse(text.getvalue(), str(target)))
     with store.whole(target) as temporary:
         temporary.write_text(text.getvalue())
     return changes

@@ -18,6 +18,7 @@ import psutil
 from zfpipe import paths
 from zfpipe.errors import UserError
 from zfpipe.tools import locks
+from zfpipe.workers import compute_threads
 
 
 def verify(workers: Sequence[int], jobs: int, profile: str | None, targets: Sequence[str]) -> bool:
@@ -111,7 +112,7 @@ def machine() -> str:
     """What the bytes depend on beside the code."""
     import torch  # takes seconds
 
-    return f"{torch.backends.cpu.get_cpu_capability()} and {torch.get_num_threads()} threads"
+    return f"{torch.backends.cpu.get_cpu_capability()} and {compute_threads()} threads"
 
 
 def show(title: str, compared: Sequence[locks.Compared]) -> bool:
