@@ -13,7 +13,7 @@ def main() -> None:
     drawn = store.load(paths.PROJECTIONS / "projections.parquet")
     tiles = {
         layer: tuple(store.load(paths.PROJECTIONS / f"layer{layer}{kind}.npy") for kind in ("", "_patches"))
-        for layer in drawn["layer"].unique()
+        for layer in drawn["layer"].unique().tolist()
     }
     settled = None if unavailable.reason(paths.EVOLUTION) else store.load(paths.EVOLUTION / "settled.csv")
     store.save_all(paths.FEATURES, features.run(drawn, tiles, store.load(paths.STRONGEST), settled, crop))

@@ -34,7 +34,7 @@ if __name__ == "__main__":
 SHARED = """
 import os
 from pathlib import Path
-from zfpipe.training import distributed
+from zfpipe.processes import distributed
 
 def main():
     Path(f"ran{distributed.part()}").touch()

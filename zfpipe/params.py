@@ -209,7 +209,7 @@ class Model(Network):
     def check_weights(self) -> "Model":
         """Refuse a source without weights, and weights where DVC would not see them change."""
         folder = paths.WEIGHTS
-        if self.source is not None and (self.weights is None or folder not in Path(self.weights).parents):
+        if self.source is not None and (self.weights is None or not inside(Path(self.weights), folder)):
             fail("model.weights", self.weights, f"must be a file in {folder}/, where DVC sees it change; move it there")
         return self
 
@@ -416,6 +416,11 @@ class Params(Section):
                 if run not in self.runs:
                     fail(f"ensembles.{ensemble}", run, f"must be runs: {', '.join(self.runs)}")
         return self
+
+
+def inside(path: Path, folder: Path) -> bool:
+    """Whether a path, as it is written, leads into a folder."""
+    return folder in path.parents and ".." not in path.parts
 
 
 def fail(name: str, got: Any, allowed: str, assign: str = " = ") -> NoReturn:

@@ -17,6 +17,14 @@ from zfpipe.network import weights
 from zfpipe.params import Deconvnet, Model
 
 HERE = "tests.foreign.test_imported"
+WEIGHTS = Path("weights")
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights lie in a folder of the project."""
+    monkeypatch.chdir(tmp_path)
+    WEIGHTS.mkdir()
 
 
 def plain(num_classes: int = 4) -> nn.Sequential:
@@ -70,8 +78,8 @@ def saved(network: nn.Module, path: Path) -> nn.Module:
 
 def test_a_chain_gives_the_same_scores_and_projections(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    theirs = saved(plain(7), tmp_path / "net.pth")
-    settings = model("plain", tmp_path / "net.pth")
+    theirs = saved(plain(7), WEIGHTS / "net.pth")
+    settings = model("plain", WEIGHTS / "net.pth")
     ours = imported.read(settings, 96)
     pixels = (random_images(3, 96) + 128).clamp(0, 255)
     mean, std = (torch.tensor(values)[:, None, None] for values in (settings.input_mean, settings.input_std))
@@ -80,8 +88,8 @@ def test_a_chain_gives_the_same_scores_and_projections(tmp_path: Path) -> None:
         *_, third = ours.trace(pixels - mean)
         between = nn.Sequential(theirs[0], theirs[1], theirs[2][:3])((pixels - mean) / std)  # pyright: ignore
         torch.testing.assert_close(third.rectified, between, rtol=1e-4, atol=1e-5)
-    weights.save(ours, tmp_path / "ours.safetensors")
-    back = weights.load(tmp_path / "ours.safetensors", torch.device("cpu"))
+    weights.save(ours, WEIGHTS / "ours.safetensors")
+    back = weights.load(WEIGHTS / "ours.safetensors", torch.device("cpu"))
     assert back.input_mean == list(settings.input_mean)
     torch.testing.assert_close(back(pixels - mean), ours(pixels - mean), rtol=1e-5, atol=1e-6)  # weights lie elsewhere
 
@@ -90,8 +98,8 @@ def test_a_chain_gives_the_same_scores_and_projections(tmp_path: Path) -> None:
 def test_torchvisions_networks_are_read_and_projected(name: str, crop: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
     theirs = getattr(torchvision.models, name)(num_classes=5)
-    save_file({key: tensor.contiguous() for key, tensor in theirs.state_dict().items()}, tmp_path / "net.safetensors")
-    ours = imported.read(model(f"torchvision.models:{name}", tmp_path / "net.safetensors"), crop)
+    save_file({key: tensor.contiguous() for key, tensor in theirs.state_dict().items()}, WEIGHTS / "net.safetensors")
+    ours = imported.read(model(f"torchvision.models:{name}", WEIGHTS / "net.safetensors"), crop)
     convs = [part for part in theirs.modules() if isinstance(part, nn.Conv2d)]
     assert [conv.maps for conv in ours.architecture.convs] == [conv.out_channels for conv in convs]
     assert [dense.units for dense in ours.architecture.denses] == [4096, 4096, 5]
@@ -121,19 +129,19 @@ def test_torchvisions_networks_are_read_and_projected(name: str, crop: int, tmp_
 def test_what_has_no_way_down_is_refused_with_the_reason(source: str, reason: str, tmp_path: Path) -> None:
     module, _, name = source.rpartition(":")
     network = getattr(torchvision.models, name)() if module else globals()[source]()
-    torch.save(network.state_dict(), tmp_path / "net.pth")
+    torch.save(network.state_dict(), WEIGHTS / "net.pth")
     with pytest.raises(UserError, match=reason) as error:
-        imported.read(model(source, tmp_path / "net.pth"), 96)
+        imported.read(model(source, WEIGHTS / "net.pth"), 96)
     assert "\n" not in str(error.value)
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
-    torch.save(plain().state_dict(), tmp_path / "net.pth")
-    (tmp_path / "broken.pth").write_bytes((tmp_path / "net.pth").read_bytes()[:500])
-    (tmp_path / "broken.safetensors").write_bytes(b"nothing of the kind")
-    torch.save({"weights": 3}, tmp_path / "other.pth")
-    torch.save(plain(), tmp_path / "pickled.pth")
-    torch.save(grouped().state_dict(), tmp_path / "grouped.pth")
+    torch.save(plain().state_dict(), WEIGHTS / "net.pth")
+    (WEIGHTS / "broken.pth").write_bytes((WEIGHTS / "net.pth").read_bytes()[:500])
+    (WEIGHTS / "broken.safetensors").write_bytes(b"nothing of the kind")
+    torch.save({"weights": 3}, WEIGHTS / "other.pth")
+    torch.save(plain(), WEIGHTS / "pickled.pth")
+    torch.save(grouped().state_dict(), WEIGHTS / "grouped.pth")
     for source, file, reason in [
         ("plain", "none.pth", "no such file"),
         ("plain", "broken.pth", "can't be read as weights alone"),
@@ -146,7 +154,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         ("no.such.module:net", "net.pth", "No module named 'no'"),
     ]:
         with pytest.raises(UserError, match=reason) as error:
-            imported.read(model(source, tmp_path / file), 96)
+            imported.read(model(source, WEIGHTS / file), 96)
         assert "\n" not in str(error.value)
     with pytest.raises(UserError, match=r"at crops.size = 20 layer 3's maps shrink to nothing"):
-        imported.read(model("plain", tmp_path / "net.pth"), 20)
+        imported.read(model("plain", WEIGHTS / "net.pth"), 20)

@@ -1,9 +1,8 @@
 """The one place that imports FFCV: importing it sets thread counts of other libraries, which is undone here."""
 
-import numba.typed
 import torch
 
-from zfpipe.beton.compiled import set_numba_threads
+from zfpipe.beton.compiled import numba, set_numba_threads
 
 TORCH_THREADS = torch.get_num_threads()
 
