@@ -15,7 +15,9 @@ def main() -> None:
     settings = params.load()
     subject = Subject.open(settings)
     with subject.batches(part=distributed.part()) as batches:
-        activations.run(subject.network, batches, subject.inputs, settings.projections.strongest, paths.ACTIVATIONS)
+        activations.run(
+            subject.network, batches, subject.inputs, settings.projections.strongest, paths.ACTIVATIONS, paths.SPOOL
+        )
 
 
 if __name__ == "__main__":

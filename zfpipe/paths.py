@@ -47,6 +47,8 @@ VERDICTS = Path("metrics.json")
 """The claims' verdicts and values, for `dvc metrics diff`."""
 PAGE = REPORTS / "index.html"
 
+SPOOL = Path(".zfpipe/spool")
+"""What a stage keeps on disk while it runs; all of its processes see it."""
 RESUME = Path(".zfpipe/resume")
 """Training state of interrupted runs: outside DVC, removed when a run completes."""
 

@@ -22,7 +22,7 @@ def log(log_file: int, root: str, event: str, arguments: tuple[Any, ...]) -> Non
         path, kind = arguments[1], "w"
     else:
         return
-    if isinstance(path, int):
+    if isinstance(path, int) or (event == "open" and arguments[2] & os.O_DIRECTORY):
         return
     name = os.path.relpath(Path(root) / os.fsdecode(path), root)
     if name.startswith(("..", *LEFT_OUT)) or "__pycache__" in name or guarded():

@@ -41,7 +41,7 @@ def table(
     """The table, in several chunks on disk and in one."""
     monkeypatch.setattr(activations, "CHUNK", request.param)
     with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
-        activations.run(network, batches, inputs, 9, tmp_path / "activations")
+        activations.run(network, batches, inputs, 9, tmp_path / "activations", tmp_path / "spool")
     return tmp_path / "activations/val.parquet"
 
 

@@ -212,9 +212,8 @@ def strongest(path: Path, layer: int, number: int, count: int) -> pd.DataFrame:
         return ranked(file.read_row_group(place), count)
 
 
-def run(network: ConvNet, batches: Batches, inputs: MeanSubtraction, count: int, folder: Path) -> None:
-    """Measures and writes everything; what waits on disk meanwhile lies in `folder`, which all processes must see."""
-    aside = folder / ".spool"
+def run(network: ConvNet, batches: Batches, inputs: MeanSubtraction, count: int, folder: Path, aside: Path) -> None:
+    """Measures and writes everything; what waits on disk meanwhile lies in `aside`, which all processes must see."""
     with store.scratch(aside) if distributed.first() else nullcontext():
         own = distributed.shared(lambda: aside) / str(distributed.part()[0])  # from here on it is there
         own.mkdir()
