@@ -5,11 +5,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from ruamel.yaml import YAML
 
 from tests.imports import ROOT
+from zfpipe import guard
 
 SCRIPT = """
 import pathlib, time
@@ -36,17 +38,16 @@ PIPELINE = {
 }
 CHANGES = {
     "a module": ("zfpipe/reading/crops.py", "TEN = 10", "TEN = 11"),
-    "the script": ("stages/count.py", "str(crops.TEN)", "str(crops.TEN + 1)"),
-    "plumbing": ("zfpipe/errors.py", "The one exception", "One exception"),
     "a parameter": ("params.yaml", "learning_rate: 0.005 ", "learning_rate: 0.006 "),
     "the stage's run": ("params.yaml", "snapshots: [1, 2,", "snapshots: [2,"),
 }
-OTHERS = {
-    "a module that is not used": ("zfpipe/deconvnet/windows.py", "import", "import "),
-    "another stage's parameter": ("params.yaml", "percentile: 99.0 ", "percentile: 98.0 "),
-    "another run": ("params.yaml", "zfnet-seed1: {base: model, seed: 1}", "zfnet-seed1: {base: model, seed: 9}"),
-    "a comment": ("params.yaml", "# What the paper", "# what the paper"),
-}
+OTHERS = [
+    ("zfpipe/deconvnet/windows.py", "import", "import "),
+    ("params.yaml", "percentile: 99.0 ", "percentile: 98.0 "),
+    ("params.yaml", "zfnet-seed1: {base: model, seed: 1}", "zfnet-seed1: {base: model, seed: 9}"),
+    ("params.yaml", "# What the paper", "# what the paper"),
+]
+"""A module that is not used, another stage's parameter, another run, a comment."""
 
 
 @pytest.fixture
@@ -70,8 +71,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def ran_while(change: tuple[str, str, str]) -> subprocess.CompletedProcess[str]:
-    """What `dvc repro` did while a file was edited in the middle of its stage."""
+def ran_while(*changes: tuple[str, str, str]) -> subprocess.CompletedProcess[str]:
+    """What `dvc repro` did while files were edited in the middle of its stage."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     process = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro"],
@@ -84,10 +85,10 @@ def ran_while(change: tuple[str, str, str]) -> subprocess.CompletedProcess[str]:
     while not Path("running").exists():
         assert process.poll() is None and time.monotonic() < limit
         time.sleep(0.01)
-    name, old, new = change
-    text = Path(name).read_text()
-    assert old in text
-    Path(name).write_text(text.replace(old, new, 1))
+    for name, old, new in changes:
+        text = Path(name).read_text()
+        assert old in text
+        Path(name).write_text(text.replace(old, new, 1))
     Path("go").touch()
     output, _ = process.communicate(timeout=60)
     return subprocess.CompletedProcess([], process.returncode, output)
@@ -104,9 +105,8 @@ def test_what_changed_in_mid_stage_is_named_and_nothing_recorded(project: Path, 
     assert not Path("settled").exists(), "what a further run could go on from is kept"
 
 
-@pytest.mark.parametrize("change", OTHERS.values(), ids=list(OTHERS))
-def test_what_the_stage_does_not_use_may_change(project: Path, change: tuple[str, str, str]) -> None:
-    done = ran_while(change)
+def test_what_the_stage_does_not_use_may_change(project: Path) -> None:
+    done = ran_while(*OTHERS)
     assert done.returncode == 0, done.stdout
     assert Path("dvc.lock").exists() and Path("settled").exists()
 
@@ -120,3 +120,28 @@ def test_put_back_it_runs_again_and_is_recorded(project: Path) -> None:
     done = ran_while(("params.yaml", "# What the paper", "# what the paper"))
     assert done.returncode == 0, done.stdout
     assert Path("out").read_text() == "10"
+
+
+def test_every_file_that_is_in_use_is_guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plumbing and what is read beside modules, too; and what changed while the process was starting."""
+    monkeypatch.chdir(tmp_path)
+    used, style, idle = (tmp_path / name for name in ("used.py", "style.css", "idle.py"))
+    for path in (used, style, idle):
+        path.write_text("before")
+    monkeypatch.setattr(guard, "code", lambda: iter((used, style, idle)))
+    monkeypatch.setattr(guard, "STARTED", time.time() + 60)
+    module = ModuleType("used")
+    module.__file__ = str(used)
+    monkeypatch.setitem(sys.modules, "used", module)
+    kept = guard.Guard()
+    idle.write_text("after")
+    assert kept.changed() is None
+    for path in (used, style):
+        path.write_text("after")
+        assert kept.changed() == path.name
+        path.unlink()
+        assert kept.changed() == path.name
+        path.write_text("before")
+        assert kept.changed() is None
+    monkeypatch.setattr(guard, "STARTED", 0.0)
+    assert guard.Guard().changed() == "used.py"

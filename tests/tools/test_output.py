@@ -82,6 +82,7 @@ def test_what_one_sees(line: str, expected: str) -> None:
         "\tgit add dvc.lock",
         "\tdvc config core.autostage true",
         "Stage 'train@zfnet' is cached - skipping run, checking out outputs",
+        "WARNING: 'models/zfnet-seed1/snapshots' is empty.",
     ],
 )
 def test_dvcs_own_lines(line: str) -> None:

@@ -18,6 +18,7 @@ DVC = re.compile(
     r"Running stage '|> |(Updating|Generating) lock file|Use `dvc push`|To track the changes with git, run:|\tgit add "
     r"|To enable auto staging, run:|\tdvc config core.autostage|(Stage )?'.*' didn't change, skipping"
     r"|Stage '.*' is cached - skipping run|Data and pipelines are up to date|Verifying |Waiting to acquire lock"
+    r"|WARNING: 'models/.*/snapshots' is empty"  # of a run that asks for none
 )
 """How DVC's own lines begin that are of no use to someone who runs everything."""
 CACHED = re.compile(r"Stage '.*' is cached - skipping run")

@@ -239,7 +239,7 @@ def follow(job: Job, board: Board) -> Ended:
                 resumed = resumed or line.startswith("resumed after epoch")
                 if line.startswith(("zfpipe: ", "ERROR: ")):
                     why.append(line)
-                elif line.startswith("WARNING: "):
+                elif own(line) and line.startswith("WARNING: "):
                     board.line(f"{name}: {line}")
                 elif own(line):
                     last.append(line)
