@@ -7,8 +7,8 @@ and SPLIT.rejected.csv (images that could not be read). Costs seconds for the de
 from functools import partial
 
 from zfpipe import params, paths, stage
-from zfpipe.index.images import image_bytes, read_index, without
-from zfpipe.writing.writer import write_beton
+from zfpipe.index.images import image_bytes, read_index
+from zfpipe.writing.writer import without, write_beton
 
 
 def main() -> None:

@@ -58,11 +58,13 @@ def sections(stage: Path) -> set[str]:
     tree = ast.parse(stage.read_text())
     found: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("settings", "params.load()"):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in WHOLE:
             found.add("runs" if node.attr == "trained_elsewhere" else node.attr)
         if isinstance(node, ast.Call):
             found |= CALLS.get(ast.unparse(node.func), set())
     return found
 
 
+WHOLE = ("settings", "params.load()")
+"""How the whole of the parameters is written."""
 CALLS = {"variant": {"runs"}, "Subject.open": {"betons", "crops"}, "methods.of": set(Params.model_fields)}

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.imports import PLUMBING, ROOT, closure, direct, sections
+from tests.imports import CALLS, PLUMBING, ROOT, WHOLE, closure, direct, sections
 from zfpipe import params, paths
 from zfpipe.tools import profiles
+from zfpipe.training.resume import CODE
 
 DAG = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
 SETTINGS = params.load(ROOT / "params.yaml")
@@ -30,7 +31,7 @@ TIGHT = ("train", "evaluate", "betons", "target", "harvest", "scratch")
 DRAWING = paths.DRAWING.as_posix()
 """A dependency where a root names it, not where it is imported: the code that draws is where its pictures come from."""
 STANDARD = sys.stdlib_module_names
-FORMATS = {"numpy", "pandas", "pyarrow", "safetensors", "dvc"}
+WITHIN = {"zfpipe/store.py": {"numpy", "pandas", "pyarrow", "safetensors"}, "zfpipe/guard.py": {"dvc"}}
 """What plumbing may import within a function: `store` the libraries of its formats, `guard` DVC."""
 
 
@@ -107,8 +108,10 @@ def test_a_stage_that_takes_long_uses_every_module_of_its_packages(name: str) ->
         assert held <= imported(name, word), f"split the folder: {name} does without some of its modules"
 
 
-def test_train_depends_on_few_packages() -> None:
-    assert len(code("train", "")) <= 7
+def test_train_depends_on_few_packages_and_its_state_on_the_same() -> None:
+    declared = code("train", "")
+    assert len(declared) <= 7
+    assert {f"zfpipe/{package}" for package in CODE} == {place for place in declared if place.startswith("zfpipe/")}
 
 
 def test_plumbing_is_plumbing() -> None:
@@ -123,7 +126,9 @@ def test_plumbing_is_plumbing() -> None:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names]
                 for name in {name.partition(".")[0] for name in names}:
-                    allowed = {"zfpipe", "pydantic", "ruamel", *STANDARD} | (FORMATS if node.col_offset else set())
+                    allowed = {"zfpipe", "pydantic", "ruamel", *STANDARD} | (
+                        WITHIN.get(file, set()) if node.col_offset else set()
+                    )
                     assert name in allowed, f"{file} imports {name}"
 
 
@@ -152,8 +157,8 @@ def test_a_stage_names_the_parameters_it_reads(name: str) -> None:
     entry, _ = STAGES[name]
     declared = {str(param) for param in entry.get("params", [])}
     read = sections(script(entry))
-    for target in [param for param in declared if param.startswith("targets.")]:
-        declared = declared - {target} | {"targets"}
+    for part in [param for param in declared if param.startswith(("targets.", "overlap."))]:
+        declared = declared - {part} | {part.partition(".")[0]}
     if "runs" in read:  # a run is its own entry and the base it names
         runs = {param for param in declared if param.startswith("runs.") or param == "runs"}
         assert runs, "a stage that reads a run must name it"
@@ -162,6 +167,15 @@ def test_a_stage_names_the_parameters_it_reads(name: str) -> None:
         for run in runs - {"runs", "runs.${key}"}:
             assert SETTINGS.runs[run.removeprefix("runs.")].base in entry["params"]
     assert sorted(declared) == sorted(read)
+
+
+def test_the_parameters_go_whole_to_few_functions() -> None:
+    """To those alone whose sections `tests/imports.py` knows."""
+    for entry, _ in STAGES.values():
+        for node in ast.walk(ast.parse(script(entry).read_text())):
+            if isinstance(node, ast.Call) and any(ast.unparse(one) in WHOLE for one in node.args):
+                assert ast.unparse(node.func) in CALLS, f"{script(entry).name}: {ast.unparse(node)}"
+    assert sections(ROOT / "zfpipe/subject/subject.py") == CALLS["Subject.open"]
 
 
 def test_every_script_is_a_short_stage_and_every_out_is_cached() -> None:

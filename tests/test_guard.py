@@ -38,6 +38,7 @@ PIPELINE = {
 }
 CHANGES = {
     "a module": ("zfpipe/reading/crops.py", "TEN = 10", "TEN = 11"),
+    "the script": ("stages/count.py", "str(crops.TEN)", "str(crops.TEN + 1)"),
     "a parameter": ("params.yaml", "learning_rate: 0.005 ", "learning_rate: 0.006 "),
     "the stage's run": ("params.yaml", "snapshots: [1, 2,", "snapshots: [2,"),
 }
@@ -46,8 +47,10 @@ OTHERS = [
     ("params.yaml", "percentile: 99.0 ", "percentile: 98.0 "),
     ("params.yaml", "zfnet-seed1: {base: model, seed: 1}", "zfnet-seed1: {base: model, seed: 9}"),
     ("params.yaml", "# What the paper", "# what the paper"),
+    ("zfpipe/errors.py", "The one exception", "One exception"),
+    ("zfpipe/reading/.crops.py.swp", "an editor's", ""),
 ]
-"""A module that is not used, another stage's parameter, another run, a comment."""
+"""A module that is not used, another stage's parameter, another run, a comment, plumbing, an editor's file."""
 
 
 @pytest.fixture
@@ -62,6 +65,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if (ROOT / name).is_file():
             Path(name).parent.mkdir(parents=True, exist_ok=True)
             Path(name).write_bytes((ROOT / name).read_bytes())
+    Path("zfpipe/reading/.crops.py.swp").write_text("an editor's")
     Path("stages").mkdir()
     Path("stages/__init__.py").touch()
     Path("stages/count.py").write_text(SCRIPT)
@@ -123,7 +127,7 @@ def test_put_back_it_runs_again_and_is_recorded(project: Path) -> None:
 
 
 def test_every_file_that_is_in_use_is_guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plumbing and what is read beside modules, too; and what changed while the process was starting."""
+    """What is read beside modules, too, and what changed while the process was starting; not a clock that is ahead."""
     monkeypatch.chdir(tmp_path)
     used, style, idle = (tmp_path / name for name in ("used.py", "style.css", "idle.py"))
     for path in (used, style, idle):
@@ -145,3 +149,6 @@ def test_every_file_that_is_in_use_is_guarded(tmp_path: Path, monkeypatch: pytes
         assert kept.changed() is None
     monkeypatch.setattr(guard, "STARTED", 0.0)
     assert guard.Guard().changed() == "used.py"
+    for path in (used, style):
+        os.utime(path, (time.time() + 3600, time.time() + 3600))
+    assert guard.Guard().changed() is None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from zfpipe import store
@@ -56,11 +57,14 @@ def test_every_format_comes_back_and_is_the_same_bytes_each_time(tmp_path: Path)
     assert {name: hashlib.sha256(first[name]).hexdigest()[:8] for name in known} == known
 
 
-def test_an_arrow_table_is_compressed_with_zstd(tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
-    store.save(tmp_path / "a.parquet", pa.table({"x": list(range(100))}))
-    assert pq.ParquetFile(tmp_path / "a.parquet").metadata.row_group(0).column(0).compression == "ZSTD"
+@pytest.mark.parametrize(
+    ("table", "codec"), [(pa.table({"x": [1, 2]}), "ZSTD"), (pd.DataFrame({"x": [1, 2]}, index=[5, 6]), "SNAPPY")]
+)
+def test_parquet_has_one_codec_for_each_kind_of_table_and_no_index(tmp_path: Path, table: Any, codec: str) -> None:
+    store.save(tmp_path / "a.parquet", table)
+    file = pq.ParquetFile(tmp_path / "a.parquet")
+    assert file.metadata.row_group(0).column(0).compression == codec
+    assert file.schema.names == ["x"] and file.metadata.created_by.startswith("parquet-cpp-arrow")
 
 
 def test_another_suffix_is_a_mistake_of_the_program(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from zfpipe import paths
 
 PACKAGE = Path(__file__).parent
 STARTED = time.time()
-"""When this process had imported nothing of the project's but this module and what stands above it."""
+"""When this process had imported little more of the project's than plumbing."""
+READ = {".py", ".css", ".html", ".jinja"}
+"""The kinds of files that code consists of; others are an editor's."""
 
 
 class Guard:
@@ -26,7 +28,7 @@ class Guard:
 
     def __init__(self) -> None:
         self.code = {path: digest(path) for path in code()}
-        self.early = {path for path in self.code if path.stat().st_mtime > STARTED}
+        self.early = {path for path in self.code if STARTED < modified(path) <= time.time()}
         self.params = read(paths.PARAMS)
 
     def changed(self) -> str | None:
@@ -45,9 +47,9 @@ class Guard:
 
 
 def code() -> Iterator[Path]:
-    """The files of the package, and the stage scripts."""
+    """The files of the packages, which DVC tracks, without plumbing, which it does not; and the stage's script."""
     main = getattr(sys.modules["__main__"], "__file__", None)
-    yield from (path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    yield from (path for path in PACKAGE.glob("*/**/*") if path.suffix in READ and path.is_file())
     if main is not None:
         yield Path(main)
 
@@ -55,6 +57,11 @@ def code() -> Iterator[Path]:
 def digest(path: Path) -> str | None:
     """The hash of a file; None: it is gone."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+
+
+def modified(path: Path) -> float:
+    """When a file was written last; 0 where it is gone."""
+    return path.stat().st_mtime if path.exists() else 0.0
 
 
 def read(path: Path) -> str:

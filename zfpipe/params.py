@@ -396,7 +396,9 @@ class Params(Section):
 
     def trained_elsewhere(self, run: str) -> bool:
         """Whether the layers of a run's network below the softmax come with their weights."""
-        return getattr(self, self.runs[run].base).trained_elsewhere
+        entry = self.runs[run]
+        base: Network = getattr(self, entry.base)
+        return entry.edit["source"] is not None if "source" in entry.edit else base.trained_elsewhere
 
     @model_validator(mode="after")
     def check_together(self) -> "Params":
@@ -408,7 +410,7 @@ class Params(Section):
                 fail(f"runs.{run}", "the name", "must be letters, digits, - and _")
         for name in self.overlap.sets:
             if not name.isidentifier():
-                fail(f"overlap.sets.{name}", "the name", "must be letters, digits and _")
+                fail(f"overlap.sets.{name}", "the name", "must be letters, digits and _, a letter first")
         for ensemble, runs in self.ensembles.items():
             if ensemble in self.runs:
                 fail(f"ensembles.{ensemble}", "the name", "must not be a run's")

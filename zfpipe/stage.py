@@ -27,8 +27,8 @@ def run(main: Main) -> None:
     called after that check: it removes what a further run could have gone on from.
     """
     start = time.perf_counter()
-    guard = Guard()
     try:
+        guard = Guard()
         with alone(RUNNING):
             launch()
             settle = main()

@@ -32,14 +32,3 @@ def loader_threads(asked: int | None = None) -> int:
     if asked is None and "ZFPIPE_WORKERS" not in os.environ and os.environ.get("ZFPIPE_DEVICE", "cpu") == "cpu":
         return 1
     return worker_count(asked)
-
-
-def compute_threads() -> int:
-    """Return ZFPIPE_THREADS, the threads that torch computes with on a processor, or 2.
-
-    The last bits of a result depend on this number, so it does not follow the number of cores.
-    """
-    text = os.environ.get("ZFPIPE_THREADS", "2")
-    if not text.isdigit() or int(text) < 1:
-        raise UserError(f"ZFPIPE_THREADS = {text}; must be a whole number from 1")
-    return int(text)

@@ -11,10 +11,9 @@ from PIL import Image
 from tests.conftest import SETTINGS
 from zfpipe.drawing.picture import draw
 from zfpipe.errors import UserError
-from zfpipe.index.images import without
 from zfpipe.probes import overlap
 from zfpipe.probes.overlap import ImageSet, alike, find, fingerprint
-from zfpipe.writing.writer import write_beton
+from zfpipe.writing.writer import without, write_beton
 
 
 def jpeg(pixels: np.ndarray, quality: int = 90) -> bytes:

@@ -7,13 +7,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from zfpipe import stage, store
-from zfpipe.errors import UserError
+from zfpipe import store
 
 
 def described(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
@@ -139,15 +137,3 @@ def image_bytes(base: Path, path: str, offset: int | None, size: int | None) -> 
     if len(data) < size:
         raise OSError(errno.EIO, f"archive truncated: {len(data)} of {size} bytes")
     return data
-
-
-def without(rows: pd.DataFrame, lists: Sequence[Path]) -> pd.DataFrame:
-    """The rows of a training set that none of some lists name. Raises UserError when none are left."""
-    listed = [image for path in lists for image in store.load(path)["id"]]
-    names = ", ".join(map(str, lists))
-    left = rows.iloc[np.flatnonzero(~np.isin(rows["id"].to_numpy(), listed))]
-    if left.empty:
-        raise UserError(f"{names}: every training image; raise overlap.threshold, or set overlap.exclude = false")
-    if len(left) < len(rows):
-        stage.log(f"{len(rows) - len(left)} training images left out: they stand in another set too ({names})")
-    return left

@@ -8,7 +8,6 @@ import torch
 
 from zfpipe.device import asked
 from zfpipe.errors import UserError
-from zfpipe.workers import compute_threads
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
@@ -54,3 +53,14 @@ def keep_freed_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
         libc.mallopt(M_TRIM_THRESHOLD, LARGEST_KEPT)
+
+
+def compute_threads() -> int:
+    """Return ZFPIPE_THREADS, the threads that torch computes with on a processor, or 2.
+
+    The last bits of a result depend on this number, so it does not follow the number of cores.
+    """
+    text = os.environ.get("ZFPIPE_THREADS", "2")
+    if not text.isdigit() or int(text) < 1:
+        raise UserError(f"ZFPIPE_THREADS = {text}; must be a whole number from 1")
+    return int(text)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Shaped
+from threadpoolctl import threadpool_limits
 
 from zfpipe.probes.intervals import bootstrap
 
@@ -30,10 +31,11 @@ def run(
 
     `tiles` are projections and patches by layer; `settled` is evolution's table, or None where there is none.
     """
-    alike = [
-        alikeness(rows.sort_values(["map", "rank"]), *tiles[int(layer)], crop).assign(layer=layer)  # pyright: ignore
-        for layer, rows in drawn.groupby("layer")
-    ]
+    with threadpool_limits(1):  # the last bits of products then do not depend on the number of cores
+        alike = [
+            alikeness(rows.sort_values(["map", "rank"]), *tiles[int(layer)], crop).assign(layer=layer)  # pyright: ignore
+            for layer, rows in drawn.groupby("layer")
+        ]
     maps = strongest.drop_duplicates(["layer", "map"]).filter(["layer", "map"])
     tables = [purity(strongest), pd.concat(alike)]
     if settled is not None:

@@ -6,8 +6,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 from jaxtyping import Float, Int64
+from threadpoolctl import threadpool_limits
 
 from zfpipe import store
+
+SHARED = 4000
+"""From so many images on threads help; with fewer they cost more than they bring."""
 
 
 def labels(path: Path) -> tuple[Int64[np.ndarray, "image"], Int64[np.ndarray, "image"]]:
@@ -33,7 +37,16 @@ def gram(path: Path, layer: int) -> Float[np.ndarray, "image image"]:
     """The inner products of all pairs of images in a layer: all that a linear classifier has to know."""
     total: np.ndarray | None = None
     for piece in pieces(path, layer):
-        products = piece.astype(np.float64) @ piece.astype(np.float64).T
+        with threads(len(piece)):
+            products = piece.astype(np.float64) @ piece.astype(np.float64).T
         total = products if total is None else total + products
     assert total is not None
     return total
+
+
+def threads(images: int) -> threadpool_limits:
+    """How many threads products of so many images get, in a `with`: one, or all.
+
+    With one the last bits do not depend on the number of cores. With all, they may.
+    """
+    return threadpool_limits(1 if images < SHARED else None)

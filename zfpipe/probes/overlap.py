@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from PIL import Image, ImageDraw
+from threadpoolctl import threadpool_limits
 
 from zfpipe import store
 from zfpipe.params import Overlap
@@ -95,7 +96,8 @@ def alike(
     parts = []
     for start in range(0, len(one), BLOCK):
         for beside in range(0, len(other), BLOCK):
-            product = one[start : start + BLOCK] @ other[beside : beside + BLOCK].T
+            with threadpool_limits(1):  # the last bits then do not depend on the number of cores
+                product = one[start : start + BLOCK] @ other[beside : beside + BLOCK].T
             rows, columns = np.nonzero(product >= threshold)
             values = product[rows, columns]
             parts.append(pd.DataFrame({"one": rows + start, "other": columns + beside, "correlation": values}))

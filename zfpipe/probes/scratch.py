@@ -10,6 +10,7 @@ import torch
 from zfpipe import stage
 from zfpipe.beton.sidecar import verify
 from zfpipe.network import weights
+from zfpipe.network.architecture import check_shapes
 from zfpipe.params import Network, Target, Training, Transfer
 from zfpipe.probes.folds import accuracy, folds
 from zfpipe.reading.inputs import MeanSubtraction
@@ -40,6 +41,7 @@ def run(
     No fold is trained where the network was trained elsewhere.
     """
     sidecar, crop = verify(beton), inputs.mean_crops.shape[1]
+    check_shapes("model", model, crop)
     training = training.model_copy(update={"epochs": settings.scratch_epochs, "batch": settings.scratch_batch})
     determines = {
         "model": model.model_dump(),

@@ -9,21 +9,18 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
-from threadpoolctl import threadpool_limits
 
 from zfpipe.beton.sidecar import read_sidecar
 from zfpipe.index.images import read_index
 from zfpipe.params import Target, Transfer
 from zfpipe.probes import harvested
 from zfpipe.probes.folds import Rows, accuracy, folds
+from zfpipe.probes.harvested import threads
 
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Weights of the errors against the size of the classifier, to choose from (scikit-learn's C)."""
 HELD_OUT = 1 / 3
 """Share of each class's training images on which that choice is made."""
-
-SHARED = 4000
-"""From so many training images on threads help; with fewer they cost more than they bring."""
 
 Kind = Literal["softmax", "svm"]
 
@@ -100,15 +97,10 @@ def transferred(
     kind: Kind, gram: Float[np.ndarray, "image image"], labels: Rows, train: Rows, test: Rows, seed: int
 ) -> tuple[float, float]:
     """Accuracy on the test images of a classifier trained on the others, and the penalty chosen for it."""
-    with threads(train):
+    with threads(len(train)):
         chosen = penalty(kind, gram, train, labels[train], seed)
         span = Span(gram, train)
         return accuracy(classifier(kind, span, labels[train], chosen)(span.of(test)), labels[test]), chosen
-
-
-def threads(train: Rows) -> threadpool_limits:
-    """How many threads products of so many training images get, in a `with`: one, or all."""
-    return threadpool_limits(1 if len(train) < SHARED else None)
 
 
 def average_precision(scores: Float[np.ndarray, "image"], positive: Bool[np.ndarray, "image"]) -> float:
@@ -177,7 +169,7 @@ def precisions(features: Path, index: pd.DataFrame, classes: Sequence[str], seed
     train, test = (np.flatnonzero(index["split"] == split) for split in ("train", "val"))
     gram = harvested.gram(features, harvested.layers(features)[-1])
     places, targets = np.nonzero(present[train])
-    with threads(train):
+    with threads(len(train)):
         chosen = penalty("softmax", gram, train, labels[train], seed)
         span = Span(gram, train[places])
         weights = 1 / present[train].sum(1)[places]

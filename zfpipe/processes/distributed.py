@@ -104,6 +104,7 @@ def together(main: stage.Main) -> Callable[[], None] | None:
     backend = "gloo" if device().type == "cpu" else "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, timeout=TIMEOUT)
     settle = main()
+    dist.barrier()  # nobody finishes before all have done their work
     dist.destroy_process_group()
     return settle
 

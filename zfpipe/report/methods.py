@@ -181,7 +181,7 @@ with the values that it was made with. A choice *follows the paper* where every 
 """
 
 DETERMINISM = (
-    "float32 on the CPU is deterministic; the bytes depend on the kind of CPU and the number of cores torch computes "
+    "float32 on the CPU is deterministic; the bytes depend on the kind of CPU and the number of threads torch computes "
     "with, not on the number of loader workers. On a GPU results vary in the last digits."
 )
 

@@ -49,7 +49,7 @@ def check(settings: Params) -> Iterator[Finding]:
     yield Finding("parameters", "ok", f"params.yaml is valid; {len(variants(settings))} networks to train")
     yield from libraries()
     yield device()
-    if settings.model.weights is not None and not Path(settings.model.weights).is_file():
+    if settings.model.source is not None and not Path(str(settings.model.weights)).is_file():
         yield Finding("model.weights", "fails", f"{settings.model.weights}: no such file; put the weights there")
     try:
         counts, unreadable = count_images(settings.pictures)
@@ -75,12 +75,10 @@ def libraries() -> Iterator[Finding]:
 
 def device() -> Finding:
     """Where the networks are trained."""
-    from zfpipe.network import (
-        numerics as device,  # torch takes seconds to import; the lines before should not wait for it
-    )
+    from zfpipe.network import numerics  # torch takes seconds to import; the lines before should not wait for it
 
     try:
-        chosen = device.device()
+        chosen = numerics.device()
     except UserError as error:
         return Finding("device", "fails", str(error))
     cores = len(os.sched_getaffinity(0))

@@ -17,8 +17,8 @@ import psutil
 
 from zfpipe import paths
 from zfpipe.errors import UserError
+from zfpipe.network.numerics import compute_threads
 from zfpipe.tools import locks
-from zfpipe.workers import compute_threads
 
 
 def verify(workers: Sequence[int], jobs: int, profile: str | None, targets: Sequence[str]) -> bool:

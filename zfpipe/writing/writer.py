@@ -1,7 +1,7 @@
 """Images of one split into a beton: decoded in parallel, written in one fixed order by one hand."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from zfpipe import store
+from zfpipe import stage, store
 from zfpipe.beton.guarded_ffcv import (
     ALLOC_TABLE_TYPE,
     CURRENT_VERSION,
@@ -163,3 +163,15 @@ def write_ffcv(path: Path, samples: Iterator[tuple[np.ndarray, int, int]], most:
         file.seek(0)
         file.write(header.tobytes() + descriptors.tobytes() + metadata.tobytes())
     return count
+
+
+def without(rows: pd.DataFrame, lists: Sequence[Path]) -> pd.DataFrame:
+    """The rows of a training set that none of some lists name. Raises UserError when none are left."""
+    listed = [image for path in lists for image in store.load(path)["id"]]
+    names = ", ".join(map(str, lists))
+    left = rows.iloc[np.flatnonzero(~np.isin(rows["id"].to_numpy(), listed))]
+    if left.empty:
+        raise UserError(f"{names}: every training image; raise overlap.threshold, or set overlap.exclude = false")
+    if len(left) < len(rows):
+        stage.log(f"{len(rows) - len(left)} training images left out: they stand in another set too ({names})")
+    return left
