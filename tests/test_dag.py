@@ -199,7 +199,7 @@ def blast() -> dict[str, list[str]]:
     names = sorted(
         path.relative_to(ROOT).as_posix()
         for path in files
-        if path.is_file() and path.suffix != ".pyc" and path.stat().st_size
+        if path.is_file() and "__pycache__" not in path.parts and path.stat().st_size
     )
     return {
         file: [

@@ -15,14 +15,16 @@ LEFT_OUT = (".venv/", ".git/", ".dvc/", ".zfpipe/")
 
 def log(log_file: int, root: str, event: str, arguments: tuple[Any, ...]) -> None:
     """Write a line for an event that opens or renames a file below `root`."""
+    if isinstance(arguments[0] if arguments else 0, int):
+        return
     if event == "open":
         path, mode, flags = arguments
+        if mode is None and not flags & os.O_CREAT and not Path(root, os.fsdecode(path)).is_file():
+            return  # a folder, or a name in a folder that is open: `shutil.rmtree` goes through both
         kind = "w" if set(mode or "") & set("wax+") or (mode is None and flags & WRITING) else "r"
     elif event == "os.rename":
         path, kind = arguments[1], "w"
     else:
-        return
-    if isinstance(path, int) or (event == "open" and arguments[2] & os.O_DIRECTORY):
         return
     name = os.path.relpath(Path(root) / os.fsdecode(path), root)
     if name.startswith(("..", *LEFT_OUT)) or "__pycache__" in name or guarded():
