@@ -32,7 +32,7 @@ class Guard:
         self.params = read(paths.PARAMS)
 
     def changed(self) -> str | None:
-        """Say which file that this process uses, or which parameter of this stage, has changed since; None: none."""
+        """Return the name of a changed file that this process uses, or of a changed parameter of this stage, or None."""
         loaded = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
         folders = {file.parent for file in loaded}
         for path, before in self.code.items():
@@ -70,9 +70,9 @@ def read(path: Path) -> str:
 
 
 def unequal(before: str, after: str) -> Iterator[str]:
-    """The parameters of this stage that differ between two texts of params.yaml.
+    """Yield the parameters of this stage that differ between two texts of params.yaml.
 
-    DVC says which those are; of a stage that runs without DVC all count.
+    dvc.yaml names the parameters of a stage. Of a stage that runs without DVC all parameters count.
     """
     try:
         old, new = (YAML(typ="safe").load(text) or {} for text in (before, after))

@@ -17,14 +17,14 @@ RUNNING = Path(".zfpipe/running")
 
 
 Main = Callable[[], Callable[[], None] | None]
-"""The work of a stage; what it returns is to be done once all outputs stand."""
+"""The work of a stage. It may return a function to call when all outputs are written and checked."""
 
 
 def run(main: Main) -> None:
-    """Run a stage and end the process; a user's mistake ends it with one line and status 1.
+    """Run a stage and end the process. A user's mistake ends the process with one line and status 1.
 
-    So does code or a parameter that changed while the stage ran: DVC then records nothing. What `main` returns is
-    called after that check: it removes what a further run could have gone on from.
+    Code or a parameter that changed while the stage ran ends the process likewise, and DVC records nothing. The
+    function that `main` returns is called after that check. It deletes the training state that a next run would need.
     """
     start = time.perf_counter()
     try:

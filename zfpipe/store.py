@@ -60,7 +60,10 @@ def save_all(folder: Path, values: Mapping[str, Any]) -> None:
 
 
 def load(path: Path) -> Any:
-    """Read what `save` wrote: CSV and Parquet as a DataFrame, arrays as numpy.s, other files as text."""
+    """Return what `save` wrote.
+
+    CSV and Parquet come back as a DataFrame, arrays as numpy arrays, JSON as Python values, other files as text.
+    """
     if path.suffix == ".json":
         return json.loads(path.read_text(encoding="utf-8"))
     if path.suffix == ".csv":

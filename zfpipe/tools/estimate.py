@@ -24,8 +24,7 @@ class Durations:
     def keep(self, name: str, seconds: float) -> None:
         """Records a stage that has run."""
         self.seconds[name] = round(seconds, 1)
-        with store.whole(self.path) as temporary:
-            temporary.write_text(json.dumps(self.seconds, indent=1) + "\n")
+        store.save(self.path, self.seconds)
 
     def expected(self, name: str) -> float | None:
         """Seconds that a stage takes: as last time, or as the mean of its family (`train@*`); None if neither ran."""

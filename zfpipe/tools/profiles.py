@@ -35,8 +35,7 @@ def apply(name: str, folder: Path, target: Path) -> list[str]:
     text = io.StringIO()
     yaml.dump(tree, text)
     variants(params.parse(text.getvalue(), str(target)))
-    with store.whole(target) as temporary:
-        temporary.write_text(text.getvalue())
+    store.save(target, text.getvalue())
     return changes
 
 
