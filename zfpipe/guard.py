@@ -32,7 +32,7 @@ class Guard:
         self.params = read(paths.PARAMS)
 
     def changed(self) -> str | None:
-        """Return the name of a changed file that this process uses, or of a changed parameter of this stage, or None."""
+        """Return the name of a changed file that this process uses, of a changed parameter of this stage, or None."""
         loaded = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
         folders = {file.parent for file in loaded}
         for path, before in self.code.items():
