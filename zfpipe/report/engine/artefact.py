@@ -1,0 +1,118 @@
+"""What every figure and table of the report is, and where its numbers come from."""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from zfpipe import store, unavailable
+from zfpipe.errors import UserError
+from zfpipe.report import artefacts
+
+Data = Mapping[str, Any]
+"""What an artefact is made from: tables and arrays by the names of their files. Tests build one as a dict."""
+
+
+class Folder(Data):
+    """The files of a stage's folder. Each is read when it is first asked for."""
+
+    def __init__(self, path: Path, stage: str):
+        self.path, self.stage = path, stage
+        self.files: dict[str, Any] = {}
+
+    @cached_property
+    def absent(self) -> str | None:
+        """Why the stage had no results, or None."""
+        return unavailable.reason(self.path)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a file's content. Raise UserError where the file is missing or can't be read."""
+        if name not in self.files:
+            path = self.path / name
+            if not path.exists():
+                raise UserError(f"{path} not found; make it: dvc repro {self.stage}")
+            try:
+                self.files[name] = store.load(path)
+            except ValueError as error:
+                raise UserError(f"{path} can't be read: {error}; make it again: dvc repro -f {self.stage}") from None
+        return self.files[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (path.relative_to(self.path).as_posix() for path in sorted(self.path.rglob("*")) if path.is_file())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A figure or table: what a module of `zfpipe/report/artefacts/` calls `ARTEFACT`.
+
+    `caption` says in our words what it shows, `paper` what the paper says about it; empty: the paper does not have it.
+    `folder` is what it reads. `made_by` names the stages, last first. `printed` says which numbers the paper prints
+    with it. `parameters` are the sections and fields of params.yaml that shape it. `files` are data to look at, and
+    what they are; `{table}` stands for the table's own.
+    """
+
+    name: str
+    section: str
+    title: str
+    caption: str
+    paper: str
+    folder: Path
+    made_by: tuple[str, ...]
+    printed: str = "All published numbers stand in the table."
+    parameters: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """`Figure`, `Table` or `Section`."""
+        return self.name.partition(" ")[0]
+
+    @property
+    def number(self) -> str:
+        """`2` of `Figure 2`."""
+        return self.name.partition(" ")[2]
+
+    @property
+    def anchor(self) -> str:
+        """The artefact's place on the page."""
+        return self.name.lower().replace(" ", "-")
+
+    def data(self) -> Folder:
+        """Return the files that the artefact reads."""
+        return Folder(self.folder, self.made_by[0] if self.kind == "Section" else self.made_by[1])
+
+
+@dataclass(frozen=True)
+class Details:
+    """A table of words and numbers below a figure. `open` says whether the page shows it at once."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    open: bool = False
+
+
+def module(stem: str) -> ModuleType:
+    """Return an artefact's module, such as that of `fig7b`."""
+    return importlib.import_module(f"{artefacts.__name__}.{stem}")
+
+
+def modules() -> list[ModuleType]:
+    """Return the modules of all artefacts: figures, tables, others, each in the order of their numbers."""
+    found = [module(info.name) for info in pkgutil.iter_modules(artefacts.__path__)]
+    kinds = ("Figure", "Table", "Section")
+
+    def order(one: ModuleType) -> tuple[int, int, str]:
+        digits = re.match(r"\d*", one.ARTEFACT.number)
+        assert digits is not None
+        return kinds.index(one.ARTEFACT.kind), int(digits[0] or 0), one.ARTEFACT.number
+
+    return sorted(found, key=order)

@@ -1,0 +1,122 @@
+"""What the paper claims in words: the number that tests a claim, and the rule that judges the number."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Literal
+
+from zfpipe.params import Run, Targets
+from zfpipe.report.engine.artefact import Data
+from zfpipe.report.engine.measure import Measure, amount
+
+Verdict = Literal["holds", "does not hold", "undecided", "not measurable here"]
+WORST: tuple[Verdict, ...] = ("does not hold", "undecided", "holds")
+"""Of several numbers the worst verdict counts."""
+WIDER = 1.5
+"""What the paper calls small may be half as large again here as the paper's own largest example."""
+NARROWER = 0.5
+"""What the paper calls large must be at least half of the paper's own smallest example."""
+
+
+class Unmeasurable(Exception):
+    """Why there is no number with these parameters or pictures, as a clause for the report."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a measurement needs of params.yaml. `elsewhere` is true where zfnet's layers were trained elsewhere."""
+
+    runs: Mapping[str, Run]
+    ensembles: Mapping[str, Sequence[str]]
+    targets: Targets
+    elsewhere: bool
+
+    def needs(self, *runs: str) -> None:
+        """Raise Unmeasurable where a run is missing, or where the network of Fig. 3 was not trained here."""
+        missing = [run for run in runs if run not in self.runs]
+        if missing:
+            raise Unmeasurable(f"params.yaml has no run {', '.join(missing)}")
+        if self.elsewhere and any(self.runs[run].base == "model" for run in runs):
+            raise Unmeasurable(
+                "it is about the network of Fig. 3, and this one's layers were trained elsewhere (model.source)"
+            )
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The claim holds between `low` and `high`. Rules were fixed before anything was measured."""
+
+    low: float = -inf
+    high: float = inf
+
+    def verdict(self, measure: Measure) -> Verdict:
+        """Judge by the whole interval: inside, it holds; outside on one side, it does not; else it is undecided."""
+        if measure.low is None or measure.high is None:
+            return "undecided"
+        if self.low < measure.low and measure.high < self.high:
+            return "holds"
+        return "does not hold" if measure.high < self.low or measure.low > self.high else "undecided"
+
+    def margin(self, measure: Measure) -> float:
+        """Return how far the number lies inside."""
+        return min(measure.value - self.low, self.high - measure.value)
+
+    def words(self, unit: str) -> str:
+        """Return the rule as people read it."""
+
+        def limit(value: float) -> str:
+            return f"{amount(value)} {unit}" if value and unit else amount(value)
+
+        if self.high == inf:
+            return f"holds above {limit(self.low)}, not below"
+        if self.low == -inf:
+            return f"holds below {limit(self.high)}, not above"
+        return f"holds within ±{limit(self.high)}, not outside"
+
+
+def above(limit: float = 0.0) -> Rule:
+    """Return the rule that the number is larger than a limit."""
+    return Rule(low=limit)
+
+
+def below(limit: float) -> Rule:
+    """Return the rule that the number is smaller than a limit."""
+    return Rule(high=limit)
+
+
+def within(limit: float) -> Rule:
+    """Return the rule that the number is no further from 0 than a limit."""
+    return Rule(-limit, limit)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper in our words, and how it is tested.
+
+    `measure` takes the artefact's files and returns a number in `unit` for each thing that the claim must hold for;
+    `statistic` says what the number is. `published` is the paper's number of the same where the measures bring none.
+    `why` says where the limit of the rule comes from. `section` is the paper's, if not the artefact's.
+    """
+
+    id: str
+    claim: str
+    statistic: str
+    unit: str
+    rule: Rule
+    measure: Callable[[Data, Given], Sequence[Measure]]
+    published: float | None = None
+    why: str = ""
+    section: str = ""
+
+    def judge(self, measures: Sequence[Measure]) -> tuple[Verdict, Measure]:
+        """Return the worst verdict on some numbers, and the number that decides: the least inside the rule."""
+        verdicts = [(self.rule.verdict(one), one) for one in measures]
+        return min(verdicts, key=lambda found: (WORST.index(found[0]), self.rule.margin(found[1])))
+
+
+def ours(data: Data, name: str) -> Any:
+    """Return a file of the artefact's folder. Raise Unmeasurable where its stage had no results."""
+    reason = getattr(data, "absent", None)
+    if reason is not None:
+        raise Unmeasurable(reason)
+    return data[name]

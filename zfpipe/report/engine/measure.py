@@ -1,0 +1,93 @@
+"""Numbers with their intervals, and the one way to print a number."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float
+
+from zfpipe.probes.intervals import student
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number that this run measured, with its 95 % interval.
+
+    `low` and `high` are None where there is no interval. The number is over `n` of what `over` says, such as 5 seeds.
+    `part` names the layer, part or row that the number is of. `published` is the paper's number of the same.
+    `deviation` is the standard deviation over the `n`, where the paper prints one.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    over: str = ""
+    part: str = ""
+    published: float | None = None
+    deviation: float | None = None
+
+    @classmethod
+    def mean(
+        cls, values: Float[np.ndarray, "one"], over: str, part: str = "", published: float | None = None
+    ) -> Self:
+        """Return the mean of a few values, with Student's interval where there are two or more."""
+        value, n = float(values.mean()), len(values)
+        if n < 2:
+            return cls(value, None, None, n, over, part, published)
+        _, half = student(values)
+        return cls(value, value - half, value + half, n, over, part, published, float(values.std(ddof=1)))
+
+    @property
+    def count(self) -> str:
+        """What the number is over, such as `1,000 images`; one seed or fold has no interval."""
+        if self.n == 1:
+            return f"one {self.over.removesuffix('s')}: no interval"
+        return f"{self.n:,} {self.over}" if self.n is not None else self.over
+
+    def text(self, decimals: int | None = None, sign: bool = False, unit: str = "") -> str:
+        """Return `2.1 points (1.0 to 3.2)`."""
+        words = f"{number(self.value, decimals, sign)} {unit}".rstrip()
+        return words if self.low is None else f"{words} ({self.interval(decimals, sign)})"
+
+    def interval(self, decimals: int | None = None, sign: bool = False) -> str:
+        """Return `1.0 to 3.2`, or a dash where there is no interval."""
+        if self.low is None:
+            return NOTHING
+        return f"{number(self.low, decimals, sign)} to {number(self.high, decimals, sign)}"
+
+    def plus_minus(self, decimals: int) -> str:
+        """Return `12.3 ± 0.4`: the standard deviation where there is one, else half of the interval."""
+        half = self.deviation
+        if half is None and self.low is not None and self.high is not None:
+            half = (self.high - self.low) / 2
+        words = number(self.value, decimals)
+        return words if half is None else f"{words} ± {number(half, decimals)}"
+
+
+def number(value: float | None, decimals: int | None = None, sign: bool = False) -> str:
+    """Return a number as people read it, with a true minus and commas between thousands.
+
+    Without `decimals`, a number has about three digits. Nothing and NaN are a dash, infinity is `never`.
+    """
+    if value is None or math.isnan(value):
+        return NOTHING
+    if math.isinf(value):
+        return "never"
+    if decimals is None:
+        decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3
+    rounded = round(value, decimals) + 0.0  # no negative zero
+    return f"{rounded:{'+' if sign else ''},.{decimals}f}".replace("-", "−")
+
+
+def percent(share: float | None, decimals: int = 0) -> str:
+    """Return a share as `12%`."""
+    return NOTHING if share is None or math.isnan(share) else f"{number(100 * share, decimals)}%"
+
+
+def amount(value: float) -> str:
+    """Return a number with three significant digits at most and no trailing zeros, as parameters are written."""
+    return f"{value:.3g}".replace("-", "−")
