@@ -1,22 +1,24 @@
 """claims: what the paper claims in words, each with a number, its interval and a verdict.
 
-Reads filters/, features/, evolution/, invariance/, occlusion/, correspondence/, transfer/ and metrics/; writes
-reports/claims.json, reports/claims.md and metrics.json. Costs seconds, all of it bootstraps.
+Reads what the artefacts read; writes reports/claims.json, reports/claims.md, reports/measures.csv (every number behind
+the claims, and the differences between rows of the tables) and metrics.json. Costs seconds, all of it bootstraps.
 """
 
 from zfpipe import params, paths, stage, store
-from zfpipe.report.claims import ledger, written
-from zfpipe.report.claims.given import Given
+from zfpipe.report import ledger
+from zfpipe.report.engine.artefact import modules
+from zfpipe.report.engine.claims import Given
 
 
 def main() -> None:
     settings = params.load()
     given = Given(settings.runs, settings.ensembles, settings.targets, settings.trained_elsewhere("zfnet"))
-    lines = ledger.build(given)
-    store.save(paths.CLAIMS, written.text(lines))
-    store.save(paths.CLAIMS.with_suffix(".md"), written.markdown(lines))
-    store.save(paths.VERDICTS, written.metrics(lines))
-    stage.log(written.summary(lines))
+    entries, measures = ledger.build(modules(), given)
+    store.save(paths.CLAIMS, entries)
+    store.save(paths.CLAIMS.with_suffix(".md"), ledger.markdown(entries))
+    store.save(paths.MEASURES, measures)
+    store.save(paths.VERDICTS, ledger.metrics(entries))
+    stage.log(ledger.summary(entries))
 
 
 if __name__ == "__main__":

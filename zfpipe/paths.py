@@ -34,7 +34,6 @@ SHAPES = Path("shapes")
 TRANSFER = Path("transfer")
 DRAWING = Path("zfpipe/drawing")
 """Code that draws the embedded pictures; as the root of a set it stands for those."""
-COMPARISONS = Path("comparisons/section5.csv")
 CURVES = Path("comparisons/curves.csv")
 PRINCIPLE = Path("principle")
 
@@ -43,6 +42,8 @@ FIGURES = REPORTS / "figures"
 TABLES = REPORTS / "tables"
 ATLAS = REPORTS / "atlas"
 CLAIMS = REPORTS / "claims.json"
+MEASURES = REPORTS / "measures.csv"
+"""Every number behind the claims, and the differences between rows of the tables."""
 VERDICTS = Path("metrics.json")
 """The claims' verdicts and values, for `dvc metrics diff`."""
 PAGE = REPORTS / "index.html"

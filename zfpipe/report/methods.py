@@ -1,85 +1,34 @@
 """Methods: every choice behind the numbers, with the values that were used and the paper's own where it states them.
 
-The one source of the report's Methods and of docs/methods.md, which `python -m zfpipe.report.methods` writes from
-params.yaml.
+The words stand in `methods.md.jinja` and in each artefact's `METHODS`. They are the one source of the report's Methods
+and of docs/methods.md, which `python -m zfpipe.report.methods` writes from params.yaml.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import jinja2
 from markupsafe import Markup
 
-from zfpipe import params, paths
+from zfpipe import paper, params, paths
 from zfpipe.network.architecture import variants
 from zfpipe.params import Params
-from zfpipe.report.choices import SECTIONS, Choice
+from zfpipe.report.engine.artefact import modules
 from zfpipe.report.provenance import Settings
 
-PLACE = re.compile(r"\{([\w.-]+)(!?)\}")
-"""A parameter in the words of a choice."""
-NAMES_ALONE = re.compile(r" \((?:\{[\w.-]+!\})+\)")
-"""A bracket with nothing in it but names."""
-
-PAPER: dict[str, Any] = {
-    "pictures.source": "imagenet",
-    "betons.resize": 256,
-    "crops.size": 224,
-    "model.filter_size": 7,
-    "model.stride": 2,
-    "model.conv2.filter_size": 5,
-    "model.conv2.stride": 2,
-    "model.maps": [96, 256, 384, 384, 256],
-    "model.fc": [4096, 4096],
-    "model.width": 1.0,
-    "model.input_scale": 1.0,
-    "model.init.scheme": "gaussian",
-    "model.init.std": 0.01,
-    "model.init.first": 1.0,
-    "model.renorm_radius": 0.1,
-    "model.dropout": 0.5,
-    "alexnet.filter_size": 11,
-    "alexnet.stride": 4,
-    "training.epochs": 70,
-    "training.batch": 128,
-    "training.learning_rate": 0.01,
-    "training.momentum": 0.9,
-    "runs.zfnet.snapshots": [1, 2, 5, 10, 20, 30, 40, 64],
-    "deconvnet.norm": "skip",
-    "projections.strongest": 9,
-    "invariance.translation": 60,
-    "invariance.scale": 1.8,
-    "invariance.rotation": 350,
-    "invariance.shown": 5,
-    "occlusion.shown": 3,
-    "correspondence.images": 5,
-    "targets.caltech101.per_class": [15, 30],
-    "targets.caltech256.per_class": [15, 30, 45, 60],
-    "transfer.folds": 5,
-    "transfer.test": 50,
-}
-"""Values that the paper states."""
-PAPER |= {
-    f"alexnet.{name}": PAPER[f"model.{name}"]
-    for name in (
-        "maps",
-        "fc",
-        "width",
-        "input_scale",
-        "init.scheme",
-        "init.std",
-        "init.first",
-        "renorm_radius",
-        "dropout",
-    )
-}
-
 AS, OTHERWISE, SILENT = "follows the paper", "differs from the paper", "the paper is silent"
-"""How a choice stands to the paper; it follows it where every value that the paper states is used."""
+"""How a choice stands to the paper; it follows the paper where every value that the paper states is used."""
+SAME, DIFFERS = "\x03", "\x04"
+"""Marks of a choice that follows or differs where its parameters alone don't tell."""
+PLACE = re.compile(r"[\x01\x02]([^\x01\x02]+)[\x01\x02]")
+"""A parameter in the words of a choice: its value stands there, or its name is kept alone."""
 
 
 @dataclass(frozen=True)
-class Told:
+class Choice:
     """A choice with its values, as HTML and as Markdown, its `standing` to the paper, and its parameters."""
 
     html: Markup
@@ -90,23 +39,78 @@ class Told:
 
 @dataclass(frozen=True)
 class Part:
-    """The choices of one part of the paper."""
+    """The choices about one artefact or one part of the paper."""
 
     title: str
     where: str
-    choices: list[Told]
+    choices: list[Choice]
 
 
 def parts(settings: Settings) -> list[Part]:
-    """All choices, in the paper's order, with the values that were used."""
+    """Return all choices, in the paper's order, with the values that were used."""
     used = values(settings)
-    return [
-        Part(title, where, [tell(choice, used) for choice in choices(used.get)]) for title, where, choices in SECTIONS
+    general = Path(__file__).with_name("methods.md.jinja").read_text(encoding="utf-8")
+    first, claims = general.split("<!-- the artefacts -->")
+    texts = [text.partition("\n") for text in re.split(r"(?m)^## ", first)[1:]]
+    texts += [
+        (f"{one.ARTEFACT.name}: {one.ARTEFACT.title} | section {one.ARTEFACT.section}", "", one.METHODS)
+        for one in modules()
     ]
+    texts += [text.partition("\n") for text in re.split(r"(?m)^## ", claims)[1:]]
+    found = []
+    for head, _, text in texts:
+        title, _, where = head.partition(" | ")
+        found.append(Part(title, where, choices(text, used)))
+    return [part for part in found if part.choices]
+
+
+def choices(text: str, used: dict[str, Any]) -> list[Choice]:
+    """Return the choices of a text: each is a bullet of Markdown, with parameters by Jinja's `p` and `about`."""
+
+    def known(name: str, mark: str) -> str:
+        assert name in used, f"no such parameter: {name}"
+        return f"{mark}{name}{mark}"
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    stated = paper.values()
+    rendered = environment.from_string(text).render(
+        p=lambda name: known(name, "\x01"),
+        about=lambda *names: "".join(known(name, "\x02") for name in names),
+        value=used.get,
+        theirs=stated.get,
+        smaller=lambda name: name in stated and used[name] < stated[name],
+        same=SAME,
+        differs=DIFFERS,
+    )
+    return [told(" ".join(one.split()), used) for one in re.split(r"(?m)^- ", rendered)[1:]]
+
+
+def told(words: str, used: dict[str, Any]) -> Choice:
+    """Return a choice with its values in it."""
+    stated = paper.values()
+    names = list(dict.fromkeys(PLACE.findall(words)))
+    theirs = [name for name in names if name in stated]
+    if DIFFERS in words or any(stated[name] != used[name] for name in theirs):
+        standing = OTHERWISE
+    else:
+        standing = AS if theirs or SAME in words else SILENT
+
+    def filled(text: str, ours: str, brackets: str) -> str:
+        def beside(found: re.Match[str]) -> str:
+            name = found[1]
+            shown = ours.format(written(used[name]))
+            same = name not in stated or stated[name] == used[name]
+            return shown if same else shown + brackets.format(written(stated[name]))
+
+        return re.sub(r"\x01([^\x01]+)\x01", beside, re.sub(r"\s*\x02[^\x02]+\x02|\s*[\x03\x04]", "", text))
+
+    escaped = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(Markup.escape(words)))
+    html = filled(escaped, Markup("<b>{}</b>"), Markup(' <span class="theirs">(paper: {})</span>'))
+    return Choice(Markup(html), filled(words, "{}", " (paper: {})"), standing, names)
 
 
 def values(settings: Settings) -> dict[str, Any]:
-    """Every parameter and section by its whole name; `model` and `alexnet` as zfnet and alexnet were trained."""
+    """Return every parameter and section by its whole name; `model` and `alexnet` as zfnet and alexnet were trained."""
     tree = settings.tree()
     for base in ("model", "alexnet"):
         built = [run for run, entry in settings.runs.items() if entry.base == base]
@@ -127,56 +131,21 @@ def values(settings: Settings) -> dict[str, Any]:
     return found
 
 
-def tell(choice: Choice, used: dict[str, Any]) -> Told:
-    """A choice with its values in it."""
-    names = list(dict.fromkeys(name for name, _ in PLACE.findall(choice.words)))
-    unknown = [name for name in names if name not in used]
-    assert not unknown, f"no such parameter: {unknown}"
-    words = NAMES_ALONE.sub("", choice.words)
-    plain = PLACE.sub(lambda found: beside(found, used, "{}", " ({})"), words)
-    escaped = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(Markup.escape(words)))
-    rich = PLACE.sub(
-        lambda found: beside(found, used, Markup("<b>{}</b>"), Markup(' <span class="theirs">({})</span>')), escaped
-    )
-    return Told(Markup(rich), plain, standing(choice, names, used), names)
-
-
-def beside(found: re.Match[str], used: dict[str, Any], ours: str, theirs: str) -> str:
-    """A value, and the paper's where that is another; nothing for a parameter that is only named."""
-    name, only_named = found.groups()
-    if only_named:
-        return ""
-    shown = ours.format(written(used[name]))
-    if name not in PAPER or PAPER[name] == used[name]:
-        return shown
-    return shown + theirs.format(f"paper: {written(PAPER[name])}")
-
-
-def standing(choice: Choice, names: list[str], used: dict[str, Any]) -> str:
-    """Whether it was done as in the paper, otherwise, or the paper does not say."""
-    stated = [name for name in names if name in PAPER]
-    if choice.paper == "otherwise" or any(PAPER[name] != used[name] for name in stated):
-        return OTHERWISE
-    return AS if stated or choice.paper == "as there" else SILENT
-
-
 def written(value: Any) -> str:
-    """A value in words: numbers in digits, several in a row."""
-    if isinstance(value, list | tuple):
+    """Return a value in words: numbers in digits, several in a row."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
         *most, last = [written(item) for item in value] or ["none"]
         return f"{', '.join(most)} and {last}" if most else last
     if value is None or isinstance(value, bool):
         return {None: "null", True: "yes", False: "no"}[value]
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 HEAD = """# Methods: every choice behind the numbers
 
 Written by `python -m zfpipe.report.methods > docs/methods.md` from `params.yaml`: the values are those of the default
-run, the embedded, quarter-width one; `profiles/imagenet.yaml` holds the paper's own. Each report has the same sentences
-with the values that it was made with. A choice *follows the paper* where every value that the paper states is used, and
+run, the embedded, quarter-width one; `paper.yaml` holds the paper's own. Each report has the same sentences with the
+values that it was made with. A choice *follows the paper* where every value that the paper states is used, and
 *differs* where one is not; then the paper's stands in brackets.
 """
 
@@ -187,19 +156,19 @@ DETERMINISM = (
 
 
 def markdown(settings: Params) -> str:
-    """docs/methods.md, with the values of some parameters."""
+    """Return docs/methods.md, with the values of some parameters."""
     lines = [HEAD]
     for part in parts(of(settings)):
         lines.append(f"## {part.title} ({part.where})")
-        for told in part.choices:
-            names = ", ".join(f"`{name}`" for name in told.parameters)
-            lines.append(f"- {told.markdown} *{told.standing.capitalize()}.*" + f" ({names})" * bool(names))
+        for choice in part.choices:
+            names = ", ".join(f"`{name}`" for name in choice.parameters)
+            lines.append(f"- {choice.markdown} *{choice.standing.capitalize()}.*" + f" ({names})" * bool(names))
         lines.append("")
     return "\n".join([*lines, "## Determinism", DETERMINISM, ""])
 
 
 def of(settings: Params) -> Settings:
-    """What the page knows of params.yaml, from the whole of it."""
+    """Return what the page knows of params.yaml, from the whole of it."""
     sections = {name: getattr(settings, name) for name in type(settings).model_fields if name not in APART}
     return Settings(sections, settings.runs, variants(settings), settings.ensembles)
 

@@ -17,10 +17,9 @@ from packaging.requirements import Requirement
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from zfpipe import paths
-from zfpipe.params import Pictures, Run
-from zfpipe.report.numbers import measured
-from zfpipe.report.numbers.measured import Split
+from zfpipe import paths, store
+from zfpipe.params import Run
+from zfpipe.report.engine.artefact import present
 
 IMAGENET_CLASSES, IMAGENET_TRAIN, IMAGENET_VAL = 1000, 1_200_000, 50_000
 """At least so many images, of exactly so many classes, may be ImageNet 2012 (section 5.1)."""
@@ -117,11 +116,18 @@ def pins(constraints: str) -> dict[str, str]:
     return {one.name: next(iter(one.specifier)).version for one in asked if one.marker is None or one.marker.evaluate()}
 
 
+def made_with() -> dict[str, Any]:
+    """Return the versions installed now, and where they are not those that constraints.txt asks for."""
+    installed, pinned = versions(), pins(CONSTRAINTS.read_text())
+    off = {name: pinned[name] for name in LIBRARIES if installed[name] != pinned[name]}
+    return {"versions": installed, "off": off}
+
+
 def checksums(runs: Mapping[str, Run]) -> dict[Path, str]:
     """MD5 of every network's weights, as dvc.lock has it."""
     found = {}
     for run in runs:
-        path = measured.present(paths.weights(run), f"train@{run}")
+        path = present(paths.weights(run), f"train@{run}")
         with path.open("rb") as file:
             found[path] = hashlib.file_digest(file, "md5").hexdigest()
     return found
@@ -132,24 +138,16 @@ def folder_name(root: str) -> str:
     return Path(root).resolve().name
 
 
-def banner(pictures: Pictures, crop: int, train: Split, val: Split) -> tuple[str, str]:
-    """Which pictures this ran on, and what that means for the published numbers beside ours."""
-    counts = (
-        f"{train.count:,} training and {val.count:,} validation images of {len(train.classes):,} classes, "
-        f"resized to {train.resize}\u00a0×\u00a0{train.resize} pixels and seen in crops of {crop}\u00a0×\u00a0{crop}"
-    )
-    may_be = len(train.classes) == IMAGENET_CLASSES and train.count >= IMAGENET_TRAIN and val.count == IMAGENET_VAL
-    if pictures.source == "generated":
-        first = f"This ran on pictures that zfpipe draws itself, not on ImageNet: {counts}."
-    elif may_be:
-        first = (
-            f"This ran on the folder “{folder_name(pictures.root)}”: {counts}. The counts are those of ImageNet 2012."
-        )
-        return first, "Only the counts were checked. The published numbers are the paper's, on ImageNet 2012."
-    else:
-        first = f"This ran on the folder “{folder_name(pictures.root)}”, which is not ImageNet 2012: {counts}."
-    return first, (
-        "The published numbers are for ImageNet 2012, with 1.3 million training images of 1,000 classes. A difference "
-        "between published and ours is therefore mostly one between two sets of pictures; the rows of a column "
-        "can be compared with each other."
+def split(name: str) -> dict[str, Any]:
+    """Return what is known of the images of a split: `described` when written, how many were `rejected`, the files."""
+    described, rejected = (present(path(name), f"betons@{name}") for path in (paths.sidecar, paths.rejected))
+    files = {"described": described, "rejected": rejected}
+    return store.load(described) | {"rejected": len(store.load(rejected)), "files": files, "beton": paths.beton(name)}
+
+
+def is_imagenet(splits: Mapping[str, dict[str, Any]]) -> bool:
+    """Return whether the images may be ImageNet 2012, by their counts."""
+    train, val = splits["train"], splits["val"]
+    return (
+        len(train["classes"]) == IMAGENET_CLASSES and train["count"] >= IMAGENET_TRAIN and val["count"] == IMAGENET_VAL
     )

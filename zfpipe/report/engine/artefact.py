@@ -18,6 +18,13 @@ Data = Mapping[str, Any]
 """What an artefact is made from: tables and arrays by the names of their files. Tests build one as a dict."""
 
 
+def present(path: Path, stage: str) -> Path:
+    """Return a path. Raise UserError with the stage that makes it where it is missing."""
+    if not path.exists():
+        raise UserError(f"{path} not found; make it: dvc repro {stage}")
+    return path
+
+
 class Folder(Data):
     """The files of a stage's folder. Each is read when it is first asked for."""
 
@@ -33,9 +40,7 @@ class Folder(Data):
     def __getitem__(self, name: str) -> Any:
         """Return a file's content. Raise UserError where the file is missing or can't be read."""
         if name not in self.files:
-            path = self.path / name
-            if not path.exists():
-                raise UserError(f"{path} not found; make it: dvc repro {self.stage}")
+            path = present(self.path / name, self.stage)
             try:
                 self.files[name] = store.load(path)
             except ValueError as error:
@@ -105,9 +110,19 @@ def module(stem: str) -> ModuleType:
     return importlib.import_module(f"{artefacts.__name__}.{stem}")
 
 
+def numbers(kind: str) -> list[str]:
+    """Return the numbers of all figures (`fig`) or tables (`table`), by the names of their modules."""
+    return [stem.removeprefix(kind) for stem in sorted(stems()) if stem.startswith(kind)]
+
+
+def stems() -> list[str]:
+    """Return the names of all artefacts' modules."""
+    return [info.name for info in pkgutil.iter_modules(artefacts.__path__)]
+
+
 def modules() -> list[ModuleType]:
     """Return the modules of all artefacts: figures, tables, others, each in the order of their numbers."""
-    found = [module(info.name) for info in pkgutil.iter_modules(artefacts.__path__)]
+    found = [module(stem) for stem in stems()]
     kinds = ("Figure", "Table", "Section")
 
     def order(one: ModuleType) -> tuple[int, int, str]:

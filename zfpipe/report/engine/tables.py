@@ -1,15 +1,17 @@
 """Tables of the paper: the printed rows, ours beside them, written as CSV for programs and as words for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 
 import jinja2
 import pandas as pd
 
 from zfpipe import store
+from zfpipe.params import Run
 from zfpipe.report.engine.artefact import Artefact
-from zfpipe.report.engine.measure import NOTHING, Measure, number
+from zfpipe.report.engine.measure import NOTHING, Measure, number, percent
 
 RAN, NOT_RUN, OTHERS = "measured", "not run", "published by others"
 """What a row can be."""
@@ -92,6 +94,11 @@ class Filled:
     def split(self, column: str) -> list[str]:
         """Return what a column of the paper splits into; one that `lacks` our number has no difference."""
         return ["published", *(part for part in self.parts if not (part == "difference" and column in self.lacks))]
+
+    @property
+    def width(self) -> int:
+        """How many cells a row has beside its name."""
+        return sum(len(self.split(column)) for column in self.table.columns)
 
     def cell(self, line: Line, column: str, part: str) -> str:
         """Return a cell as people read it."""
@@ -178,7 +185,20 @@ TEMPLATES = jinja2.Environment(
     keep_trailing_newline=True,
     autoescape=False,  # noqa: S701 - Markdown and LaTeX
 )
-TEMPLATES.filters["tex"] = escaped
+TEMPLATES.filters |= {
+    "tex": escaped,
+    "number": number,
+    "percent": percent,
+    "sentence": lambda words: words[:1].upper() + words[1:],
+}
+
+
+def fill(module: ModuleType, runs: Mapping[str, Run]) -> Filled:
+    """Return the table of an artefact's module with our numbers, or the reason why there are none in its notes."""
+    data = module.ARTEFACT.data()
+    if data.absent is None:
+        return module.table(data, runs)
+    return replace(module.table({}, runs), notes=[f"Not available: {data.absent}."])
 
 
 def write(filled: Filled, artefact: Artefact, folder: Path) -> None:

@@ -1,0 +1,110 @@
+"""The ledger: every claim of the paper measured and judged, and every measure in one table."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from zfpipe.report.engine.claims import WORST, Claim, Given, Unmeasurable, Verdict
+from zfpipe.report.engine.measure import Measure
+from zfpipe.report.engine.tables import TEMPLATES
+
+VERDICTS: dict[Verdict, tuple[str, str]] = {
+    "holds": ("✓", "hold"),
+    "does not hold": ("✗", "do not hold"),
+    "undecided": ("?", "undecided"),
+    "not measurable here": ("–", "not measurable here"),
+}
+"""Each verdict's mark, which stands beside the words and never alone, and the words for several claims."""
+
+Entry = dict[str, Any]
+"""A claim as claims.json has it; no number where `reason` says why."""
+NUMBER = tuple(field.name for field in dataclasses.fields(Measure))
+COLUMNS = ("artefact", "claim", "unit", *NUMBER)
+
+
+def build(modules: Iterable[ModuleType], given: Given) -> tuple[list[Entry], pd.DataFrame]:
+    """Return the ledger in the order of the paper's sections, and all measures behind it, a row each.
+
+    The rows without a claim are the differences between rows of a table.
+    """
+    entries, rows = [], []
+    for module in modules:
+        artefact, data = module.ARTEFACT, module.ARTEFACT.data()
+        for claim in getattr(module, "CLAIMS", ()):
+            entry, measures = judged(claim, data, given)
+            entries.append({"section": artefact.section, "artefact": artefact.anchor} | entry)
+            rows += [(artefact.name, claim.id, claim.unit, *dataclasses.astuple(one)) for one in measures]
+        if hasattr(module, "differences"):
+            found = module.differences(data, given)
+            rows += [(artefact.name, "", "points", *dataclasses.astuple(one)) for one in found]
+    entries = [entry | {"section": entry.pop("own") or entry["section"]} for entry in entries]
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
+    return sorted(entries, key=lambda entry: entry["section"]), table
+
+
+def judged(claim: Claim, data: Any, given: Given) -> tuple[Entry, Sequence[Measure]]:
+    """Return a claim with its number and verdict, and all its measures."""
+    rule = claim.rule.words(claim.unit) + (f" ({claim.why})" if claim.why else "")
+    entry: Entry = {"own": claim.section, "id": claim.id, "claim": claim.claim, "statistic": claim.statistic}
+    entry |= {"unit": claim.unit, "rule": rule, **dict.fromkeys(NUMBER)}
+    try:
+        measures = claim.measure(data, given)
+    except Unmeasurable as error:
+        return entry | {"published": claim.published, "verdict": "not measurable here", "reason": str(error)}, ()
+    verdict, found = claim.judge(measures)
+    reason = "the interval includes the rule's limit" if found.low is not None else found.count
+    entry |= {name: rounded(value) for name, value in dataclasses.asdict(found).items()}
+    entry["published"] = rounded(claim.published if found.published is None else found.published)
+    entry["part"] = found.part if len(measures) > 1 else ""
+    return entry | {"verdict": verdict, "reason": reason if verdict == "undecided" else None}, measures
+
+
+def rounded(value: Any) -> Any:
+    """Return a number with six digits: more would be noise; -0 becomes 0."""
+    return float(f"{value:.6g}") + 0.0 if isinstance(value, float) else value
+
+
+def measure(entry: Entry) -> Measure | None:
+    """Return a claim's number, or None where there is none."""
+    return None if entry["value"] is None else Measure(**{name: entry[name] for name in NUMBER})
+
+
+def tally(entries: Sequence[Entry]) -> dict[Verdict, int]:
+    """Return how many claims have each verdict."""
+    counts = Counter(entry["verdict"] for entry in entries)
+    return {verdict: counts[verdict] for verdict in VERDICTS}
+
+
+def summary(entries: Sequence[Entry]) -> str:
+    """Return `Of 36 claims, 20 hold, 4 do not hold, ...`."""
+    counts = (f"{count} {VERDICTS[verdict][1]}" for verdict, count in tally(entries).items())
+    return f"Of {len(entries)} claims, {', '.join(counts)}"
+
+
+def metrics(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return counts of verdicts, then each claim's verdict as a number (1 holds, -1 does not) and its value.
+
+    `dvc metrics diff` compares these. Claims that can't be measured are left out.
+    """
+    counts = {verdict.replace(" ", "_"): count for verdict, count in tally(entries).items()}
+    judged = [entry for entry in entries if entry["verdict"] in WORST]
+    return counts | {one["id"]: {"verdict": WORST.index(one["verdict"]) - 1, "value": one["value"]} for one in judged}
+
+
+def markdown(entries: Sequence[Entry]) -> str:
+    """Return the ledger for GitHub and the like."""
+    claims = [(entry, measure(entry)) for entry in entries]
+    return TEMPLATES.get_template("claims.md.jinja").render(
+        summary=summary(entries), claims=claims, verdicts=VERDICTS, rule=RULE
+    )
+
+
+RULE = (
+    "A claim holds when the whole 95 % interval lies on the claimed side of a threshold fixed before anything was "
+    "measured; it does not hold when the whole interval lies on the other side; else it is undecided, as it is "
+    "without an interval. A claim about several layers, parts or rows must hold for each; what decides is shown."
+)
