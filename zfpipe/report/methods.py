@@ -71,7 +71,7 @@ def choices(text: str, used: dict[str, Any]) -> list[Choice]:
         assert name in used, f"no such parameter: {name}"
         return f"{mark}{name}{mark}"
 
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)  # noqa: S701
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     stated = paper.values()
     rendered = environment.from_string(text).render(
         p=lambda name: known(name, "\x01"),

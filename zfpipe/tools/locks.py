@@ -25,8 +25,6 @@ Top-1 errors of the default run's five seeds were 2.9 points apart on average an
 with AVX2.
 """
 TABLES = ("metrics/*.json", "reports/tables/*.csv")
-MEASURED = ("ours_", "all_", "changed_")
-"""How the columns that we measured begin; the others are the paper's, words, or follow from both."""
 SHARES = {"table1.csv"}
 """Tables in shares of one, as metrics are; the others are in %."""
 
@@ -134,17 +132,17 @@ def measured(folder: Path) -> dict[str, float | str]:
         scale = 100 if path.suffix == ".json" or path.name in SHARES else 1
         for place, cell in json_cells(path) if path.suffix == ".json" else csv_cells(path):
             try:
-                found[f"{path.relative_to(folder)}: {place}"] = scale * float(cell.split()[0])  # 12.3 ± 0.4
-            except (ValueError, IndexError):
+                found[f"{path.relative_to(folder)}: {place}"] = scale * float(cell)
+            except ValueError:
                 found[f"{path.relative_to(folder)}: {place}"] = cell
     return found
 
 
 def csv_cells(path: Path) -> Iterator[tuple[str, str]]:
-    """Each measured cell of a table."""
+    """Each measured number of a table; empty where there is none."""
     with path.open(encoding="utf-8", newline="") as file:
-        for number, row in enumerate(csv.DictReader(file), 1):
-            yield from ((f"row {number}, {name}", cell) for name, cell in row.items() if name.startswith(MEASURED))
+        for row in csv.DictReader(file):
+            yield f"{row['group']} {row['row']}, {row['column']}, {row['part']}".strip(), row["value"]
 
 
 def json_cells(path: Path) -> Iterator[tuple[str, str]]:

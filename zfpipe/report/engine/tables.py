@@ -183,7 +183,7 @@ TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
-    autoescape=False,  # noqa: S701 - Markdown and LaTeX
+    autoescape=False,
 )
 TEMPLATES.filters |= {
     "tex": escaped,
