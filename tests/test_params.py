@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
-from zfpipe import params
+from zfpipe import paper, params
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
 from zfpipe.tools import profiles
@@ -90,6 +91,32 @@ def test_the_imagenet_profile_has_the_papers_values(tmp_path: Path) -> None:
     assert model.input_scale == settings.alexnet.input_scale == 1.0
     assert (model.init.scheme, model.init.std, model.init.first) == ("gaussian", 0.01, 1.0)
     assert (training.batch, training.learning_rate, training.momentum, training.epochs) == (128, 0.01, 0.9, 70)
+
+
+def test_paper_yaml_names_parameters_with_valid_values() -> None:
+    tree = YAML(typ="safe").load(TEXT)
+    for name, value in paper.values().items():
+        *sections, field = name.split(".")
+        section = tree
+        for one in sections:
+            section = section[one]
+        assert field in section, f"paper.yaml: {name} is not in params.yaml"
+        section[field] = value
+    variants(params.Params.model_validate(tree))
+
+
+@pytest.mark.parametrize("base", ["../paper.yaml", "none.yaml", "7"])
+def test_a_profile_extends_a_file_beside_params_yaml(base: str, tmp_path: Path) -> None:
+    target, folder = tmp_path / "params.yaml", tmp_path / "profiles"
+    target.write_text(TEXT)
+    folder.mkdir()
+    (tmp_path / "own.yaml").write_text("crops: {size: 60}\nbetons: {resize: 80}")
+    profile = folder / "small.yaml"
+    profile.write_text("extends: own.yaml\ncrops: {size: 70}\n")
+    assert profiles.apply("small", folder, target) == ["crops.size: 96 -> 70", "betons.resize: 110 -> 80"]
+    profile.write_text(f"extends: {base}\n")
+    with pytest.raises(UserError, match=rf"small\.yaml: extends = {base}; must be the name of a file beside params"):
+        profiles.apply("small", folder, target)
 
 
 def test_a_bad_result_leaves_the_file_alone(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from zfpipe import params, paths
+from zfpipe import paper, params, paths
 from zfpipe.network.architecture import variants
 from zfpipe.params import Params
 from zfpipe.report.choices import SECTIONS, Choice
@@ -20,59 +20,6 @@ PLACE = re.compile(r"\{([\w.-]+)(!?)\}")
 """A parameter in the words of a choice."""
 NAMES_ALONE = re.compile(r" \((?:\{[\w.-]+!\})+\)")
 """A bracket with nothing in it but names."""
-
-PAPER: dict[str, Any] = {
-    "pictures.source": "imagenet",
-    "betons.resize": 256,
-    "crops.size": 224,
-    "model.filter_size": 7,
-    "model.stride": 2,
-    "model.conv2.filter_size": 5,
-    "model.conv2.stride": 2,
-    "model.maps": [96, 256, 384, 384, 256],
-    "model.fc": [4096, 4096],
-    "model.width": 1.0,
-    "model.input_scale": 1.0,
-    "model.init.scheme": "gaussian",
-    "model.init.std": 0.01,
-    "model.init.first": 1.0,
-    "model.renorm_radius": 0.1,
-    "model.dropout": 0.5,
-    "alexnet.filter_size": 11,
-    "alexnet.stride": 4,
-    "training.epochs": 70,
-    "training.batch": 128,
-    "training.learning_rate": 0.01,
-    "training.momentum": 0.9,
-    "runs.zfnet.snapshots": [1, 2, 5, 10, 20, 30, 40, 64],
-    "deconvnet.norm": "skip",
-    "projections.strongest": 9,
-    "invariance.translation": 60,
-    "invariance.scale": 1.8,
-    "invariance.rotation": 350,
-    "invariance.shown": 5,
-    "occlusion.shown": 3,
-    "correspondence.images": 5,
-    "targets.caltech101.per_class": [15, 30],
-    "targets.caltech256.per_class": [15, 30, 45, 60],
-    "transfer.folds": 5,
-    "transfer.test": 50,
-}
-"""Values that the paper states."""
-PAPER |= {
-    f"alexnet.{name}": PAPER[f"model.{name}"]
-    for name in (
-        "maps",
-        "fc",
-        "width",
-        "input_scale",
-        "init.scheme",
-        "init.std",
-        "init.first",
-        "renorm_radius",
-        "dropout",
-    )
-}
 
 AS, OTHERWISE, SILENT = "follows the paper", "differs from the paper", "the paper is silent"
 """How a choice stands to the paper; it follows it where every value that the paper states is used."""
@@ -99,9 +46,10 @@ class Part:
 
 def parts(settings: Settings) -> list[Part]:
     """All choices, in the paper's order, with the values that were used."""
-    used = values(settings)
+    used, stated = values(settings), paper.values()
     return [
-        Part(title, where, [tell(choice, used) for choice in choices(used.get)]) for title, where, choices in SECTIONS
+        Part(title, where, [tell(choice, used, stated) for choice in choices(used.get)])
+        for title, where, choices in SECTIONS
     ]
 
 
@@ -127,37 +75,38 @@ def values(settings: Settings) -> dict[str, Any]:
     return found
 
 
-def tell(choice: Choice, used: dict[str, Any]) -> Told:
-    """A choice with its values in it."""
+def tell(choice: Choice, used: dict[str, Any], stated: dict[str, Any]) -> Told:
+    """A choice with its values in it, and with the values `stated` by the paper."""
     names = list(dict.fromkeys(name for name, _ in PLACE.findall(choice.words)))
     unknown = [name for name in names if name not in used]
     assert not unknown, f"no such parameter: {unknown}"
     words = NAMES_ALONE.sub("", choice.words)
-    plain = PLACE.sub(lambda found: beside(found, used, "{}", " ({})"), words)
+    plain = PLACE.sub(lambda found: beside(found, used, stated, "{}", " ({})"), words)
     escaped = re.sub(r"`([^`]*)`", r"<code>\1</code>", str(Markup.escape(words)))
     rich = PLACE.sub(
-        lambda found: beside(found, used, Markup("<b>{}</b>"), Markup(' <span class="theirs">({})</span>')), escaped
+        lambda found: beside(found, used, stated, Markup("<b>{}</b>"), Markup(' <span class="theirs">({})</span>')),
+        escaped,
     )
-    return Told(Markup(rich), plain, standing(choice, names, used), names)
+    return Told(Markup(rich), plain, standing(choice, names, used, stated), names)
 
 
-def beside(found: re.Match[str], used: dict[str, Any], ours: str, theirs: str) -> str:
+def beside(found: re.Match[str], used: dict[str, Any], stated: dict[str, Any], ours: str, theirs: str) -> str:
     """A value, and the paper's where that is another; nothing for a parameter that is only named."""
     name, only_named = found.groups()
     if only_named:
         return ""
     shown = ours.format(written(used[name]))
-    if name not in PAPER or PAPER[name] == used[name]:
+    if name not in stated or stated[name] == used[name]:
         return shown
-    return shown + theirs.format(f"paper: {written(PAPER[name])}")
+    return shown + theirs.format(f"paper: {written(stated[name])}")
 
 
-def standing(choice: Choice, names: list[str], used: dict[str, Any]) -> str:
+def standing(choice: Choice, names: list[str], used: dict[str, Any], stated: dict[str, Any]) -> str:
     """Whether it was done as in the paper, otherwise, or the paper does not say."""
-    stated = [name for name in names if name in PAPER]
-    if choice.paper == "otherwise" or any(PAPER[name] != used[name] for name in stated):
+    known = [name for name in names if name in stated]
+    if choice.paper == "otherwise" or any(stated[name] != used[name] for name in known):
         return OTHERWISE
-    return AS if stated or choice.paper == "as there" else SILENT
+    return AS if known or choice.paper == "as there" else SILENT
 
 
 def written(value: Any) -> str:

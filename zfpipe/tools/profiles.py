@@ -31,12 +31,33 @@ def apply(name: str, folder: Path, target: Path) -> list[str]:
     old = target.read_text()
     params.check_yaml(old, str(target))
     tree = yaml.load(old)
-    changes = list(overlay(tree, YAML(typ="safe").load(path.read_text()), ()))
+    changes = overlay(tree, read(path, folder.parent), ())
     text = io.StringIO()
     yaml.dump(tree, text)
     variants(params.parse(text.getvalue(), str(target)))
     store.save(target, text.getvalue())
     return changes
+
+
+def read(path: Path, root: Path) -> dict[str, Any]:
+    """Return a profile's values, laid over those of the file in the project's root that it extends, if it does."""
+    own = YAML(typ="safe").load(path.read_text())
+    if "extends" not in own:
+        return own
+    base = own.pop("extends")
+    if Path(str(base)).name != base or not (root / base).is_file():
+        raise UserError(f"{path}: extends = {base}; must be the name of a file beside params.yaml, such as paper.yaml")
+    return merged(YAML(typ="safe").load((root / base).read_text()), own)
+
+
+def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    """Return nested values laid over others."""
+    nested = {
+        key: merged(low[key], value)
+        for key, value in high.items()
+        if isinstance(value, dict) and isinstance(low.get(key), dict)
+    }
+    return {**low, **high, **nested}
 
 
 def overlay(tree: CommentedMap, values: dict[str, Any], prefix: tuple[str, ...]) -> list[str]:
