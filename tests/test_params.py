@@ -119,6 +119,42 @@ def test_a_profile_extends_a_file_beside_params_yaml(base: str, tmp_path: Path) 
         profiles.apply("small", folder, target)
 
 
+def applied(profile: str, folder: Path) -> list[str]:
+    """Applies a profile with some text to the default parameters."""
+    (folder / "params.yaml").write_text(TEXT)
+    (folder / "one.yaml").write_text(profile)
+    return profiles.apply("one", folder, folder / "params.yaml")
+
+
+def test_a_profile_keeps_the_rows_that_it_names(tmp_path: Path) -> None:
+    before = params.parse(TEXT, "params.yaml")
+    changes = applied("rows: [alexnet, zfnet, new]\nruns: {new: {base: model, seed: 9}}", tmp_path)
+    after = params.load(tmp_path / "params.yaml")
+    assert list(after.runs) == ["zfnet", "alexnet", "new"]
+    assert after.ensembles == {}
+    left_out = [change for change in changes if change.endswith(" -> left out")]
+    assert len(left_out) == len(before.runs) - 2 + len(before.ensembles)
+    assert changes[-1].startswith("ensembles.zfnet-six: ['zfnet', ")
+    assert applied("crops: {size: 80}", tmp_path) == ["crops.size: 96 -> 80"]
+    assert params.load(tmp_path / "params.yaml").runs == before.runs
+
+
+@pytest.mark.parametrize(
+    ("profile", "line"),
+    [
+        ("rows: [zfnet, zfnets]", "one.yaml: rows names zfnets; must be runs and ensembles: zfnet, zfnet-seed1, "),
+        ("rows: zfnet", "one.yaml: rows = zfnet; must be a list of runs and ensembles: zfnet, zfnet-seed1, "),
+        ("rows: [zfnet, zfnet-five]", "params.yaml: ensembles.zfnet-five = zfnet-seed1; must be runs: zfnet"),
+    ],
+)
+def test_mistakes_in_rows_are_one_line(profile: str, line: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        applied(profile, tmp_path)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "params.yaml").read_text() == TEXT
+
+
 def test_a_bad_result_leaves_the_file_alone(tmp_path: Path) -> None:
     target = tmp_path / "params.yaml"
     target.write_text(edited("  momentum: 0.9\n", "  momentum: 7\n"))

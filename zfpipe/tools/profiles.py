@@ -31,7 +31,11 @@ def apply(name: str, folder: Path, target: Path) -> list[str]:
     old = target.read_text()
     params.check_yaml(old, str(target))
     tree = yaml.load(old)
-    changes = overlay(tree, read(path, folder.parent), ())
+    values = read(path, folder.parent)
+    rows = values.pop("rows", None)
+    changes = overlay(tree, values, ())
+    if rows is not None:
+        changes += keep(tree, rows, path)
     text = io.StringIO()
     yaml.dump(tree, text)
     variants(params.parse(text.getvalue(), str(target)))
@@ -61,18 +65,32 @@ def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
 
 
 def overlay(tree: CommentedMap, values: dict[str, Any], prefix: tuple[str, ...]) -> list[str]:
-    """Sets nested values in place; a line `name: old -> new` for each that changes. A run set to null is left out."""
+    """Sets nested values in place; a line `name: old -> new` for each that changes."""
     changes = []
     for key, value in values.items():
         name = (*prefix, key)
-        if value is None and prefix in (("runs",), ("ensembles",)):
-            if key in tree:
-                changes.append(f"{'.'.join(name)}: {tree.pop(key)} -> left out")
-        elif isinstance(value, dict) and isinstance(tree.get(key), dict):
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
             changes += overlay(tree[key], value, name)
         elif tree.get(key) != value:
             changes.append(f"{'.'.join(name)}: {tree.get(key)} -> {value}")
             tree[key] = value
-    if not tree:
-        tree.fa.set_flow_style()  # `{}` on the line of its key
+    return changes
+
+
+def keep(tree: CommentedMap, rows: Any, path: Path) -> list[str]:
+    """Leave out the runs and ensembles that `rows` does not name. Return a line `name: old -> left out` for each.
+
+    Raises UserError where `rows`, from the profile at `path`, names one that there is not.
+    """
+    known = [*tree["runs"], *tree["ensembles"]]
+    if not isinstance(rows, list):
+        raise UserError(f"{path}: rows = {rows}; must be a list of runs and ensembles: {', '.join(known)}")
+    if unknown := [row for row in rows if row not in known]:
+        raise UserError(f"{path}: rows names {unknown[0]}; must be runs and ensembles: {', '.join(known)}")
+    changes = []
+    for section in ("runs", "ensembles"):
+        others = [name for name in tree[section] if name not in rows]
+        changes += [f"{section}.{name}: {tree[section].pop(name)} -> left out" for name in others]
+        if not tree[section]:
+            tree[section].fa.set_flow_style()  # `{}` on the line of its key
     return changes
