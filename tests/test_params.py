@@ -1,5 +1,6 @@
 """Parameters: the defaults hold, and each kind of mistake is one line with what, got, allowed."""
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from ruamel.yaml import YAML
 from zfpipe import paper, params
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
-from zfpipe.tools import profiles
+from zfpipe.probes import attribution
+from zfpipe.tools import profiles, sections
 
 TEXT = Path("params.yaml").read_text()
 
@@ -60,6 +62,75 @@ def test_mistakes_are_one_line(old: str, new: str, line: str) -> None:
         variants(params.parse(edited(old, new), "params.yaml"))
     assert line in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("  images: 200 ", "  images: 1 ", "params.yaml: attribution.images = 1; must be a whole number from 2 to"),
+        ("  images: 200 ", "  imags: 200 ", "attribution.imags is not a parameter; did you mean images?"),
+        ("  images: 200 ", "  stride: 2 ", "params.yaml: attribution.stride is not a parameter"),
+        ("  images: 200 ", "  200 ", "params.yaml: attribution = 200; "),
+        ("attribution:", "atribution:", "params.yaml: atribution is not a parameter; did you mean attribution?"),
+        ("attribution:", "curves: {}\nattribution:", "zfpipe/probes/curves.py has no class Settings"),
+        ("attribution:", "../params: {}\nattribution:", "params.yaml: ../params is not a parameter"),
+    ],
+)
+def test_mistakes_in_the_section_of_a_probe_are_one_line(old: str, new: str, line: str) -> None:
+    start, _, end = TEXT.partition("\nattribution:")
+    assert old in f"attribution:{end}"
+    with pytest.raises(UserError) as error:
+        sections.check(params.parse(f"{start}\n{f'attribution:{end}'.replace(old, new, 1)}", "params.yaml"))
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_probe_without_its_section_says_so() -> None:
+    start, _, end = TEXT.partition("\nattribution:")
+    settings = params.parse(start + "\ntargets:" + end.partition("\ntargets:")[2], "params.yaml")
+    for refused in (lambda: settings.own(attribution.Settings), lambda: sections.check(settings)):
+        with pytest.raises(UserError, match=r"params\.yaml: attribution is missing; add it"):
+            refused()
+
+
+NEW_PROBE = """
+from pydantic import Field
+import a_library_that_takes_long
+from zfpipe.params import Section, number
+
+class Settings(Section):
+    radius: number_of_this_module = Field(ge=0.5)
+
+def run(): ...
+"""
+
+
+def test_a_new_probe_brings_its_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(params, "PROBES", tmp_path)
+    text = TEXT.replace("\nattribution:", "\nsharpness: {radius: 2.5}\nattribution:")
+    with pytest.raises(UserError, match="sharpness is not a parameter"):
+        params.parse(text, "params.yaml")
+    (tmp_path / "attribution.py").write_text(Path("zfpipe/probes/attribution.py").read_text())
+    (tmp_path / "sharpness.py").write_text(NEW_PROBE.replace("number_of_this_module", "float"))
+    sections.check(params.parse(text, "params.yaml"))
+    with pytest.raises(UserError, match=r"sharpness\.radius = 0\.25; Input should be greater than or equal to 0\.5"):
+        sections.check(params.parse(text.replace("2.5", "0.25"), "params.yaml"))
+    (tmp_path / "sharpness.py").write_text(NEW_PROBE)
+    with pytest.raises(ModuleNotFoundError, match=r"zfpipe\.probes\.sharpness"):  # it is imported as a whole
+        sections.check(params.parse(text, "params.yaml"))
+
+
+def test_the_section_of_a_probe_is_described_as_its_module_has_it() -> None:
+    found = {path.stem: sections.described(path) for path in sorted(params.PROBES.glob("*.py"))}
+    kinds = {name: kind for name, kind in found.items() if kind is not None}
+    assert "attribution" in kinds
+    for name, kind in kinds.items():
+        real = importlib.import_module(f"zfpipe.probes.{name}").Settings
+        assert (kind.__module__, kind.model_json_schema()) == (real.__module__, real.model_json_schema())
+
+
+def test_suggestions_come_from_every_depth() -> None:
+    assert {"pictures", "resize", "conv2", "filter_size", "snapshots", "root"} <= params.known_fields(params.Params)
 
 
 def test_nothing_in_a_section_can_be_set() -> None:

@@ -150,7 +150,7 @@ def markdown(settings: Params) -> str:
 def of(settings: Params) -> Settings:
     """What the page knows of params.yaml, from the whole of it."""
     sections = {name: getattr(settings, name) for name in type(settings).model_fields if name not in APART}
-    return Settings(sections, settings.runs, variants(settings), settings.ensembles)
+    return Settings(sections | (settings.model_extra or {}), settings.runs, variants(settings), settings.ensembles)
 
 
 APART = ("model", "alexnet", "runs", "ensembles")

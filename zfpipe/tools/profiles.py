@@ -10,6 +10,7 @@ from ruamel.yaml.comments import CommentedMap
 from zfpipe import params, store
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
+from zfpipe.tools import sections
 
 
 def summaries(folder: Path) -> dict[str, str]:
@@ -38,7 +39,9 @@ def apply(name: str, folder: Path, target: Path) -> list[str]:
         changes += keep(tree, rows, path)
     text = io.StringIO()
     yaml.dump(tree, text)
-    variants(params.parse(text.getvalue(), str(target)))
+    settings = params.parse(text.getvalue(), str(target))
+    sections.check(settings)
+    variants(settings)
     store.save(target, text.getvalue())
     return changes
 
