@@ -62,8 +62,9 @@ def sections(stage: Path) -> set[str]:
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) in WHOLE and node.attr != "own":
             found.add("runs" if node.attr == "trained_elsewhere" else node.attr)
         if isinstance(node, ast.Call):
-            found |= CALLS.get(ast.unparse(node.func), set())
-            if ast.unparse(node.func) == "settings.own":
+            called = ast.unparse(node.func)
+            found |= CALLS.get(called, set())
+            if called in [f"{whole}.own" for whole in WHOLE]:
                 found.add(ast.unparse(node.args[0]).removesuffix(".Settings"))
     return found
 

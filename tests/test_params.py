@@ -1,6 +1,7 @@
 """Parameters: the defaults hold, and each kind of mistake is one line with what, got, allowed."""
 
 import importlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -106,16 +107,17 @@ def run(): ...
 
 
 def test_a_new_probe_brings_its_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(params, "PROBES", tmp_path)
+    folder = tmp_path / "probes"
+    shutil.copytree(params.PROBES, folder)
+    monkeypatch.setattr(params, "PROBES", folder)
     text = TEXT.replace("\nattribution:", "\nsharpness: {radius: 2.5}\nattribution:")
     with pytest.raises(UserError, match="sharpness is not a parameter"):
         params.parse(text, "params.yaml")
-    (tmp_path / "attribution.py").write_text(Path("zfpipe/probes/attribution.py").read_text())
-    (tmp_path / "sharpness.py").write_text(NEW_PROBE.replace("number_of_this_module", "float"))
+    (folder / "sharpness.py").write_text(NEW_PROBE.replace("number_of_this_module", "float"))
     sections.check(params.parse(text, "params.yaml"))
     with pytest.raises(UserError, match=r"sharpness\.radius = 0\.25; Input should be greater than or equal to 0\.5"):
         sections.check(params.parse(text.replace("2.5", "0.25"), "params.yaml"))
-    (tmp_path / "sharpness.py").write_text(NEW_PROBE)
+    (folder / "sharpness.py").write_text(NEW_PROBE)
     with pytest.raises(ModuleNotFoundError, match=r"zfpipe\.probes\.sharpness"):  # it is imported as a whole
         sections.check(params.parse(text, "params.yaml"))
 

@@ -414,7 +414,10 @@ class Params(Section):
     @model_validator(mode="before")
     @classmethod
     def check_sections(cls, tree: Any) -> Any:
-        """Refuse a section that is neither a field nor a probe's own. A stage opens no probe for that but its own."""
+        """Refuse a section that is neither a field nor that of a probe.
+
+        Files of probes are not opened for that: a stage opens nothing that dvc.yaml does not name among its deps.
+        """
         for name in map(str, tree):
             if name not in cls.model_fields and not (name.isidentifier() and (PROBES / f"{name}.py").exists()):
                 owners = [path.stem for path in PROBES.glob("*.py") if "\nclass Settings(" in path.read_text()]
@@ -452,7 +455,7 @@ def fail(name: str, got: Any, allowed: str, assign: str = " = ") -> NoReturn:
 
 
 def explain(error: ValidationError, prefix: tuple[str, ...] = (), kind: type[BaseModel] = Params) -> str:
-    """The first mistake that validation found in a section of this kind, in one line: what, got, allowed."""
+    """Return the first mistake that validation found in a section of this kind, in one line: what, got, allowed."""
     errors = error.errors()
     # A misspelt name is also a missing one: the spelling is what helps
     first = next((entry for entry in errors if entry["type"] == "extra_forbidden"), errors[0])

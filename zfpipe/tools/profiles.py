@@ -10,7 +10,7 @@ from ruamel.yaml.comments import CommentedMap
 from zfpipe import params, store
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
-from zfpipe.tools import sections
+from zfpipe.tools.sections import check
 
 
 def summaries(folder: Path) -> dict[str, str]:
@@ -40,7 +40,7 @@ def apply(name: str, folder: Path, target: Path) -> list[str]:
     text = io.StringIO()
     yaml.dump(tree, text)
     settings = params.parse(text.getvalue(), str(target))
-    sections.check(settings)
+    check(settings)
     variants(settings)
     store.save(target, text.getvalue())
     return changes
@@ -68,7 +68,7 @@ def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
 
 
 def overlay(tree: CommentedMap, values: dict[str, Any], prefix: tuple[str, ...]) -> list[str]:
-    """Sets nested values in place; a line `name: old -> new` for each that changes."""
+    """Set nested values in place. Return a line `name: old -> new` for each that changes."""
     changes = []
     for key, value in values.items():
         name = (*prefix, key)
@@ -85,15 +85,16 @@ def keep(tree: CommentedMap, rows: Any, path: Path) -> list[str]:
 
     Raises UserError where `rows`, from the profile at `path`, names one that there is not.
     """
-    known = [*tree["runs"], *tree["ensembles"]]
+    sections = {name: tree[name] for name in ("runs", "ensembles") if isinstance(tree.get(name), dict)}
+    known = [row for section in sections.values() for row in section]
     if not isinstance(rows, list):
         raise UserError(f"{path}: rows = {rows}; must be a list of runs and ensembles: {', '.join(known)}")
     if unknown := [row for row in rows if row not in known]:
         raise UserError(f"{path}: rows names {unknown[0]}; must be runs and ensembles: {', '.join(known)}")
     changes = []
-    for section in ("runs", "ensembles"):
-        others = [name for name in tree[section] if name not in rows]
-        changes += [f"{section}.{name}: {tree[section].pop(name)} -> left out" for name in others]
-        if not tree[section]:
-            tree[section].fa.set_flow_style()  # `{}` on the line of its key
+    for name, section in sections.items():
+        others = [row for row in section if row not in rows]
+        changes += [f"{name}.{row}: {section.pop(row)} -> left out" for row in others]
+        if not section:
+            section.fa.set_flow_style()  # `{}` on the line of its key
     return changes

@@ -10,7 +10,7 @@ from zfpipe.errors import UserError
 from zfpipe.params import Params, Section
 
 LIGHT = ("typing", "pydantic", "zfpipe.params")
-"""What a class `Settings` consists of comes from these as a rule."""
+"""Modules that a class `Settings` needs as a rule, and that are imported quickly."""
 
 
 def check(settings: Params) -> None:
@@ -26,7 +26,8 @@ def check(settings: Params) -> None:
 def described(probe: Path) -> type[Section] | None:
     """Return a probe's class `Settings`, or None where it has none.
 
-    The rest of the module is left alone where that is possible: it imports torch, which takes seconds and memory.
+    Only the class and what it needs is executed, where that is possible: the whole module would import torch, which
+    takes seconds and memory.
     """
     text = probe.read_text()
     if "\nclass Settings(" not in text:
