@@ -15,7 +15,7 @@ def main() -> None:
     settings = params.load()
     predicted = predictions.read(paths.evaluation("zfnet"))
     found = attribution.run(
-        Subject.open(settings), predicted, settings.occlusion, settings.attribution, settings.deconvnet
+        Subject.open(settings), predicted, settings.occlusion, settings.own(attribution.Settings), settings.deconvnet
     )
     store.save_all(paths.ATTRIBUTION, found)
 

@@ -5,7 +5,7 @@ import gc
 from functools import cache
 from pathlib import Path
 
-from zfpipe.params import Params
+from zfpipe import params, paths
 
 ROOT = Path(__file__).parent.parent
 PLUMBING = {f"zfpipe/{path.name}" for path in (ROOT / "zfpipe").glob("*.py")} - {"zfpipe/__init__.py"}
@@ -53,18 +53,27 @@ def sections(stage: Path) -> set[str]:
     """The sections that a stage script reads from `settings = params.load()`, and those that what it calls reads.
 
     `variant(settings, run)` and `settings.trained_elsewhere(run)` read the run's own entry and its base, written `runs`
-    here; `Subject.open(settings)` reads the sizes of images and crops, `methods.of(settings)` everything.
+    here. `settings.own(PROBE.Settings)` reads the section of that probe. `Subject.open(settings)` reads the sizes of
+    images and crops, `methods.of(settings)` everything.
     """
     tree = ast.parse(stage.read_text())
     found: set[str] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in WHOLE:
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in WHOLE and node.attr != "own":
             found.add("runs" if node.attr == "trained_elsewhere" else node.attr)
         if isinstance(node, ast.Call):
-            found |= CALLS.get(ast.unparse(node.func), set())
+            called = ast.unparse(node.func)
+            found |= CALLS.get(called, set())
+            if called in [f"{whole}.own" for whole in WHOLE]:
+                found.add(ast.unparse(node.args[0]).removesuffix(".Settings"))
     return found
 
 
 WHOLE = ("settings", "params.load()")
 """How the whole of the parameters is written."""
-CALLS = {"variant": {"runs"}, "Subject.open": {"betons", "crops"}, "methods.of": set(Params.model_fields)}
+CALLS = {
+    "variant": {"runs"},
+    "Subject.open": {"betons", "crops"},
+    "methods.of": set(params.load(ROOT / paths.PARAMS).model_dump()),
+}
+"""Functions that take the parameters whole, and the sections that each of them reads."""

@@ -1,13 +1,17 @@
 """Parameters: the defaults hold, and each kind of mistake is one line with what, got, allowed."""
 
+import importlib
+import shutil
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
-from zfpipe import params
+from zfpipe import paper, params
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
-from zfpipe.tools import profiles
+from zfpipe.probes import attribution
+from zfpipe.tools import profiles, sections
 
 TEXT = Path("params.yaml").read_text()
 
@@ -61,6 +65,76 @@ def test_mistakes_are_one_line(old: str, new: str, line: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("  images: 200 ", "  images: 1 ", "params.yaml: attribution.images = 1; must be a whole number from 2 to"),
+        ("  images: 200 ", "  imags: 200 ", "attribution.imags is not a parameter; did you mean images?"),
+        ("  images: 200 ", "  stride: 2 ", "params.yaml: attribution.stride is not a parameter"),
+        ("  images: 200 ", "  200 ", "params.yaml: attribution = 200; "),
+        ("attribution:", "atribution:", "params.yaml: atribution is not a parameter; did you mean attribution?"),
+        ("attribution:", "curves: {}\nattribution:", "zfpipe/probes/curves.py has no class Settings"),
+        ("attribution:", "../params: {}\nattribution:", "params.yaml: ../params is not a parameter"),
+    ],
+)
+def test_mistakes_in_the_section_of_a_probe_are_one_line(old: str, new: str, line: str) -> None:
+    start, _, end = TEXT.partition("\nattribution:")
+    assert old in f"attribution:{end}"
+    with pytest.raises(UserError) as error:
+        sections.check(params.parse(f"{start}\n{f'attribution:{end}'.replace(old, new, 1)}", "params.yaml"))
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_probe_without_its_section_says_so() -> None:
+    start, _, end = TEXT.partition("\nattribution:")
+    settings = params.parse(start + "\ntargets:" + end.partition("\ntargets:")[2], "params.yaml")
+    for refused in (lambda: settings.own(attribution.Settings), lambda: sections.check(settings)):
+        with pytest.raises(UserError, match=r"params\.yaml: attribution is missing; add it"):
+            refused()
+
+
+NEW_PROBE = """
+from pydantic import Field
+import a_library_that_takes_long
+from zfpipe.params import Section, number
+
+class Settings(Section):
+    radius: number_of_this_module = Field(ge=0.5)
+
+def run(): ...
+"""
+
+
+def test_a_new_probe_brings_its_section(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "probes"
+    shutil.copytree(params.PROBES, folder)
+    monkeypatch.setattr(params, "PROBES", folder)
+    text = TEXT.replace("\nattribution:", "\nsharpness: {radius: 2.5}\nattribution:")
+    with pytest.raises(UserError, match="sharpness is not a parameter"):
+        params.parse(text, "params.yaml")
+    (folder / "sharpness.py").write_text(NEW_PROBE.replace("number_of_this_module", "float"))
+    sections.check(params.parse(text, "params.yaml"))
+    with pytest.raises(UserError, match=r"sharpness\.radius = 0\.25; Input should be greater than or equal to 0\.5"):
+        sections.check(params.parse(text.replace("2.5", "0.25"), "params.yaml"))
+    (folder / "sharpness.py").write_text(NEW_PROBE)
+    with pytest.raises(ModuleNotFoundError, match=r"zfpipe\.probes\.sharpness"):  # it is imported as a whole
+        sections.check(params.parse(text, "params.yaml"))
+
+
+def test_the_section_of_a_probe_is_described_as_its_module_has_it() -> None:
+    found = {path.stem: sections.described(path) for path in sorted(params.PROBES.glob("*.py"))}
+    kinds = {name: kind for name, kind in found.items() if kind is not None}
+    assert "attribution" in kinds
+    for name, kind in kinds.items():
+        real = importlib.import_module(f"zfpipe.probes.{name}").Settings
+        assert (kind.__module__, kind.model_json_schema()) == (real.__module__, real.model_json_schema())
+
+
+def test_suggestions_come_from_every_depth() -> None:
+    assert {"pictures", "resize", "conv2", "filter_size", "snapshots", "root"} <= params.known_fields(params.Params)
+
+
 def test_nothing_in_a_section_can_be_set() -> None:
     settings = params.parse(TEXT, "params.yaml")
     with pytest.raises(ValueError, match="frozen"):
@@ -90,6 +164,68 @@ def test_the_imagenet_profile_has_the_papers_values(tmp_path: Path) -> None:
     assert model.input_scale == settings.alexnet.input_scale == 1.0
     assert (model.init.scheme, model.init.std, model.init.first) == ("gaussian", 0.01, 1.0)
     assert (training.batch, training.learning_rate, training.momentum, training.epochs) == (128, 0.01, 0.9, 70)
+
+
+def test_paper_yaml_names_parameters_with_valid_values() -> None:
+    tree = YAML(typ="safe").load(TEXT)
+    for name, value in paper.values().items():
+        *sections, field = name.split(".")
+        section = tree
+        for one in sections:
+            section = section[one]
+        assert field in section, f"paper.yaml: {name} is not in params.yaml"
+        section[field] = value
+    variants(params.Params.model_validate(tree))
+
+
+@pytest.mark.parametrize("base", ["../paper.yaml", "none.yaml", "7"])
+def test_a_profile_extends_a_file_beside_params_yaml(base: str, tmp_path: Path) -> None:
+    target, folder = tmp_path / "params.yaml", tmp_path / "profiles"
+    target.write_text(TEXT)
+    folder.mkdir()
+    (tmp_path / "own.yaml").write_text("crops: {size: 60}\nbetons: {resize: 80}")
+    profile = folder / "small.yaml"
+    profile.write_text("extends: own.yaml\ncrops: {size: 70}\n")
+    assert profiles.apply("small", folder, target) == ["crops.size: 96 -> 70", "betons.resize: 110 -> 80"]
+    profile.write_text(f"extends: {base}\n")
+    with pytest.raises(UserError, match=rf"small\.yaml: extends = {base}; must be the name of a file beside params"):
+        profiles.apply("small", folder, target)
+
+
+def applied(profile: str, folder: Path) -> list[str]:
+    """Applies a profile with some text to the default parameters."""
+    (folder / "params.yaml").write_text(TEXT)
+    (folder / "one.yaml").write_text(profile)
+    return profiles.apply("one", folder, folder / "params.yaml")
+
+
+def test_a_profile_keeps_the_rows_that_it_names(tmp_path: Path) -> None:
+    before = params.parse(TEXT, "params.yaml")
+    changes = applied("rows: [alexnet, zfnet, new]\nruns: {new: {base: model, seed: 9}}", tmp_path)
+    after = params.load(tmp_path / "params.yaml")
+    assert list(after.runs) == ["zfnet", "alexnet", "new"]
+    assert after.ensembles == {}
+    left_out = [change for change in changes if change.endswith(" -> left out")]
+    assert len(left_out) == len(before.runs) - 2 + len(before.ensembles)
+    assert changes[-1].startswith("ensembles.zfnet-six: ['zfnet', ")
+    assert applied("crops: {size: 80}", tmp_path) == ["crops.size: 96 -> 80"]
+    assert params.load(tmp_path / "params.yaml").runs == before.runs
+
+
+@pytest.mark.parametrize(
+    ("profile", "line"),
+    [
+        ("rows: [zfnet, zfnets]", "one.yaml: rows names zfnets; must be runs and ensembles: zfnet, zfnet-seed1, "),
+        ("rows: zfnet", "one.yaml: rows = zfnet; must be a list of runs and ensembles: zfnet, zfnet-seed1, "),
+        ("rows: [zfnet, zfnet-five]", "params.yaml: ensembles.zfnet-five = zfnet-seed1; must be runs: zfnet"),
+    ],
+)
+def test_mistakes_in_rows_are_one_line(profile: str, line: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        applied(profile, tmp_path)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "params.yaml").read_text() == TEXT
 
 
 def test_a_bad_result_leaves_the_file_alone(tmp_path: Path) -> None:

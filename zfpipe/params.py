@@ -2,7 +2,7 @@
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 from ruamel.yaml import YAML
@@ -314,12 +314,6 @@ class Correspondence(Section):
     seed: Seed
 
 
-class Attribution(Section):
-    """On how many images later methods are compared with occlusion and the deconvnet."""
-
-    images: Annotated[int, whole(2, 10_000_000)]
-
-
 class Target(Section):
     """A set that features are transferred to (section 5.2)."""
 
@@ -370,8 +364,16 @@ class Figures(Section):
     percentile: Annotated[float, number(50, 100)]
 
 
+PROBES = Path(__file__).parent / "probes"
+"""Each module there may have a section of its own name, which its class `Settings` describes."""
+MISSING = "is missing; add it, as in the project's own params.yaml"
+Own = TypeVar("Own", bound=Section)
+
+
 class Params(Section):
-    """The whole of params.yaml."""
+    """The whole of params.yaml. Sections that belong to probes are kept as they are written until `own` reads them."""
+
+    model_config = ConfigDict(extra="allow")
 
     pictures: Pictures
     overlap: Overlap
@@ -389,16 +391,38 @@ class Params(Section):
     invariance: Invariance
     occlusion: OcclusionProbe
     correspondence: Correspondence
-    attribution: Attribution
     targets: Targets
     transfer: Transfer
     figures: Figures
+
+    def own(self, kind: type[Own]) -> Own:
+        """Return the section of the probe whose class `Settings` is given. Raises UserError where it is not valid."""
+        name, given = kind.__module__.rpartition(".")[2], self.model_extra or {}
+        if name not in given:
+            raise UserError(f"params.yaml: {name} {MISSING}")
+        try:
+            return kind.model_validate(given[name])
+        except ValidationError as error:
+            raise UserError(f"params.yaml: {explain(error, (name,), kind)}") from None
 
     def trained_elsewhere(self, run: str) -> bool:
         """Whether the layers of a run's network below the softmax come with their weights."""
         entry = self.runs[run]
         base: Network = getattr(self, entry.base)
         return entry.edit["source"] is not None if "source" in entry.edit else base.trained_elsewhere
+
+    @model_validator(mode="before")
+    @classmethod
+    def check_sections(cls, tree: Any) -> Any:
+        """Refuse a section that is neither a field nor that of a probe.
+
+        Files of probes are not opened for that: a stage opens nothing that dvc.yaml does not name among its deps.
+        """
+        for name in map(str, tree):
+            if name not in cls.model_fields and not (name.isidentifier() and (PROBES / f"{name}.py").exists()):
+                owners = [path.stem for path in PROBES.glob("*.py") if "\nclass Settings(" in path.read_text()]
+                raise UserError(f"params.yaml: {unknown(name, known_fields(cls) | {*owners})}")
+        return tree
 
     @model_validator(mode="after")
     def check_together(self) -> "Params":
@@ -430,54 +454,36 @@ def fail(name: str, got: Any, allowed: str, assign: str = " = ") -> NoReturn:
     raise UserError(f"params.yaml: {name}{assign}{got}; {allowed}")
 
 
-def explain(error: ValidationError, prefix: tuple[str, ...] = ()) -> str:
-    """The first mistake that validation found, in one line: what, got, allowed."""
+def explain(error: ValidationError, prefix: tuple[str, ...] = (), kind: type[BaseModel] = Params) -> str:
+    """Return the first mistake that validation found in a section of this kind, in one line: what, got, allowed."""
     errors = error.errors()
     # A misspelt name is also a missing one: the spelling is what helps
     first = next((entry for entry in errors if entry["type"] == "extra_forbidden"), errors[0])
-    parts = [str(part) for part in (*prefix, *first["loc"])]
-    name, kind, got, context = ".".join(parts), first["type"], first["input"], first.get("ctx", {})
-    if kind == "missing":
-        return f"{name} is missing; add it, as in the project's own params.yaml"
-    if kind == "extra_forbidden":
-        close = difflib.get_close_matches(parts[-1], known_fields(), n=1)
-        return f"{name} is not a parameter" + (f"; did you mean {close[0]}?" if close else "")
-    if kind == "literal_error":
+    name = ".".join(str(part) for part in (*prefix, *first["loc"]))
+    mistake, got, context = first["type"], first["input"], first.get("ctx", {})
+    if mistake == "missing":
+        return f"{name} {MISSING}"
+    if mistake == "extra_forbidden":
+        return unknown(name, known_fields(kind))
+    if mistake == "literal_error":
         return f"{name} = {got}; must be {context['expected']}"
-    if kind == "value_error":
+    if mistake == "value_error":
         return f"{name} = {got}; {context['error']}"
     return f"{name} = {got}; {first['msg']}"
 
 
-def known_fields() -> list[str]:
-    """Names of all sections and fields, for suggestions."""
-    sections = [
-        Params,
-        Pictures,
-        OtherSet,
-        Overlap,
-        Betons,
-        Crops,
-        Model,
-        Network,
-        Norm,
-        Init,
-        Run,
-        Training,
-        Evaluation,
-        Deconvnet,
-        Projections,
-        Evolution,
-        Invariance,
-        OcclusionProbe,
-        Correspondence,
-        Attribution,
-        Target,
-        Targets,
-        Transfer,
-        Figures,
-    ]
-    return sorted({name for section in sections for name in section.model_fields})
+def unknown(name: str, known: set[str]) -> str:
+    """Say that there is no parameter of this name, and which known one is spelled much like its last part."""
+    close = difflib.get_close_matches(name.rpartition(".")[2], sorted(known), n=1)
+    return f"{name} is not a parameter" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def known_fields(kind: Any) -> set[str]:
+    """Return the names of a section's fields, and of those of the sections within, for suggestions."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        inside = (known_fields(field.annotation) for field in kind.model_fields.values())
+        return {*kind.model_fields}.union(*inside)
+    return set().union(*map(known_fields, get_args(kind)))
 
 
 def load(path: Path = paths.PARAMS) -> Params:

@@ -1,8 +1,10 @@
-"""Every file the pipeline writes, named once, relative to the project's root."""
+"""Every file the pipeline writes, and the files of parameters, named once, relative to the project's root."""
 
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+PAPER = Path("paper.yaml")
+"""What the paper states of the parameters."""
 
 PICTURES = Path("data/pictures")
 INDEX = PICTURES / "index.parquet"

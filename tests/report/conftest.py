@@ -310,8 +310,8 @@ def run_stage(words: str) -> None:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after its report stages ran."""
     root = tmp_path_factory.mktemp("project")
-    shutil.copy(ROOT / "params.yaml", root)
-    shutil.copy(ROOT / "constraints.txt", root)
+    for name in ("params.yaml", "paper.yaml", "constraints.txt"):
+        shutil.copy(ROOT / name, root)
     settings = params.load(root / "params.yaml")
     runs = list(settings.runs)
     write_projections(root / "projections", settings.crops.size)

@@ -8,9 +8,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.imports import ROOT
-from zfpipe import params
+from zfpipe import paper, params
 from zfpipe.report import methods
-from zfpipe.report.methods import AS, OTHERWISE, PAPER, SILENT
+from zfpipe.report.methods import AS, OTHERWISE, SILENT
 from zfpipe.tools import profiles
 
 TREE = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
@@ -116,7 +116,8 @@ def test_every_profile_has_its_methods(name: str, tmp_path: Path) -> None:
     assert methods.parts(used)
     if name == "imagenet":
         values = methods.values(used)
-        assert {parameter: values[parameter] for parameter in PAPER} == PAPER
+        stated = paper.values()
+        assert {parameter: values[parameter] for parameter in stated} == stated
 
 
 def test_a_folder_is_known_by_its_name_alone() -> None:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network.convnet import ConvNet
-from zfpipe.params import Attribution, Deconvnet, OcclusionProbe
+from zfpipe.params import Deconvnet, OcclusionProbe, Section, whole
 from zfpipe.probes import occlusion, sample
 from zfpipe.subject.subject import Subject
 
@@ -20,8 +20,14 @@ STEPS = 32
 """Points on the way from the grey image at which integrated gradients look."""
 
 
+class Settings(Section):
+    """On how many images later methods are compared with occlusion and the deconvnet."""
+
+    images: Annotated[int, whole(2, 10_000_000)]
+
+
 def run(
-    subject: Subject, predictions: Predictions, hiding: OcclusionProbe, settings: Attribution, deconvnet: Deconvnet
+    subject: Subject, predictions: Predictions, hiding: OcclusionProbe, settings: Settings, deconvnet: Deconvnet
 ) -> dict[str, Any]:
     """Score each method against the truth on some images, and draw it on those of Fig. 7; values by file name."""
     warnings.filterwarnings("ignore", "Setting .* hooks on ReLU")  # captum takes them off again

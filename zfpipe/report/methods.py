@@ -48,7 +48,7 @@ class Part:
 
 def parts(settings: Settings) -> list[Part]:
     """Return all choices, in the paper's order, with the values that were used."""
-    used = values(settings)
+    used, stated = values(settings), paper.values()
     general = Path(__file__).with_name("methods.md.jinja").read_text(encoding="utf-8")
     first, claims = general.split("<!-- the artefacts -->")
     texts = [text.partition("\n") for text in re.split(r"(?m)^## ", first)[1:]]
@@ -60,11 +60,11 @@ def parts(settings: Settings) -> list[Part]:
     found = []
     for head, _, text in texts:
         title, _, where = head.partition(" | ")
-        found.append(Part(title, where, choices(text, used)))
+        found.append(Part(title, where, choices(text, used, stated)))
     return [part for part in found if part.choices]
 
 
-def choices(text: str, used: dict[str, Any]) -> list[Choice]:
+def choices(text: str, used: dict[str, Any], stated: dict[str, Any]) -> list[Choice]:
     """Return the choices of a text: each is a bullet of Markdown, with parameters by Jinja's `p` and `about`."""
 
     def known(name: str, mark: str) -> str:
@@ -72,7 +72,6 @@ def choices(text: str, used: dict[str, Any]) -> list[Choice]:
         return f"{mark}{name}{mark}"
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    stated = paper.values()
     rendered = environment.from_string(text).render(
         p=lambda name: known(name, "\x01"),
         about=lambda *names: "".join(known(name, "\x02") for name in names),
@@ -82,12 +81,11 @@ def choices(text: str, used: dict[str, Any]) -> list[Choice]:
         same=SAME,
         differs=DIFFERS,
     )
-    return [told(" ".join(one.split()), used) for one in re.split(r"(?m)^- ", rendered)[1:]]
+    return [told(" ".join(one.split()), used, stated) for one in re.split(r"(?m)^- ", rendered)[1:]]
 
 
-def told(words: str, used: dict[str, Any]) -> Choice:
-    """Return a choice with its values in it."""
-    stated = paper.values()
+def told(words: str, used: dict[str, Any], stated: dict[str, Any]) -> Choice:
+    """Return a choice with its values in it, and with the values `stated` by the paper."""
     names = list(dict.fromkeys(PLACE.findall(words)))
     theirs = [name for name in names if name in stated]
     if DIFFERS in words or any(stated[name] != used[name] for name in theirs):
@@ -170,7 +168,7 @@ def markdown(settings: Params) -> str:
 def of(settings: Params) -> Settings:
     """Return what the page knows of params.yaml, from the whole of it."""
     sections = {name: getattr(settings, name) for name in type(settings).model_fields if name not in APART}
-    return Settings(sections, settings.runs, variants(settings), settings.ensembles)
+    return Settings(sections | (settings.model_extra or {}), settings.runs, variants(settings), settings.ensembles)
 
 
 APART = ("model", "alexnet", "runs", "ensembles")

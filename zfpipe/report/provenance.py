@@ -33,9 +33,12 @@ CONSTRAINTS = Path("constraints.txt")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the page needs from params.yaml: `sections` by name, and the whole `networks` of all runs."""
+    """What the page needs from params.yaml: `sections` by name, and the whole `networks` of all runs.
 
-    sections: Mapping[str, BaseModel]
+    A probe's own section is as params.yaml has it, the others are validated ones.
+    """
+
+    sections: Mapping[str, Any]
     runs: Mapping[str, Run]
     networks: Mapping[str, BaseModel]
     ensembles: Mapping[str, Sequence[str]]
@@ -82,9 +85,9 @@ class Settings:
         return text.getvalue()
 
 
-def plain(section: BaseModel) -> dict[str, Any]:
-    """A section as plain values, lists for tuples."""
-    return section.model_dump(mode="json")
+def plain(section: BaseModel | Mapping[str, Any]) -> dict[str, Any]:
+    """A section as plain values, lists for tuples; a probe's own as params.yaml has it."""
+    return section.model_dump(mode="json") if isinstance(section, BaseModel) else dict(section)
 
 
 def leaves(name: str, value: Any) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
 from zfpipe.params import Params, Pictures
 from zfpipe.pictures.sources import found
+from zfpipe.tools import sections
 
 GIB = 2**30
 LIBRARIES = {"torch": "2.11", "torchvision": "0.26", "ffcv": "1.0.2", "numpy": "2.0", "pyarrow": "15.0"}
@@ -46,6 +47,7 @@ class Finding:
 
 def check(settings: Params) -> Iterator[Finding]:
     """Everything that a run needs, cheapest first."""
+    sections.check(settings)
     yield Finding("parameters", "ok", f"params.yaml is valid; {len(variants(settings))} networks to train")
     yield from libraries()
     yield device()

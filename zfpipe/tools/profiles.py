@@ -10,6 +10,7 @@ from ruamel.yaml.comments import CommentedMap
 from zfpipe import params, store
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
+from zfpipe.tools.sections import check
 
 
 def summaries(folder: Path) -> dict[str, str]:
@@ -31,27 +32,69 @@ def apply(name: str, folder: Path, target: Path) -> list[str]:
     old = target.read_text()
     params.check_yaml(old, str(target))
     tree = yaml.load(old)
-    changes = list(overlay(tree, YAML(typ="safe").load(path.read_text()), ()))
+    values = read(path, folder.parent)
+    rows = values.pop("rows", None)
+    changes = overlay(tree, values, ())
+    if rows is not None:
+        changes += keep(tree, rows, path)
     text = io.StringIO()
     yaml.dump(tree, text)
-    variants(params.parse(text.getvalue(), str(target)))
+    settings = params.parse(text.getvalue(), str(target))
+    check(settings)
+    variants(settings)
     store.save(target, text.getvalue())
     return changes
 
 
+def read(path: Path, root: Path) -> dict[str, Any]:
+    """Return a profile's values, laid over those of the file in the project's root that it extends, if it does."""
+    own = YAML(typ="safe").load(path.read_text())
+    if "extends" not in own:
+        return own
+    base = own.pop("extends")
+    if Path(str(base)).name != base or not (root / base).is_file():
+        raise UserError(f"{path}: extends = {base}; must be the name of a file beside params.yaml, such as paper.yaml")
+    return merged(YAML(typ="safe").load((root / base).read_text()), own)
+
+
+def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    """Return nested values laid over others."""
+    nested = {
+        key: merged(low[key], value)
+        for key, value in high.items()
+        if isinstance(value, dict) and isinstance(low.get(key), dict)
+    }
+    return {**low, **high, **nested}
+
+
 def overlay(tree: CommentedMap, values: dict[str, Any], prefix: tuple[str, ...]) -> list[str]:
-    """Sets nested values in place; a line `name: old -> new` for each that changes. A run set to null is left out."""
+    """Set nested values in place. Return a line `name: old -> new` for each that changes."""
     changes = []
     for key, value in values.items():
         name = (*prefix, key)
-        if value is None and prefix in (("runs",), ("ensembles",)):
-            if key in tree:
-                changes.append(f"{'.'.join(name)}: {tree.pop(key)} -> left out")
-        elif isinstance(value, dict) and isinstance(tree.get(key), dict):
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
             changes += overlay(tree[key], value, name)
         elif tree.get(key) != value:
             changes.append(f"{'.'.join(name)}: {tree.get(key)} -> {value}")
             tree[key] = value
-    if not tree:
-        tree.fa.set_flow_style()  # `{}` on the line of its key
+    return changes
+
+
+def keep(tree: CommentedMap, rows: Any, path: Path) -> list[str]:
+    """Leave out the runs and ensembles that `rows` does not name. Return a line `name: old -> left out` for each.
+
+    Raises UserError where `rows`, from the profile at `path`, names one that there is not.
+    """
+    sections = {name: tree[name] for name in ("runs", "ensembles") if isinstance(tree.get(name), dict)}
+    known = [row for section in sections.values() for row in section]
+    if not isinstance(rows, list):
+        raise UserError(f"{path}: rows = {rows}; must be a list of runs and ensembles: {', '.join(known)}")
+    if unknown := [row for row in rows if row not in known]:
+        raise UserError(f"{path}: rows names {unknown[0]}; must be runs and ensembles: {', '.join(known)}")
+    changes = []
+    for name, section in sections.items():
+        others = [row for row in section if row not in rows]
+        changes += [f"{name}.{row}: {section.pop(row)} -> left out" for row in others]
+        if not section:
+            section.fa.set_flow_style()  # `{}` on the line of its key
     return changes

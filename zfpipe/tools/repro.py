@@ -28,6 +28,7 @@ from dvc.utils.serialize import load_yaml, modify_yaml
 from zfpipe import params, paths
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
+from zfpipe.tools import sections
 from zfpipe.tools.board import Board
 from zfpipe.tools.estimate import Durations, left, words
 from zfpipe.tools.jobs import Room, number, room
@@ -52,7 +53,9 @@ def repro(targets: Sequence[str], jobs: str) -> list[str]:
     if jobs != "auto":
         number(jobs)  # before DVC takes its seconds
     if paths.PARAMS.exists():
-        variants(params.load())  # a network that can't be built stops the run now, not when its turn comes
+        settings = params.load()
+        sections.check(settings)  # what a stage would refuse stops the run now, not when its turn comes
+        variants(settings)  # and so does a network that can't be built
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, signal.default_int_handler)
     try:
