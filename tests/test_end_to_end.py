@@ -280,6 +280,7 @@ def refused(stage: str, folder: Path) -> str:
         "evaluate zfnet",
         "pretrained",
         "activations",
+        "units",
         "atlas",
         "curves",
         "evolution",

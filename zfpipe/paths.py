@@ -24,6 +24,7 @@ METRICS = Path("metrics")
 ENSEMBLES = METRICS / "ensembles.json"
 ACTIVATIONS = Path("activations")
 STRONGEST = ACTIVATIONS / "strongest.parquet"
+UNITS = Path("units")
 PROJECTIONS = Path("projections")
 FILTERS = Path("filters")
 EVOLUTION = Path("evolution")

@@ -90,18 +90,31 @@ def down(
     """One activation of the last layer's rectified map, taken down to pixels (section 2.1)."""
     signal = np.zeros_like(traces[-1].rectified)
     signal[start] = traces[-1].rectified[start]
+    return descend(image, layers, traces, signal, overwrite)
+
+
+def descend(
+    image: np.ndarray, layers: list[PlainLayer], traces: list[PlainTrace], signal: np.ndarray, overwrite: bool
+) -> np.ndarray:
+    """A signal in the last layer's rectified maps, taken down to pixels."""
     for position in range(len(layers) - 1, -1, -1):
         layer = layers[position]
         signal = np.maximum(signal, 0)
         below = traces[position - 1].output.shape if position else image.shape
         signal = filter_down(signal, layer, below)
-        if position and layers[position - 1].pool:
-            under = traces[position - 1]
-            wide = np.zeros_like(under.rectified)
-            for (out, y, x), place in under.switches.items():
-                wide[out][place] = signal[out, y, x] if overwrite else wide[out][place] + signal[out, y, x]
-            signal = wide
+        if position:
+            signal = unpool(signal, traces[position - 1], overwrite)
     return signal
+
+
+def unpool(signal: np.ndarray, trace: PlainTrace, overwrite: bool) -> np.ndarray:
+    """Each pooled value put where its maximum was, if there was a pool."""
+    if not trace.switches:
+        return signal
+    wide = np.zeros_like(trace.rectified)
+    for (out, y, x), place in trace.switches.items():
+        wide[out][place] = signal[out, y, x] if overwrite else wide[out][place] + signal[out, y, x]
+    return wide
 
 
 def filter_down(maps: np.ndarray, layer: PlainLayer, shape: tuple[int, ...]) -> np.ndarray:

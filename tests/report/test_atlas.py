@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,18 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from tests.conftest import CROP, SETTINGS, SIZE
+from tests.networks import small_network
+from tests.report.browser import CHROMIUM, Browser
+from zfpipe.drawing.picture import CLASSES
+from zfpipe.probes import activations, units
+from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.report.atlas import sheets as atlas
+from zfpipe.report.atlas import walk
 from zfpipe.report.plotting import style, tiles
+from zfpipe.subject.subject import Subject
 
-CROP, NINE = 64, 9
+NINE = 9
 
 
 def layer(folder: Path, field: int, maps: int) -> tuple[atlas.Sheets, pd.DataFrame, np.ndarray, np.ndarray]:
@@ -89,3 +98,56 @@ def test_the_page_has_all_it_names(tmp_path: Path) -> None:
     page = (tmp_path / "index.html").read_text()
     assert not re.search(r"https?://|/\* style \*/", page)
     assert set(re.findall(r'(?:src|href)="([^"]+)"', page)) == {"../index.html", "atlas.js"}
+
+
+@pytest.fixture
+def whole(beton: Path, inputs: MeanSubtraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The atlas of a small network; class 3's unit fires on no image."""
+    monkeypatch.setattr(units, "HIDDEN", 10)
+    network = small_network("zfnet", CROP)
+    network.denses["8"].get_parameter("bias").data[3] = -1e6
+    subject = Subject(network, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE)
+    with subject.batches() as batches:
+        activations.run(network, batches, inputs, NINE, tmp_path / "activations", tmp_path / "spool")
+        measured = units.measure(network, inputs.ahead(batches.epoch()), NINE)
+    maps = [pd.read_parquet(tmp_path / f"activations/{name}.parquet") for name in ("strongest", "maps")]
+    dense = units.tables([measured], network.architecture, CLASSES, NINE).values()
+    drawing, folder = style.Drawing(99.0, CROP), tmp_path / "atlas"
+    walk.write(subject, walk.Found(*maps), walk.Found(*dense), SETTINGS.deconvnet, drawing, folder)
+    return folder
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    one = Browser(tmp_path / "profile")
+    yield one
+    one.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path; install it to run this")
+def test_units_and_classes_stand_above_the_maps(whole: Path, browser: Browser) -> None:
+    data = json.loads((whole / "atlas.js").read_text().removeprefix("const ATLAS = ").removesuffix(";\n"))
+    *convs, hidden, above, softmax = data["layers"]
+    assert [layer["layer"] for layer in data["layers"]] == list(range(1, 9))
+    assert not any("kind" in layer for layer in convs)
+    assert [(one["kind"], one["field"], len(one["maps"])) for one in (hidden, above)] == [("hidden", CROP, 10)] * 2
+    assert (softmax["kind"], softmax["units"]) == ("softmax", list(range(5))), "the network has so many"
+    assert softmax["maps"][3]["top"] == [] and len(softmax["maps"][2]["top"]) == NINE
+    names = CLASSES[:5]
+    for width in (400, 1400):
+        browser.open(whole / "index.html", width)
+        assert browser.ask("document.documentElement.scrollWidth") == width
+    assert browser.ask("[...document.querySelectorAll('#layers button')].at(-1).textContent") == "Classes"
+    assert browser.ask("[...document.querySelectorAll('.maps b')].map(one => one.textContent)") == names
+    browser.ask("(search.value = ATLAS.classes[2], search.dispatchEvent(new Event('input')))")
+    assert browser.ask("document.querySelector('.maps b').textContent") == names[2], "its unit comes first"
+    heading = "new Promise(done => setTimeout(() => done(document.querySelector('h2').textContent), 100))"
+    down = "window.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowDown'}))"
+    for action, title in (
+        ("location.hash = '8/4'", f"Class unit: {names[4]}"),
+        (down, f"Layer 7, unit {above['units'][4]}"),
+        ("location.hash = '2/1'", "Layer 2, map 1"),
+        ("document.querySelector('#layers button').click()", "Layer 1"),
+    ):
+        assert browser.ask(f"({action}, {heading})") == title
+    assert browser.faults == []

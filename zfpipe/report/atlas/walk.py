@@ -1,14 +1,18 @@
-"""The atlas of a network: every feature map of every layer, projected and laid out."""
+"""The atlas of a network: every feature map and the strongest units above them, projected and laid out."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from einops import rearrange
 
 from zfpipe.deconvnet.receptive_field import receptive_field
 from zfpipe.params import Deconvnet
-from zfpipe.probes import projections
+from zfpipe.probes import projections, units
 from zfpipe.report.atlas import sheets
 from zfpipe.report.plotting import style
 from zfpipe.subject.subject import Subject
@@ -17,29 +21,65 @@ MAPS = 32
 """Maps that are projected before they are drawn: so many projections are in memory."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """What was measured of some layers: rows of strongest activations, and a row of statistics for each map or unit."""
+
+    strongest: pd.DataFrame
+    statistics: pd.DataFrame
+
+    def layers(self, number: str) -> Iterator[tuple[int, pd.DataFrame, pd.DataFrame]]:
+        """Each layer with its rows, by the `number` of map or unit and by rank, and its statistics."""
+        for layer in sorted(set(self.strongest["layer"].tolist())):
+            rows = self.strongest.query("layer == @layer").sort_values(by=[number, "rank"])
+            yield layer, rows, self.statistics.query("layer == @layer")
+
+
 def write(
-    subject: Subject,
-    strongest: pd.DataFrame,
-    statistics: pd.DataFrame,
-    settings: Deconvnet,
-    drawing: style.Drawing,
-    folder: Path,
+    subject: Subject, maps: Found, dense: Found, settings: Deconvnet, drawing: style.Drawing, folder: Path
 ) -> None:
-    """Project the strongest activations of every map, and write their sheets and the page to walk through them."""
-    crops = subject.images(set(strongest["id"].tolist()))
-    layers = []
-    for layer in sorted(set(strongest["layer"].tolist())):
-        part = strongest.query("layer == @layer").sort_values(by=["map", "rank"])
-        field = receptive_field(subject.network.architecture, layer).size
-        drawn = sheets.Sheets(folder, layer, field, int(np.max(part["rank"])) + 1, drawing)
-        for first in range(0, len(set(part["map"])), MAPS):
-            group = pd.DataFrame(part[part["map"].between(first, first + MAPS - 1)])
-            found = projections.project(subject.network, crops, group, subject.inputs, settings)[layer]
-            for place, (_, top) in enumerate(found.rows.groupby("map")):
-                drawn.add(top, found.projections[place], found.patches[place])
-        drawn.flush()
-        layers.append(sheets.described(drawn, part, statistics.query("layer == @layer")))
+    """Project the strongest activations of maps and units, and write their sheets and the page to walk through them."""
+    layers = [
+        *convolutions(subject, maps, settings, drawing, folder),
+        *fully_connected(subject, dense, settings, drawing, folder),
+    ]
     filters = rearrange(subject.network.conv(1).weight.detach().cpu(), "map rgb y x -> map y x rgb").numpy()
     with subject.batches() as batches:
         images = batches.images
     sheets.write_page(folder, layers, subject.classes, sheets.write_filters(folder, filters), images)
+
+
+def convolutions(
+    subject: Subject, found: Found, settings: Deconvnet, drawing: style.Drawing, folder: Path
+) -> Iterator[dict[str, Any]]:
+    """Write the sheets of the convolution layers; yield what the page has to know of each."""
+    crops = subject.images(set(found.strongest["id"].tolist()))
+    for layer, rows, statistics in found.layers("map"):
+        field = receptive_field(subject.network.architecture, layer).size
+        drawn = sheets.Sheets(folder, layer, field, int(np.max(rows["rank"])) + 1, drawing)
+        for first in range(0, len(set(rows["map"])), MAPS):
+            group = pd.DataFrame(rows[rows["map"].between(first, first + MAPS - 1)])
+            done = projections.project(subject.network, crops, group, subject.inputs, settings)[layer]
+            for place, (_, top) in enumerate(done.rows.groupby("map")):
+                drawn.add(top, done.projections[place], done.patches[place])
+        drawn.flush()
+        yield sheets.described(drawn, rows, statistics)
+
+
+def fully_connected(
+    subject: Subject, found: Found, settings: Deconvnet, drawing: style.Drawing, folder: Path
+) -> Iterator[dict[str, Any]]:
+    """The same for the fully connected layers, whose units see the whole crop; ours: the paper stops below them."""
+    for layer, rows, statistics in found.layers("unit"):
+        rows = rows.assign(map=rows["unit"], x0=0, y0=0, x1=subject.crop, y1=subject.crop)
+        crops = subject.images(set(rows["id"].tolist()))
+        drawn = sheets.Sheets(folder, layer, subject.crop, int(np.max(rows["rank"])) + 1, drawing)
+        for _, top in rows.groupby("unit"):
+            batch = crops.batch(top["id"].tolist())
+            chosen = torch.tensor(top["unit"].tolist(), device=subject.inputs.device)
+            pixels, _ = units.project(subject.network, subject.inputs(batch), layer, chosen, settings)
+            drawn.add(top, rearrange(pixels, "rank rgb y x -> rank y x rgb").cpu().numpy(), batch.images.numpy())
+        drawn.flush()
+        shown = pd.DataFrame(statistics[statistics["unit"].isin(rows["unit"])]).rename(columns={"unit": "map"})
+        of_layer = {"kind": shown["kind"].iloc[0], "of": len(statistics), "units": sorted(shown["map"].tolist())}
+        yield sheets.described(drawn, rows, shown) | of_layer

@@ -1,0 +1,170 @@
+"""What excites the units of the fully connected layers most, and their way down to pixels.
+
+Ours: the paper's projections stop at layer 5. Hidden units are measured after the ReLU. Class units, those of the
+softmax layer, are measured by their logit: their probability is near 1 on many images, and has the other classes in it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Float64, Int64
+from torch import Tensor
+from torch.nn import functional
+
+from zfpipe.deconvnet.deconvnet import descend, unnormalised, unpooled
+from zfpipe.network.architecture import Architecture
+from zfpipe.network.convnet import ConvNet
+from zfpipe.params import Deconvnet
+from zfpipe.reading.reader import Batch
+
+HIDDEN = 32
+"""Hidden units of a layer whose images are kept."""
+LARGEST_ID = 2**32 - 1
+"""The lower half of a key is this minus an image's id."""
+
+
+@dataclass
+class Leaders:
+    """The strongest images of a layer's units so far, as `keys`; the sum of all values and how many are positive."""
+
+    keys: Int64[Tensor, "rank unit"]
+    total: Float64[Tensor, "unit"]
+    fired: Int64[Tensor, "unit"]
+
+    @classmethod
+    def none(cls, units: int, device: torch.device) -> "Leaders":
+        """Before the first image."""
+        whole = {"dtype": torch.int64, "device": device}
+        total = torch.zeros(units, dtype=torch.float64, device=device)
+        return cls(torch.empty((0, units), **whole), total, torch.zeros(units, **whole))
+
+    def add(self, other: "Leaders", count: int) -> "Leaders":
+        """Both together, the `count` strongest images of each unit in falling order."""
+        keys = torch.cat([self.keys, other.keys])
+        kept = keys.topk(min(count, len(keys)), dim=0).values
+        return Leaders(kept, self.total + other.total, self.fired + other.fired)
+
+
+@dataclass
+class Measured:
+    """The leaders of each fully connected layer, and the label of every image that was seen."""
+
+    layers: dict[int, Leaders]
+    labels: dict[int, int] = field(default_factory=dict)
+
+
+def keys(values: Float[Tensor, "image unit"], ids: Int64[Tensor, "image"]) -> Int64[Tensor, "image unit"]:
+    """Whole numbers that order activations and, where these are equal, the smaller id first; none equals another."""
+    bits = (values.float() + 0.0).view(torch.int32)  # -0.0 becomes 0.0, which it equals
+    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).long()
+    return ordered * 2**32 + (LARGEST_ID - ids)[:, None]
+
+
+def read(keys: Int64[np.ndarray, "*any"]) -> tuple[Float[np.ndarray, "*any"], Int64[np.ndarray, "*any"]]:
+    """The activations and ids of `keys`."""
+    bits = (keys >> 32).astype(np.int32)
+    values = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits).astype(np.int32).view(np.float32)
+    return values, LARGEST_ID - (keys & LARGEST_ID)
+
+
+@torch.inference_mode()
+def measure(network: ConvNet, batches: Iterable[tuple[Batch, Tensor]], count: int) -> Measured:
+    """The `count` strongest images of every unit; memory grows with the units alone, but for a label an image."""
+    device = next(network.parameters()).device
+    found = Measured({dense.layer: Leaders.none(dense.units, device) for dense in network.architecture.denses})
+    for batch, images in batches:
+        found.labels.update(zip(batch.ids.tolist(), batch.labels.tolist(), strict=True))
+        maps = images
+        for trace in network.trace(images, switches=False):
+            maps = trace.output
+        for layer, values in network.dense(maps):
+            new = Leaders(keys(values, batch.ids.to(device)), values.double().sum(0), (values > 0).sum(0))
+            found.layers[layer] = found.layers[layer].add(new, count)
+    for one in found.layers.values():
+        one.keys, one.total, one.fired = one.keys.cpu(), one.total.cpu(), one.fired.cpu()
+    return found
+
+
+def tables(
+    parts: Sequence[Measured], architecture: Architecture, classes: Sequence[str], count: int
+) -> dict[str, pd.DataFrame]:
+    """The tables by the names of their files, from the parts of several processes.
+
+    `units.parquet`: a row for each unit: `kind` hidden or softmax, the mean over all images, the largest value, the
+    share of images on which it fires (is positive), and `strength`, the mean of its `count` strongest activations.
+    `strongest.parquet`: these activations of every class unit and, in each hidden layer, of the HIDDEN units of most
+    strength. Many units share their strongest image: of those the one of most strength is kept alone.
+    """
+    labels: dict[int, int] = {image: label for part in parts for image, label in part.labels.items()}
+    every, best = [], []
+    for dense in architecture.denses:
+        found, *others = (part.layers[dense.layer] for part in parts)
+        for other in others:
+            found = found.add(other, count)
+        values, ids = read(found.keys.numpy())
+        strength = values.mean(0, dtype=np.float64).astype(np.float32)
+        every.append(
+            pd.DataFrame(
+                {
+                    "layer": dense.layer,
+                    "unit": np.arange(dense.units),
+                    "kind": dense.kind,
+                    "mean": (found.total.numpy() / len(labels)).astype(np.float32),
+                    "largest": values[0],
+                    "fires": found.fired.numpy() / len(labels),
+                    "strength": strength,
+                }
+            )
+        )
+        kept = np.argsort(-strength, kind="stable")
+        if dense.kind == "hidden":
+            _, firsts = np.unique(ids[0, kept], return_index=True)
+            kept = kept[np.sort(firsts)[:HIDDEN]]
+        for unit in sorted(kept.tolist()):
+            top = {"layer": dense.layer, "unit": unit, "id": ids[:, unit], "activation": values[:, unit]}
+            best.append(pd.DataFrame(top).assign(rank=np.arange(len(ids))))
+    strongest = pd.concat(best, ignore_index=True)
+    strongest["label"] = [labels[image] for image in strongest["id"]]
+    strongest["class"] = [classes[label] for label in strongest["label"]]
+    return {"strongest.parquet": strongest, "units.parquet": pd.concat(every, ignore_index=True)}
+
+
+@torch.no_grad()
+def project(
+    network: ConvNet,
+    images: Float[Tensor, "batch 3 y x"],
+    layer: int,
+    units: Int64[Tensor, "batch"],
+    settings: Deconvnet,
+) -> tuple[Float[Tensor, "batch 3 y x"], Float[Tensor, "batch"]]:
+    """Projects one unit of a fully connected layer for each image to pixel space; also returns its values.
+
+    As `deconvnet.project`, begun further up: each layer's signal is rectified, then multiplied by the transposed
+    weights, without biases. What comes out stands in the output of the last convolution layer, and goes on down. A
+    class unit starts from its logit, rectified like any other signal: where it is not positive nothing is left.
+    """
+    traces = list(network.trace(images))
+    top = traces[-1]
+    values = dict(network.dense(top.output))[layer]
+    chosen = functional.one_hot(units, values.shape[1]).bool()
+    signal = values * chosen
+    for dense in reversed([dense for dense in network.architecture.denses if dense.layer <= layer]):
+        signal = functional.relu(signal) @ network.denses[str(dense.layer)].get_parameter("weight")
+    maps = unaveraged(signal, top.output.shape[1:], network.architecture.average)
+    maps = unpooled(unnormalised(network, top, maps, settings.norm), top, settings.unpooling)
+    return descend(network, traces, maps, settings), values[chosen]
+
+
+def unaveraged(
+    signal: Float[Tensor, "batch feature"], shape: Sequence[int], side: int | None
+) -> Float[Tensor, "batch map y x"]:
+    """The signal in maps of this shape: unflattened and, where they were averaged down to `side`, by the transpose."""
+    if side is None:
+        return signal.view(-1, *shape)
+    with torch.enable_grad():
+        maps = signal.new_zeros(len(signal), *shape, requires_grad=True)
+        averaged = functional.adaptive_avg_pool2d(maps, side)
+    return torch.autograd.grad(averaged, maps, signal.view_as(averaged))[0]
