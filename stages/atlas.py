@@ -6,7 +6,7 @@ fifteen seconds on two cores with the default parameters.
 
 from zfpipe import params, paths, stage, store
 from zfpipe.report.atlas import walk
-from zfpipe.report.plotting import style
+from zfpipe.report.engine.style import Drawing
 from zfpipe.subject.subject import Subject
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     statistics = statistics.merge(store.load(paths.FEATURES / "maps.csv"), on=["layer", "map"])
     maps = walk.Found(store.load(paths.STRONGEST), statistics)
     dense = walk.Found(store.load(paths.UNITS / "strongest.parquet"), store.load(paths.UNITS / "units.parquet"))
-    drawing = style.Drawing(settings.figures.percentile, settings.crops.size)
+    drawing = Drawing(settings.figures.percentile, settings.crops.size)
     walk.write(Subject.open(settings), maps, dense, settings.deconvnet, drawing, paths.ATLAS)
 
 

@@ -13,7 +13,8 @@ import simplejpeg
 from PIL import Image
 
 from zfpipe import store
-from zfpipe.report.plotting import style, tiles
+from zfpipe.report.engine import tiles
+from zfpipe.report.engine.style import Drawing
 
 COLUMNS, ROWS = 8, 4
 """Maps on a sheet, across and down."""
@@ -33,7 +34,7 @@ class Sheets:
     layer: int
     receptive_field: int
     strongest: int
-    drawing: style.Drawing
+    drawing: Drawing
     waiting: dict[str, list[np.ndarray]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     files: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
 
@@ -52,12 +53,12 @@ class Sheets:
         """The next map: its rows of the table by rank, projections and patches `(rank, y, x, 3)`."""
         boxes = rows[["x0", "y0", "x1", "y1"]].to_numpy()
         for kind, pictures in zip(KINDS, (projections, patches), strict=True):
-            square = np.full((self.side * self.tile, self.side * self.tile, 3), style.PAPER, np.uint8)
+            square = np.full((self.side * self.tile, self.side * self.tile, 3), tiles.PAPER, np.uint8)
             for rank, fired in enumerate(rows["activation"].to_numpy() > 0):
                 seen = tiles.visible(boxes[rank], self.drawing.crop)
                 pixels = pictures[rank]
                 if kind == "projections":
-                    pixels = style.contrast(pixels, seen, self.drawing.percentile)
+                    pixels = tiles.contrast(pixels, seen, self.drawing.percentile)
                 small = tiles.tile(pixels, seen, self.tile) if fired else tiles.hatched(self.tile, self.tile)
                 y, x = (place * self.tile for place in divmod(rank, self.side))
                 square[y : y + self.tile, x : x + self.tile] = small
@@ -77,7 +78,7 @@ class Sheets:
 def write_sheet(path: Path, squares: list[np.ndarray], sharp: bool) -> str:
     """Squares of one size row by row, COLUMNS on each; returns the file's name, with its ending."""
     size = squares[0].shape[0]
-    sheet = np.full((-(-len(squares) // COLUMNS) * size, COLUMNS * size, 3), style.PAPER, np.uint8)
+    sheet = np.full((-(-len(squares) // COLUMNS) * size, COLUMNS * size, 3), tiles.PAPER, np.uint8)
     for place, square in enumerate(squares):
         y, x = (number * size for number in divmod(place, COLUMNS))
         sheet[y : y + size, x : x + size] = square
@@ -92,7 +93,7 @@ def write_sheet(path: Path, squares: list[np.ndarray], sharp: bool) -> str:
 
 def write_filters(folder: Path, filters: np.ndarray) -> list[str]:
     """Sheets of layer 1's filters `(map, y, x, 3)`, each scaled alone around mid-grey."""
-    squares = [style.shaded(one, float(np.abs(one).max()) or 1.0) for one in filters]
+    squares = [tiles.shaded(one, float(np.abs(one).max()) or 1.0) for one in filters]
     sheets = range(0, len(squares), COLUMNS * ROWS)
     return [
         write_sheet(folder / f"filters{number}", squares[first : first + COLUMNS * ROWS], sharp=True)

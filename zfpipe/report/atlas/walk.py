@@ -14,7 +14,7 @@ from zfpipe.deconvnet.receptive_field import receptive_field
 from zfpipe.params import Deconvnet
 from zfpipe.probes import projections, units
 from zfpipe.report.atlas import sheets
-from zfpipe.report.plotting import style
+from zfpipe.report.engine.style import Drawing
 from zfpipe.subject.subject import Subject
 
 MAPS = 32
@@ -36,7 +36,7 @@ class Found:
 
 
 def write(
-    subject: Subject, maps: Found, dense: Found, settings: Deconvnet, drawing: style.Drawing, folder: Path
+    subject: Subject, maps: Found, dense: Found, settings: Deconvnet, drawing: Drawing, folder: Path
 ) -> None:
     """Project the strongest activations of maps and units, and write their sheets and the page to walk through them."""
     layers = [
@@ -50,7 +50,7 @@ def write(
 
 
 def convolutions(
-    subject: Subject, found: Found, settings: Deconvnet, drawing: style.Drawing, folder: Path
+    subject: Subject, found: Found, settings: Deconvnet, drawing: Drawing, folder: Path
 ) -> Iterator[dict[str, Any]]:
     """Write the sheets of the convolution layers; yield what the page has to know of each."""
     crops = subject.images(set(found.strongest["id"].tolist()))
@@ -67,7 +67,7 @@ def convolutions(
 
 
 def fully_connected(
-    subject: Subject, found: Found, settings: Deconvnet, drawing: style.Drawing, folder: Path
+    subject: Subject, found: Found, settings: Deconvnet, drawing: Drawing, folder: Path
 ) -> Iterator[dict[str, Any]]:
     """The same for the fully connected layers, whose units see the whole crop; ours: the paper stops below them."""
     for layer, rows, statistics in found.layers("unit"):
