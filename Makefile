@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := report
-.PHONY: report test verify bench setup check system
+.PHONY: report test verify bench setup check docs system
 
 # The first Python in the supported range; `make PYTHON=/path/to/python3.13 ...` chooses another
 IN_RANGE := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
@@ -40,6 +40,12 @@ bench: setup
 
 check: setup
 	@$(CHECK)
+
+# The two pages of docs/ that are written from the code and the parameters
+docs: setup
+	@methods="$$(python -m zfpipe.report.methods)"
+	printf '%s\n' "$$methods" > docs/methods.md
+	python -m tests.test_dag
 
 setup: .venv/complete
 
