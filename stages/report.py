@@ -1,16 +1,15 @@
 """report: one page with every figure and table, the published numbers beside ours, and how each was made.
 
-Reads reports/figures/, reports/tables/, metrics/, models/RUN/history.csv, the betons' descriptions and lists of
-rejected images, projections/, principle/, shapes/, evolution/, features/, filters/, invariance/, occlusion/,
-attribution/, correspondence/, transfer/ and comparisons/; writes reports/index.html. Costs a second.
+Reads what the stages before it wrote, all but the weights' values and the betons; writes reports/index.html. Costs
+seconds.
 """
 
 from zfpipe import params, paths, stage, store
-from zfpipe.report import methods, page
+from zfpipe.report import page
 
 
 def main() -> None:
-    store.save(paths.PAGE, page.render(methods.of(params.load())))
+    store.save(paths.PAGE, page.render(params.load()))
 
 
 if __name__ == "__main__":

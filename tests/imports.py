@@ -54,7 +54,7 @@ def sections(stage: Path) -> set[str]:
 
     `variant(settings, run)` and `settings.trained_elsewhere(run)` read the run's own entry and its base, written `runs`
     here. `settings.own(PROBE.Settings)` reads the section of that probe. `Subject.open(settings)` reads the sizes of
-    images and crops, `methods.of(settings)` everything.
+    images and crops, `page.render(settings)` everything.
     """
     tree = ast.parse(stage.read_text())
     found: set[str] = set()
@@ -74,6 +74,6 @@ WHOLE = ("settings", "params.load()")
 CALLS = {
     "variant": {"runs"},
     "Subject.open": {"betons", "crops"},
-    "methods.of": set(params.load(ROOT / paths.PARAMS).model_dump()),
+    "page.render": set(params.load(ROOT / paths.PARAMS).model_dump()),
 }
 """Functions that take the parameters whole, and the sections that each of them reads."""

@@ -14,10 +14,9 @@ import jinja2
 from markupsafe import Markup
 
 from zfpipe import paper, params, paths
-from zfpipe.network.architecture import variants
 from zfpipe.params import Params
+from zfpipe.report import provenance
 from zfpipe.report.engine.artefact import modules
-from zfpipe.report.provenance import Settings
 
 AS, OTHERWISE, SILENT = "follows the paper", "differs from the paper", "the paper is silent"
 """How a choice stands to the paper; it follows the paper where every value that the paper states is used."""
@@ -46,21 +45,20 @@ class Part:
     choices: list[Choice]
 
 
-def parts(settings: Settings) -> list[Part]:
+def parts(settings: Params) -> list[Part]:
     """Return all choices, in the paper's order, with the values that were used."""
     used, stated = values(settings), paper.values()
     general = Path(__file__).with_name("methods.md.jinja").read_text(encoding="utf-8")
-    first, claims = general.split("<!-- the artefacts -->")
-    texts = [text.partition("\n") for text in re.split(r"(?m)^## ", first)[1:]]
-    texts += [
-        (f"{one.ARTEFACT.name}: {one.ARTEFACT.title} | section {one.ARTEFACT.section}", "", one.METHODS)
+    own = [
+        f"## {one.ARTEFACT.name}: {one.ARTEFACT.title} | section {one.ARTEFACT.section}\n{one.METHODS}"
         for one in modules()
     ]
-    texts += [text.partition("\n") for text in re.split(r"(?m)^## ", claims)[1:]]
+    text = general.replace("<!-- the artefacts -->", "\n".join(own))
     found = []
-    for head, _, text in texts:
+    for chapter in re.split(r"(?m)^## ", text)[1:]:
+        head, _, body = chapter.partition("\n")
         title, _, where = head.partition(" | ")
-        found.append(Part(title, where, choices(text, used, stated)))
+        found.append(Part(title, where, choices(body, used, stated)))
     return [part for part in found if part.choices]
 
 
@@ -107,14 +105,14 @@ def told(words: str, used: dict[str, Any], stated: dict[str, Any]) -> Choice:
     return Choice(Markup(html), filled(words, "{}", " (paper: {})"), standing, names)
 
 
-def values(settings: Settings) -> dict[str, Any]:
+def values(settings: Params) -> dict[str, Any]:
     """Return every parameter and section by its whole name; `model` and `alexnet` as zfnet and alexnet were trained."""
-    tree = settings.tree()
+    tree = provenance.parameters(settings)
     for base in ("model", "alexnet"):
-        built = [run for run, entry in settings.runs.items() if entry.base == base]
+        built = [run for run in tree["runs"].values() if run["base"] == base]
         if built:
-            tree[base] = settings.network(min(built, key=lambda run: len(settings.runs[run].edit)))
-    found: dict[str, Any] = {}
+            tree[base] = min(built, key=lambda run: len(run["edit"]))["network"]
+    found = {f"targets.{name}.drawn": target.embedded for name, target in settings.targets}
 
     def add(name: str, value: Any) -> None:
         found[name] = value
@@ -124,8 +122,6 @@ def values(settings: Settings) -> dict[str, Any]:
 
     for name, section in tree.items():
         add(name, section)
-    for name, target in settings.sections["targets"]:
-        found[f"targets.{name}.drawn"] = target.embedded
     return found
 
 
@@ -156,23 +152,13 @@ DETERMINISM = (
 def markdown(settings: Params) -> str:
     """Return docs/methods.md, with the values of some parameters."""
     lines = [HEAD]
-    for part in parts(of(settings)):
+    for part in parts(settings):
         lines.append(f"## {part.title} ({part.where})")
         for choice in part.choices:
             names = ", ".join(f"`{name}`" for name in choice.parameters)
             lines.append(f"- {choice.markdown} *{choice.standing.capitalize()}.*" + f" ({names})" * bool(names))
         lines.append("")
     return "\n".join([*lines, "## Determinism", DETERMINISM, ""])
-
-
-def of(settings: Params) -> Settings:
-    """Return what the page knows of params.yaml, from the whole of it."""
-    sections = {name: getattr(settings, name) for name in type(settings).model_fields if name not in APART}
-    return Settings(sections | (settings.model_extra or {}), settings.runs, variants(settings), settings.ensembles)
-
-
-APART = ("model", "alexnet", "runs", "ensembles")
-"""Not sections of the page's own: a run's network is spelled out instead."""
 
 
 if __name__ == "__main__":

@@ -35,9 +35,7 @@ class Found:
             yield layer, rows, self.statistics.query("layer == @layer")
 
 
-def write(
-    subject: Subject, maps: Found, dense: Found, settings: Deconvnet, drawing: Drawing, folder: Path
-) -> None:
+def write(subject: Subject, maps: Found, dense: Found, settings: Deconvnet, drawing: Drawing, folder: Path) -> None:
     """Project the strongest activations of maps and units, and write their sheets and the page to walk through them."""
     layers = [
         *convolutions(subject, maps, settings, drawing, folder),

@@ -110,7 +110,7 @@ class Claim:
 
     def judge(self, measures: Sequence[Measure]) -> tuple[Verdict, Measure]:
         """Return the worst verdict on some numbers, and the number that decides: the least inside the rule."""
-        verdicts = [(self.rule.verdict(one), one) for one in measures]
+        verdicts: list[tuple[Verdict, Measure]] = [(self.rule.verdict(one), one) for one in measures]
         return min(verdicts, key=lambda found: (WORST.index(found[0]), self.rule.margin(found[1])))
 
 
