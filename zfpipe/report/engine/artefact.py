@@ -61,7 +61,7 @@ class Artefact:
     `caption` says in our words what it shows, `paper` what the paper says about it; empty: the paper does not have it.
     `folder` is what it reads. `made_by` names the stages, last first. `printed` says which numbers the paper prints
     with it. `parameters` are the sections and fields of params.yaml that shape it. `files` are data to look at, and
-    what they are; `{table}` stands for the table's own.
+    what they are; `{table}` stands for the table's own. `place` is where the page has it, if not at its name.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Artefact:
     printed: str = "All published numbers stand in the table."
     parameters: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
 
     @property
     def kind(self) -> str:
@@ -88,7 +89,7 @@ class Artefact:
     @property
     def anchor(self) -> str:
         """The artefact's place on the page."""
-        return self.name.lower().replace(" ", "-")
+        return self.place or self.name.lower().replace(" ", "-")
 
     def data(self) -> Folder:
         """Return the files that the artefact reads."""

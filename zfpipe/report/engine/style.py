@@ -54,7 +54,7 @@ def notice(words: str) -> Figure:
 
 def note(made: Figure, *lines: str) -> None:
     """Write lines of explanation below a figure."""
-    made.supxlabel("\n".join(lines), x=0.01, ha="left", color=MUTED, fontsize=16, linespacing=1.4)
+    made.supxlabel("\n".join(lines), x=0.005, ha="left", color=MUTED, fontsize=16, linespacing=1.4)
 
 
 def bare(axes: Axes) -> Axes:
