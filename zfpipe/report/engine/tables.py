@@ -82,7 +82,8 @@ class Line:
 class Filled:
     """A table of the paper with our numbers in it. `notes` say what a reader has to know to compare.
 
-    `parts` are the columns beside the published one: `ours`, `difference`, and what else the lines hold.
+    `parts` are the columns beside the published one: `ours`, `difference`, and what else the lines hold. Of the paper's
+    columns, those that this run `lacks` have no number of ours, and those `quoted` from others don't ask for one.
     """
 
     table: Table
@@ -90,9 +91,12 @@ class Filled:
     notes: Sequence[str]
     parts: Sequence[str] = ("ours", "difference")
     lacks: Sequence[str] = ()
+    quoted: Sequence[str] = ()
 
     def split(self, column: str) -> list[str]:
-        """Return what a column of the paper splits into; one that `lacks` our number has no difference."""
+        """Return what a column of the paper splits into; without a number of ours there is no difference."""
+        if column in self.quoted:
+            return ["published"]
         return ["published", *(part for part in self.parts if not (part == "difference" and column in self.lacks))]
 
     @property
@@ -145,13 +149,14 @@ class Filled:
                 head["run"] = (line.row.run or "zfnet") if line.status == RAN and line.ours else ""
                 theirs = {"published": plain(printed)}
                 theirs["published_deviation"] = printed[1] if isinstance(printed, tuple) else None
-                for part in [part for part in self.parts if part != "difference"]:
+                for part in [""] if column in self.quoted else [part for part in self.parts if part != "difference"]:
                     one = measured(line, part, place)
                     ours = {} if one is None else {
                         name: getattr(one, name) for name in ("value", "low", "high", "deviation", "n", "over")
                     }  # fmt: skip
-                    difference = {"difference": self.difference(line, place)} if part == "ours" else {}
-                    found.append(head | theirs | {"part": part} | ours | difference)
+                    if part == "ours" and "difference" in self.parts:
+                        ours["difference"] = self.difference(line, place)
+                    found.append(head | theirs | {"part": part} | ours)
         return pd.DataFrame(found, columns=COLUMNS).astype({"n": "Int64"})
 
 

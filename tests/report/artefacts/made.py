@@ -1,0 +1,70 @@
+"""Made-up results of networks and sets, as stages leave them, and how a claim is judged on them."""
+
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from tests.imports import ROOT
+from zfpipe import params
+from zfpipe.params import Run
+from zfpipe.report.engine.claims import Given
+from zfpipe.report.engine.measure import Measure
+from zfpipe.report.engine.tables import Filled
+
+SETTINGS = params.load(ROOT / "params.yaml")
+DRAWN = Given(SETTINGS.runs, SETTINGS.ensembles, SETTINGS.targets, False)
+REAL = Given(
+    SETTINGS.runs,
+    SETTINGS.ensembles,
+    SETTINGS.targets.model_copy(update={name: one.model_copy(update={"root": "x"}) for name, one in SETTINGS.targets}),
+    False,
+)
+"""Everything of params.yaml, with the sets that zfpipe draws or those of the paper."""
+
+
+def given(runs: Mapping[str, Run], elsewhere: bool = False) -> Given:
+    return Given(runs, {}, SETTINGS.targets, elsewhere)
+
+
+def judged(module: ModuleType, claim: str, data: Any, given: Given) -> tuple[str, Measure]:
+    """The verdict on one claim of an artefact, and the number that decides."""
+    [found] = [one for one in module.CLAIMS if one.id == claim]
+    return found.judge(found.measure(data, given))
+
+
+def rows(filled: Filled) -> dict[str, list[str]]:
+    """A table's cells as people read them, by the names of its rows."""
+    return {name: [words for _, words in cells] for name, cells, status in filled.body() if status != "group"}
+
+
+def metrics(errors: Mapping[str, tuple[float, float]], ensembles: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """The metrics folder: training and validation top-1 errors by run, and validation errors by ensemble."""
+    counts = {"val_images": 1000, "classes": 3}
+    found: dict[str, Any] = {
+        f"{run}.json": {"run": run, "train_top1": train, "val_top1": val, "val_top5": val / 2, "train_images": 500}
+        | counts
+        for run, (train, val) in errors.items()
+    }
+    found["ensembles.json"] = {
+        name: {"runs": ["zfnet", "zfnet-wide"], "val_top1": error, "val_top5": error / 2} | counts
+        for name, error in (ensembles or {}).items()
+    }
+    return found
+
+
+def accuracies(layers: Sequence[float] | Mapping[int, float], counts: Mapping[int, float], spread=0.01) -> pd.DataFrame:
+    """A set's accuracy.csv: an SVM for each layer, a softmax on 5, and on 7 for each number of images; three folds."""
+    numbers = layers if isinstance(layers, Mapping) else dict(zip((1, 2, 3, 4, 5, 7), layers, strict=False))
+    asked = [("svm", layer, max(counts), mean) for layer, mean in numbers.items()]
+    asked += [("softmax", 5, max(counts), 0.125), *(("softmax", 7, count, mean) for count, mean in counts.items())]
+    columns = ("classifier", "layer", "per_class", "accuracy", "fold")
+    found = [(*one[:3], one[3] + spread * (fold - 1), fold) for one in asked for fold in range(3)]
+    return pd.DataFrame(found, columns=columns).assign(classes=10, test_images=1200, drawn=True)
+
+
+def scratch(counts: Mapping[int, float], spread: float = 0.1) -> pd.DataFrame:
+    """A set's scratch.csv; two folds."""
+    found = [(count, fold, mean + spread * (fold - 0.5)) for count, mean in counts.items() for fold in range(2)]
+    return pd.DataFrame(found, columns=("per_class", "fold", "accuracy")).assign(test_images=1200)

@@ -1,0 +1,119 @@
+"""Networks compared by their errors: the numbers of Tables 2 and 3, and their differences."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from math import isnan, nan
+from typing import Any
+
+import pandas as pd
+
+from zfpipe.params import Run
+from zfpipe.probes.intervals import spread, student_half
+from zfpipe.report.engine.artefact import Data
+from zfpipe.report.engine.claims import Given
+from zfpipe.report.engine.measure import Measure, number
+from zfpipe.report.engine.tables import NOT_RUN, OTHERS, Filled, Line, Table, plain
+
+ERRORS = {"Train Top-1": "train_top1", "Val Top-1": "val_top1", "Val Top-5": "val_top5"}
+"""The paper's columns and our metrics of the same."""
+Groups = Mapping[str, pd.DataFrame]
+Number = Callable[[Any], Any]
+"""What is compared, `error` or `overfitting`: from ours or the printed errors, by the paper's columns."""
+
+
+def error(errors: Any) -> Any:
+    """Return validation top-1 errors."""
+    return errors["Val Top-1"]
+
+
+def overfitting(errors: Any) -> Any:
+    """Return how far validation errors lie above training errors."""
+    return errors["Val Top-1"] - errors["Train Top-1"]
+
+
+def measured(data: Data, runs: Mapping[str, Run]) -> Groups:
+    """Return errors in %, by run or ensemble: of a run, a row for each run that differs from it in the seed alone."""
+    groups = {
+        run: {name: data[f"{name}.json"] for name, one in runs.items() if (one.base, one.edit) == (own.base, own.edit)}
+        for run, own in runs.items()
+    }
+    groups |= {name: {name: entry} for name, entry in data["ensembles.json"].items()}
+    return {name: pd.DataFrame(list(map(percent, group.values())), list(group)) for name, group in groups.items()}
+
+
+def percent(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a network's metrics with errors in % by the paper's columns."""
+    return {**metrics, **{column: 100 * metrics[name] for column, name in ERRORS.items() if name in metrics}}
+
+
+def fill(table: Table, data: Data, runs: Mapping[str, Run], *more: str) -> Filled:
+    """Return a table of errors with our runs and ensembles beside the rows that they measure, and `more` notes."""
+    groups = measured(data, runs)
+    found = [(row, groups.get(row.run or "")) for row in table.rows]
+    lines = [
+        Line(row, OTHERS if row.others else NOT_RUN)
+        if ran is None
+        else Line(row, ours={"ours": [cell(ran, column) for column in table.columns]})
+        for row, ran in found
+    ]
+    images, classes = (data[f"{next(iter(runs))}.json"][name] for name in ("val_images", "classes"))
+    notes = [
+        "Errors in %. Published: on ImageNet 2012. Ours: on the pictures of this run. Difference: ours minus "
+        "published, in points.",
+        f"Ours: ten crops averaged, {images:,} validation images of {classes:,} classes; an error measured on so many "
+        f"images has a standard error of up to {number(50 / images**0.5, 1)} points.",
+        *(
+            f"±: mean of {seeds} networks that differ in the seed alone, and half of its 95 % interval (Student's t)."
+            for seeds in sorted({len(ran) for _, ran in found if ran is not None} - {1})
+        ),
+        *more,
+    ]
+    if any(line.status == NOT_RUN for line in lines):
+        notes.append("Not run: params.yaml has no run or ensemble for this row.")
+    return Filled(table, lines, notes, lacks=[column for column in table.columns if column not in ERRORS])
+
+
+def cell(networks: pd.DataFrame, column: str) -> Measure | None:
+    """Return an error, of several seeds their mean; the table shows half of its interval."""
+    if column not in networks:
+        return None
+    if "runs" in networks:
+        return Measure(float(networks[column].iloc[0]), n=len(networks["runs"].iloc[0]), over="networks together")
+    return dataclasses.replace(Measure.mean(networks[column].to_numpy(), "seeds"), deviation=None)
+
+
+def tested(table: Table, data: Data, given: Given, weights: Mapping[str, float], what: Number = error) -> list[Measure]:
+    """Return a contrast that tests a claim. Raise Unmeasurable where it isn't one of the networks that it speaks of."""
+    given.needs(*weights)
+    return [contrast(table, data, given, weights, what)]
+
+
+def contrast(
+    table: Table, data: Data, given: Given, weights: Mapping[str, float], what: Number = error, part: str = ""
+) -> Measure:
+    """Return a weighted sum of runs' numbers, means over their seeds; NaN where one of the runs is left out."""
+    printed = {run: dict(zip(table.columns, map(plain, table.row(run).values), strict=True)) for run in weights}
+    published = sum(weight * what(printed[run]) for run, weight in weights.items())
+    groups = measured(data, given.runs)
+    if not set(weights) <= set(groups):
+        return Measure(nan, part=part, published=published)
+    half, seeds = scatter(groups, what)
+    value = sum(weight * float(what(groups[run]).mean()) for run, weight in weights.items())
+    wide = half * sum(weight**2 / len(groups[run]) for run, weight in weights.items()) ** 0.5
+    return around(value, wide, seeds, part, published)
+
+
+def scatter(groups: Groups, what: Number) -> tuple[float, int]:
+    """Return half of a single network's 95 % interval, and from how many seeds; NaN where there is one of each.
+
+    Every network is taken to scatter as those with several seeds do.
+    """
+    alike = {tuple(one.index): what(one).to_numpy() for one in groups.values() if len(one) > 1}
+    deviation, freedom = spread(list(alike.values()))
+    return (student_half(freedom) * deviation, sum(map(len, alike.values()))) if freedom else (nan, 1)
+
+
+def around(value: float, half: float, seeds: int, part: str, published: float) -> Measure:
+    """Return a number with its interval, without one where its half is NaN."""
+    ends = (None, None) if isnan(half) else (value - half, value + half)
+    return Measure(value, *ends, seeds, "seeds", part, published)

@@ -1,0 +1,120 @@
+"""Features moved to another set: accuracies in %, pretrained and from scratch (Tables 4, 5 and 7, Fig. 9)."""
+
+from collections.abc import Iterable
+from math import nan
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from zfpipe.report.engine.artefact import Data
+from zfpipe.report.engine.claims import NARROWER, Unmeasurable
+from zfpipe.report.engine.measure import Measure
+from zfpipe.report.engine.tables import OTHERS, Filled, Line, Row, Table
+
+SCRATCH, PRETRAINED = "Non-pretrained convnet", "ImageNet-pretrained convnet"
+"""The rows of Tables 4 and 5 that we measure."""
+NO_SCRATCH = "nothing is trained from scratch where the network's layers were trained elsewhere (model.source)"
+GAIN = "accuracy, pretrained minus from scratch on the same folds; for each number of images per class"
+DRAWN = "the paper compares with what others reached on {}, and these pictures are drawn by zfpipe"
+METHODS = """
+{% set per_class, fewer = "targets.SET.per_class", "targets.SET.fewer" %}
+- `SET`: {% if value("targets.SET.drawn") %}{{ p("targets.SET.pictures") }} drawn pictures of classes that the networks
+  never saw {{ about("targets.SET.root") }}{{ differs }}
+  {%- else %}the set as it is downloaded, from a folder named `{{ p("targets.SET.root") }}`
+  {%- endif %}; {% if value(per_class) %}{{ p(per_class) }} training images per class
+  {%- else %}its own split {{ about(per_class) }}
+  {%- endif %}{% if value(fewer) %}, and {{ p(fewer) }} for Fig. 9{% else %}{{ about(fewer) }}{% endif %}.
+"""
+"""Which pictures a set is, for the methods."""
+
+Folds = Float[np.ndarray, "fold"]
+
+
+def pretrained(data: Data) -> dict[int, Folds]:
+    """Return the folds' accuracies of a softmax on the last hidden layer, by training images per class."""
+    return by_count(data["accuracy.csv"].query("classifier == 'softmax' and layer == layer.max()"))
+
+
+def scratch(data: Data) -> dict[int, Folds]:
+    """Return the same of the network trained on the set alone; none where the layers were trained elsewhere."""
+    return by_count(data["scratch.csv"])
+
+
+def by_count(rows: pd.DataFrame) -> dict[int, Folds]:
+    """Return the accuracies of rows by training images per class."""
+    return {int(str(count)): 100 * group["accuracy"].to_numpy() for count, group in rows.groupby("per_class")}
+
+
+def counts(table: Table) -> dict[int, str]:
+    """Return the table's columns by training images per class."""
+    return {int(column.split()[0]): column for column in table.columns}
+
+
+def gain(table: Table, data: Data, count: int, part: str) -> Measure:
+    """Return how much higher the accuracy is pretrained than from scratch with so many images."""
+    column = counts(table).get(count)
+    theirs = None if column is None else table.printed(PRETRAINED, column) - table.printed(SCRATCH, column)
+    return difference(pretrained(data).get(count), scratch(data).get(count), part, theirs)
+
+
+def difference(first: Folds | None, second: Folds | None, part: str, published: float | None) -> Measure:
+    """Return by how much the first accuracies are higher on the folds that both have; NaN where one side lacks."""
+    if first is None or second is None:
+        return Measure(nan, part=part, published=published)
+    return Measure.mean(first[: len(second)] - second, "folds", part, published)
+
+
+def far(table: Table) -> float:
+    """Return how many points are far, at least: half of the paper's smallest difference."""
+    return NARROWER * min(table.printed(PRETRAINED, name) - table.printed(SCRATCH, name) for name in table.columns)
+
+
+def gains(table: Table, data: Data) -> list[Measure]:
+    """Return that for each number of images that a network was trained on. Raise Unmeasurable where none was."""
+    if not scratch(data):
+        raise Unmeasurable(NO_SCRATCH)
+    return [gain(table, data, count, f"{count} images per class") for count in scratch(data)]
+
+
+def differences(table: Table, data: Data, name: str) -> list[Measure]:
+    """Return that for each number of images in the table; `name` is the paper's of the set."""
+    return [
+        gain(table, data, count, f"{name}, {count} images: accuracy pretrained − from scratch")
+        for count in counts(table)
+    ]
+
+
+def fill(table: Table, data: Data, name: str) -> Filled:
+    """Return Table 4 or 5 with our accuracies; `name` is the paper's of the set."""
+    ours = {PRETRAINED: pretrained(data), SCRATCH: scratch(data)}
+    folds = {len(one) for one in ours[SCRATCH].values()}
+    where = "".join(f", on {count} of the folds" for count in folds) or ": not trained, as model.source names a file"
+    notes = [
+        compared(name, data["accuracy.csv"]),
+        "Pretrained: ours on this run's own pictures, not on ImageNet; its layers are fixed and a new softmax is "
+        f"trained on the features of the last hidden one. Non-pretrained: all of it from random weights{where}.",
+    ]
+    return Filled(table, [line(row, map(ours.get(row.name, {}).get, counts(table))) for row in table.rows], notes)
+
+
+def line(row: Row, folds: Iterable[Folds | None]) -> Line:
+    """Return a row with the mean and deviation over folds of each column, None where nothing was measured."""
+    if row.others:
+        return Line(row, OTHERS)
+    return Line(row, ours={"ours": [None if one is None else Measure.mean(one, "folds") for one in folds]})
+
+
+def compared(name: str, accuracies: pd.DataFrame) -> str:
+    """Return the note on the unit and the images of both sides."""
+    return (
+        "Accuracy in %: the mean over the classes of the share of their test images that are recognised; ± standard "
+        f"deviation over the folds. Published: on {name}. Ours: on {described(accuracies)}, "
+        f"{accuracies['fold'].nunique()} folds of {accuracies['test_images'].iloc[0]:,} test images. Difference: ours "
+        "minus published, in points."
+    )
+
+
+def described(accuracies: pd.DataFrame) -> str:
+    """Return which set ours is."""
+    return f"{accuracies['classes'].iloc[0]} classes" + " that zfpipe draws" * bool(accuracies["drawn"].iloc[0])
