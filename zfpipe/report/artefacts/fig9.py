@@ -149,21 +149,9 @@ def few(data: Data) -> transfer.Folds:
 
 
 CLAIMS = (
-    Claim(
-        "few-images",
-        "A few training images are enough for pretrained features.",
-        "accuracy, pretrained with 6 images per class minus from scratch with the most, on the same folds",
-        "points",
-        above(),
-        few_images,
-        published=BEATEN - table5.TABLE.printed(transfer.SCRATCH, "60 per class"),
-    ),
-    Claim(
-        "six-images",
-        "With 6 images per class they beat what others reached with 60.",
-        "accuracy on Caltech-256 with 6 images per class minus Bo et al.'s with 60",
-        "points",
-        above(),
-        beats_others,
-    ),
-)
+    Claim("few-images", "A few training images are enough for pretrained features.",
+          "accuracy, pretrained with 6 images per class minus from scratch with the most, on the same folds", "points",
+          above(), few_images, published=BEATEN - table5.TABLE.printed(transfer.SCRATCH, "60 per class")),
+    Claim("six-images", "With 6 images per class they beat what others reached with 60.",
+          "accuracy on Caltech-256 with 6 images per class minus Bo et al.'s with 60", "points", above(), beats_others),
+)  # fmt: skip

@@ -80,28 +80,13 @@ def together(data: Data, given: Given, name: str) -> list[Measure]:
 
 
 CLAIMS = (
-    Claim(
-        "architecture",
-        "The network of Fig. 3 beats AlexNet.",
-        "validation top-1 error, AlexNet's minus that of Fig. 3's network",
-        "points",
-        above(),
-        lambda data, given: networks.tested(TABLE, data, given, COMPARED),
-    ),
-    Claim(
-        "five-together",
-        "Five networks together beat one.",
-        "validation top-1 error, mean of the five minus theirs together",
-        "points",
-        above(),
-        lambda data, given: together(data, given, "zfnet-five"),
-    ),
-    Claim(
-        "six-together",
-        "So do six, one of them wider.",
-        "validation top-1 error, mean of the six minus theirs together",
-        "points",
-        above(),
-        lambda data, given: together(data, given, "zfnet-six"),
-    ),
-)
+    Claim("architecture", "The network of Fig. 3 beats AlexNet.",
+          "validation top-1 error, AlexNet's minus that of Fig. 3's network", "points", above(),
+          lambda data, given: networks.tested(TABLE, data, given, COMPARED)),
+    Claim("five-together", "Five networks together beat one.",
+          "validation top-1 error, mean of the five minus theirs together", "points", above(),
+          lambda data, given: together(data, given, "zfnet-five")),
+    Claim("six-together", "So do six, one of them wider.",
+          "validation top-1 error, mean of the six minus theirs together", "points", above(),
+          lambda data, given: together(data, given, "zfnet-six")),
+)  # fmt: skip

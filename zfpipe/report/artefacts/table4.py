@@ -66,13 +66,7 @@ def differences(data: Data, given: Given) -> list[Measure]:
 
 
 CLAIMS = (
-    Claim(
-        "caltech101",
-        "On Caltech-101 pretrained features beat training from scratch by far.",
-        transfer.GAIN,
-        "points",
-        above(transfer.far(TABLE)),
-        lambda data, given: transfer.gains(TABLE, data),
-        why="half of the paper's smallest difference",
-    ),
-)
+    Claim("caltech101", "On Caltech-101 pretrained features beat training from scratch by far.", transfer.GAIN,
+          "points", above(transfer.far(TABLE)), lambda data, given: transfer.gains(TABLE, data),
+          why="half of the paper's smallest difference"),
+)  # fmt: skip

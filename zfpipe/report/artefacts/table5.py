@@ -49,13 +49,6 @@ def differences(data: Data, given: Given) -> list[Measure]:
 
 
 CLAIMS = (
-    Claim(
-        "caltech256",
-        "On Caltech-256 too.",
-        transfer.GAIN,
-        "points",
-        above(transfer.far(TABLE)),
-        lambda data, given: transfer.gains(TABLE, data),
-        why="half of the paper's smallest difference",
-    ),
-)
+    Claim("caltech256", "On Caltech-256 too.", transfer.GAIN, "points", above(transfer.far(TABLE)),
+          lambda data, given: transfer.gains(TABLE, data), why="half of the paper's smallest difference"),
+)  # fmt: skip

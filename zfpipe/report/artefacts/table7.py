@@ -115,12 +115,7 @@ def order(values: Float[np.ndarray, "layer fold"]) -> transfer.Folds:
 
 
 CLAIMS = (
-    Claim(
-        "deeper",
-        "Deeper features discriminate better.",
-        "rank correlation of an SVM's accuracy with the depth of its layer, fold by fold; for each set",
-        "",
-        above(),
-        deeper,
-    ),
-)
+    Claim("deeper", "Deeper features discriminate better.",
+          "rank correlation of an SVM's accuracy with the depth of its layer, fold by fold; for each set", "", above(),
+          deeper),
+)  # fmt: skip
