@@ -31,9 +31,7 @@ class Measure:
     deviation: float | None = None
 
     @classmethod
-    def mean(
-        cls, values: Float[np.ndarray, "one"], over: str, part: str = "", published: float | None = None
-    ) -> Self:
+    def mean(cls, values: Float[np.ndarray, "one"], over: str, part: str = "", published: float | None = None) -> Self:
         """Return the mean of a few values, with Student's interval where there are two or more."""
         value, n = float(values.mean()), len(values)
         if n < 2:
