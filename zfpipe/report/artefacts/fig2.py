@@ -1,17 +1,14 @@
 """Fig. 2: what excites feature maps: the strongest activations projected to pixels, beside their image patches."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from zfpipe import paths
-from zfpipe.errors import UserError
 from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
-from zfpipe.report.engine.style import Drawing
 
 ARTEFACT = Artefact(
     name="Figure 2",
@@ -43,76 +40,63 @@ FIRST, TITLE, LABEL, PAD, INSIDE = 44, 64, 50, 6, 4
 LETTERS = {"fontsize": 16, "fontweight": "normal"}
 
 
-@dataclass(frozen=True)
-class Layer:
-    """A layer's rows and arrays `(map, rank, y, x, 3)`; maps on a line, the side of a tile, and the whole height."""
-
-    number: int
-    rows: pd.DataFrame
-    projections: np.ndarray
-    patches: np.ndarray
-    columns: int
-    tile: int
-    height: int
+def sizes(projections: np.ndarray) -> tuple[int, int, int]:
+    """Return how many of a layer's maps stand on a line, the side of a tile and the height of the layer's band."""
+    maps, ranks, field = projections.shape[:3]
+    columns = 8 if field < 16 else 4 if field < 90 else 3  # what sees much of an image is drawn larger
+    side = math.ceil(math.sqrt(ranks))
+    tile = ((style.WIDTH // columns - 2 * PAD - INSIDE) // 2 + tiles.GAP) // side - tiles.GAP
+    tile -= tile % field if tile % field <= tile / 8 else 0  # pixels of one size, where that costs little
+    return columns, tile, TITLE + math.ceil(maps / columns) * (LABEL + side * (tile + tiles.GAP))
 
 
-def layers(data: Data) -> list[Layer]:
-    """Return the layers, lowest first, and how large they are drawn."""
-    found = []
-    for number, rows in data["projections.parquet"].sort_values(["map", "rank"]).groupby("layer"):
-        projections, patches = (data[f"layer{number}{kind}.npy"] for kind in ("", "_patches"))
-        if projections.shape != patches.shape or projections.shape[0] * projections.shape[1] != len(rows):
-            raise UserError(f"layer {number}'s arrays and table do not match; make them: dvc repro -f projections")
-        maps, ranks, field = projections.shape[:3]
-        columns = 8 if field < 16 else 4 if field < 90 else 3  # what sees much of an image is drawn larger
-        side = math.ceil(math.sqrt(ranks))
-        tile = ((style.WIDTH // columns - 2 * PAD - INSIDE) // 2 + tiles.GAP) // side - tiles.GAP
-        tile -= tile % field if tile % field <= tile / 8 else 0  # pixels of one size, where that costs little
-        height = TITLE + math.ceil(maps / columns) * (LABEL + side * (tile + tiles.GAP))
-        found.append(Layer(number, rows, projections, patches, columns, tile, height))
+def strips(data: Data, drawing: style.Drawing) -> list[tuple[str, int, int]]:
+    """Return each layer's title, and top and height of its band in pixels of the drawn figure."""
+    found, top = [], FIRST
+    for layer in sorted(set(data["projections.parquet"]["layer"])):
+        _, _, height = sizes(data[f"layer{layer}.npy"])
+        found.append((f"Layer {layer}", top, height))
+        top += height
     return found
 
 
-def draw(data: Data, drawing: Drawing) -> Figure:
+def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw the layers below each other, each a band over the whole width."""
-    found = layers(data)
-    heights = [FIRST, *(layer.height for layer in found)]
+    layers = data["projections.parquet"].sort_values(["map", "rank"]).groupby("layer")
+    heights = [FIRST, *(height for _, _, height in strips(data, drawing))]
     figure = style.figure(sum(heights))
     figure.set_layout_engine("constrained", w_pad=PAD / style.DPI, h_pad=PAD / style.DPI, wspace=0, hspace=0)
     first, *bands = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    first.suptitle(
-        f"Each pair of squares is one feature map: its {found[0].projections.shape[1]} strongest activations, "
-        "projected to pixels (left; grey is zero), and the image patches behind them (right)",
-        **(LETTERS | {"x": PAD / style.WIDTH, "ha": "left"}),
+    rule = "Each pair of squares is one feature map: its {} strongest activations, projected to pixels (left; grey is "
+    rule = (
+        rule.format(data["projections.parquet"]["rank"].nunique()) + "zero), and the image patches behind them (right)"
     )
-    for layer, band in zip(found, bands, strict=True):
-        field, lines = layer.projections.shape[2], math.ceil(len(layer.projections) / layer.columns)
-        style.heading(band, f"Layer {layer.number}", f"each tile is {field} × {field} pixels of an image", PAD)
-        for place, (number, rows) in enumerate(layer.rows.groupby("map")):
-            axes = band.add_subplot(lines, layer.columns, place + 1)
-            tiles.place(axes, pair(layer, place, rows, drawing))
+    first.suptitle(rule, x=PAD / style.WIDTH, ha="left", fontsize=16)
+    for (layer, rows), band in zip(layers, bands, strict=True):
+        projections, patches = data[f"layer{layer}.npy"], data[f"layer{layer}_patches.npy"]
+        maps, _, field = projections.shape[:3]
+        columns, tile, _ = sizes(projections)
+        style.heading(band, f"Layer {layer}", f"each tile is {field} × {field} pixels of an image", PAD)
+        for place, (number, one) in enumerate(rows.groupby("map")):
+            axes = band.add_subplot(math.ceil(maps / columns), columns, place + 1)
+            tiles.place(axes, pair(one, projections[place], patches[place], tile, drawing))
             axes.set_title(f"map {number}", LETTERS)
-            axes.set_title(remark(layer, rows), LETTERS, loc="right", color=style.MUTED)
+            axes.set_title(remark(one, columns < 8), LETTERS, loc="right", color=style.MUTED)
     return figure
 
 
-def strips(data: Data, drawing: Drawing) -> list[tuple[str, int, int]]:
-    """Return each layer's title, top and height in pixels of the drawn figure."""
-    found = layers(data)
-    tops = np.cumsum([FIRST, *(layer.height for layer in found)]).tolist()
-    return [(f"Layer {layer.number}", top, layer.height) for layer, top in zip(found, tops, strict=False)]
-
-
-def pair(layer: Layer, place: int, rows: pd.DataFrame, drawing: Drawing) -> tiles.Pixels:
-    """Return a map's square of projections and its square of patches."""
-    left, right, hatched = list[tiles.Pixels](), list[tiles.Pixels](), tiles.hatched(layer.tile, layer.tile)
-    for rank, box in enumerate(rows[["x0", "y0", "x1", "y1"]].to_numpy()):
-        seen, fires = tiles.visible(box, drawing.crop), rows["activation"].iloc[rank] > 0
-        shown = tiles.contrast(layer.projections[place, rank], seen, drawing.percentile)
-        left.append(tiles.tile(shown, seen, layer.tile) if fires else hatched)
-        right.append(tiles.tile(layer.patches[place, rank], seen, layer.tile) if fires else hatched)
-    projections, patches = (tiles.grid(square, math.ceil(math.sqrt(len(rows)))) for square in (left, right))
-    return np.hstack([projections, np.full((len(patches), INSIDE, 3), 255, np.uint8), patches])
+def pair(
+    rows: pd.DataFrame, projections: np.ndarray, patches: np.ndarray, tile: int, drawing: style.Drawing
+) -> tiles.Pixels:
+    """Return a map's square of projections and its square of patches `(rank, y, x, 3)`, in tiles of some side."""
+    left, right = list[tiles.Pixels](), list[tiles.Pixels]()
+    boxes = rows[["x0", "y0", "x1", "y1"]].to_numpy()
+    for fires, box, projection, patch in zip(rows["activation"] > 0, boxes, projections, patches, strict=True):
+        seen = tiles.visible(box, drawing.crop)
+        for square, shown in ((left, tiles.contrast(projection, seen, drawing.percentile)), (right, patch)):
+            square.append(tiles.tile(shown, seen, tile) if fires else tiles.hatched(tile, tile))
+    squares = [tiles.grid(square, math.ceil(math.sqrt(len(rows)))) for square in (left, right)]
+    return np.hstack([squares[0], np.full((len(squares[0]), INSIDE, 3), 255, np.uint8), squares[1]])
 
 
 def tally(rows: pd.DataFrame) -> tuple[str, int, int]:
@@ -125,15 +109,14 @@ def tally(rows: pd.DataFrame) -> tuple[str, int, int]:
     return first, classes.count(first), len(classes)
 
 
-def remark(layer: Layer, rows: pd.DataFrame) -> str:
-    """Return the class that most of a map's images belong to, such as `husky 7 of 9`."""
+def remark(rows: pd.DataFrame, room: bool) -> str:
+    """Return the class that most of a map's images belong to, such as `husky 7 of 9`, where there is room for it."""
     name, count, total = tally(rows)
     if not total:
         return "dead"
-    if layer.columns == 8:
-        return ""  # no room, and so small a patch tells no class
     short = name if len(name) <= 22 else name[:21].rstrip() + "…"
-    return f"{total} classes" if count == 1 < total else f"{short} {count} of {total}"
+    words = f"{total} classes" if count == 1 < total else f"{short} {count} of {total}"
+    return words if room else ""
 
 
 def alternative(data: Data) -> str:

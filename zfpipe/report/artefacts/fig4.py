@@ -1,7 +1,5 @@
 """Fig. 4: how features evolve: each drawn map's strongest activation over the training images, after some epochs."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -14,7 +12,6 @@ from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above, ours
 from zfpipe.report.engine.measure import Measure, number
-from zfpipe.report.engine.style import Drawing
 
 ARTEFACT = Artefact(
     name="Figure 4",
@@ -48,17 +45,15 @@ BAR, BELOW = 8, 6
 """Pixels left of a tile, where an orange bar may stand, and below it."""
 
 
-def draw(data: Data, drawing: Drawing) -> Figure:
+def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw the layers, the higher ones larger: their maps in rows, epochs in columns."""
     drawn = dict(list(data["evolution.parquet"].query("drawn").groupby("layer")))
     lines = [line for line in ([n for n in drawn if n < 4], [n for n in drawn if n >= 4]) if line]
     maps, epochs = (max(rows[kind].nunique() for rows in drawn.values()) for kind in ("map", "epoch"))
-    sizes = [min(160, (style.WIDTH // len(line) - 120) // epochs - BAR - tiles.GAP) for line in lines]
+    sizes = [min(160, (style.WIDTH // len(line) - 140) // epochs - BAR - tiles.GAP) for line in lines]
     heights = [160 + maps * (size + BELOW + tiles.GAP) for size in sizes]
     figure = style.figure(50 + sum(heights))
-    rule = (
-        "Columns: epochs of training. Rows: feature maps. Orange bar: another image than before excites the map most."
-    )
+    rule = "Columns: epochs of training. Rows: feature maps. Orange bar: another image than before excites it most."
     figure.suptitle(rule, x=0.005, ha="left", fontsize=16)
     bands = figure.subfigures(len(lines), 1, squeeze=False, height_ratios=heights)[:, 0]
     for band, line, size in zip(bands, lines, sizes, strict=True):
@@ -70,7 +65,7 @@ def draw(data: Data, drawing: Drawing) -> Figure:
     return figure
 
 
-def draw_layer(axes: Axes, rows: pd.DataFrame, projections: np.ndarray, size: int, drawing: Drawing) -> None:
+def draw_layer(axes: Axes, rows: pd.DataFrame, projections: np.ndarray, size: int, drawing: style.Drawing) -> None:
     """Draw a layer's projections `(map, epoch, y, x, 3)` as tiles of `size` pixels."""
     maps, epochs = sorted(set(rows["map"])), sorted(set(rows["epoch"]))
     pictures, before = [], rows.sort_values(["map", "epoch"]).groupby("map")["id"].shift()
@@ -85,15 +80,11 @@ def draw_layer(axes: Axes, rows: pd.DataFrame, projections: np.ndarray, size: in
         pictures.append(picture)
     tiles.place(axes, tiles.grid(pictures, len(epochs)))
     for place, epoch in enumerate(epochs):
-        right = BAR + size / 2 + place * (size + BAR + tiles.GAP)
-        label(axes, f"{epoch}", (right, 8), ha="center", color=style.MUTED)
+        spot = (BAR + size / 2 + place * (size + BAR + tiles.GAP), 8)  # from the picture's top left corner
+        axes.annotate(f"{epoch}", (0, 1), spot, "axes fraction", "offset pixels", ha="center", color=style.MUTED)
     for place, name in enumerate(maps):
-        label(axes, f"map {name}", (-4, -size / 2 - place * (size + BELOW + tiles.GAP)), ha="right", va="center")
-
-
-def label(axes: Axes, words: str, place: tuple[float, float], **look: Any) -> None:
-    """Write words at some pixels right of the axes' top left corner and above it."""
-    axes.annotate(words, (0, 1), place, xycoords="axes fraction", textcoords="offset pixels", **look)
+        spot = (-4, -size / 2 - place * (size + BELOW + tiles.GAP))
+        axes.annotate(f"map {name}", (0, 1), spot, "axes fraction", "offset pixels", ha="right", va="center")
 
 
 def settled(data: Data) -> dict[int, tuple[int, list[float], int]]:
@@ -123,8 +114,7 @@ def details(data: Data) -> Details:
     """Say when the maps of each layer settle."""
     title = "The epoch from which a map's activations correlate at least 0.9 with what they end as"
     columns = ("Layer", "Maps", "A quarter settled", "Half", "Three quarters", "Dead")
-    found = settled(data).items()
-    rows = [(layer, maps, *(number(one, 0) for one in quartiles), dead) for layer, (maps, quartiles, dead) in found]
+    rows = [(n, maps, *(number(one, 0) for one in by), dead) for n, (maps, by, dead) in settled(data).items()]
     return Details(title, columns, rows, open=True)
 
 

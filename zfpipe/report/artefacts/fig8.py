@@ -1,13 +1,10 @@
 """Fig. 8: the faces of the correspondence experiment, with the same parts hidden, and random places."""
 
-import textwrap
-
 from matplotlib.figure import Figure
 
 from zfpipe import paths
 from zfpipe.report.engine import style
 from zfpipe.report.engine.artefact import Artefact, Data, Details
-from zfpipe.report.engine.style import Drawing
 
 ARTEFACT = Artefact(
     name="Figure 8",
@@ -31,7 +28,7 @@ METHODS = """
 HIDDEN = ("Original", "Right eye", "Left eye", "Nose", "Random")
 
 
-def draw(data: Data, drawing: Drawing) -> Figure:
+def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw a row for each face, a column for each place that is hidden."""
     faces, pictures = data["images.json"]["images"], data["images.npy"]
     rows, columns = pictures.shape[:2]
@@ -42,13 +39,11 @@ def draw(data: Data, drawing: Drawing) -> Figure:
     for face, row, shown in zip(faces, grid, pictures, strict=True):
         for axes, picture in zip(row, shown, strict=True):
             style.bare(axes).imshow(picture)
-        row[0].set_xlabel(textwrap.fill(face["class"], 20), loc="left")
-    sizes = sorted(face["size"] for face in faces)
-    style.note(
-        figure,
-        f"One size of mask for each face, {sizes[0]} to {sizes[-1]} pixels: the longest side of its parts' boxes. "
-        f"Right and left are the creature's own. {data['images.json']['random']} random places each; some are shown.",
-    )
+        row[0].set_xlabel(face["class"], loc="left")
+    sizes, random = sorted(face["size"] for face in faces), data["images.json"]["random"]
+    words = f"One size of mask for each face, {sizes[0]} to {sizes[-1]} pixels: the longest side of its parts' boxes. "
+    words += f"Right and left are the creature's own. {random} random places each; some are shown."
+    style.note(figure, words)
     return figure
 
 
