@@ -10,7 +10,8 @@ from typing import Any
 import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.text import Annotation
 
 DPI = 100
 WIDTH = 2000
@@ -52,9 +53,17 @@ def notice(words: str) -> Figure:
     return made
 
 
-def note(made: Figure, *lines: str) -> None:
-    """Write lines of explanation below a figure."""
-    made.supxlabel("\n".join(lines), x=0.005, ha="left", color=MUTED, fontsize=16, linespacing=1.4)
+def note(made: Figure | SubFigure, *lines: str) -> None:
+    """Write lines of explanation below a figure or a part of it."""
+    left = 10 / made.bbox.width
+    made.supxlabel("\n".join(lines), x=left, ha="left", color=MUTED, fontsize=16, linespacing=1.4)
+
+
+def heading(part: SubFigure, title: str, remark: str = "", left: float = 10) -> None:
+    """Write a part's title above it, `left` pixels from its edge, and a remark beside the title."""
+    words = part.suptitle(title, x=left / part.bbox.width, ha="left", fontsize=TITLE, fontweight="bold")
+    if remark:
+        part.add_artist(Annotation(remark, (1, 0.12), (20, 0), words, "offset points", color=MUTED, va="baseline"))
 
 
 def bare(axes: Axes) -> Axes:
