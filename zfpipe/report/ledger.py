@@ -54,7 +54,11 @@ def judged(claim: Claim, data: Any, given: Given) -> tuple[Entry, Sequence[Measu
     try:
         measures = claim.measure(data, given)
     except Unmeasurable as error:
-        return entry | {"published": rounded(claim.published), "verdict": "not measurable here", "reason": str(error)}, ()
+        return entry | {
+            "published": rounded(claim.published),
+            "verdict": "not measurable here",
+            "reason": str(error),
+        }, ()
     verdict, found = claim.judge(measures)
     reason = "the interval includes the rule's limit" if found.low is not None else found.count
     entry |= {name: rounded(value) for name, value in dataclasses.asdict(found).items()}

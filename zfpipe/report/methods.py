@@ -17,6 +17,9 @@ from zfpipe import paper, params, paths
 from zfpipe.params import Params
 from zfpipe.report import provenance
 from zfpipe.report.engine.artefact import modules
+from zfpipe.report.engine.tables import TEMPLATES
+
+HERE = Path(__file__).parent
 
 AS, OTHERWISE, SILENT = "follows the paper", "differs from the paper", "the paper is silent"
 """How a choice stands to the paper; it follows the paper where every value that the paper states is used."""
@@ -48,7 +51,7 @@ class Part:
 def parts(settings: Params) -> list[Part]:
     """Return all choices, in the paper's order, with the values that were used."""
     used, stated = values(settings), paper.values()
-    general = Path(__file__).with_name("methods.md.jinja").read_text(encoding="utf-8")
+    general = (HERE / "methods.md.jinja").read_text(encoding="utf-8")
     own = [
         f"## {one.ARTEFACT.name}: {one.ARTEFACT.title} | section {one.ARTEFACT.section}\n{one.METHODS}"
         for one in modules()
@@ -69,8 +72,7 @@ def choices(text: str, used: dict[str, Any], stated: dict[str, Any]) -> list[Cho
         assert name in used, f"no such parameter: {name}"
         return f"{mark}{name}{mark}"
 
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    rendered = environment.from_string(text).render(
+    rendered = TEMPLATES.from_string(text).render(
         p=lambda name: known(name, "\x01"),
         about=lambda *names: "".join(known(name, "\x02") for name in names),
         value=used.get,
@@ -135,30 +137,10 @@ def written(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-HEAD = """# Methods: every choice behind the numbers
-
-Written by `python -m zfpipe.report.methods > docs/methods.md` from `params.yaml`: the values are those of the default
-run, the embedded, quarter-width one; `paper.yaml` holds the paper's own. Each report has the same sentences with the
-values that it was made with. A choice *follows the paper* where every value that the paper states is used, and
-*differs* where one is not; then the paper's stands in brackets.
-"""
-
-DETERMINISM = (
-    "float32 on the CPU is deterministic; the bytes depend on the kind of CPU and the number of threads torch computes "
-    "with, not on the number of loader workers. On a GPU results vary in the last digits."
-)
-
-
 def markdown(settings: Params) -> str:
     """Return docs/methods.md, with the values of some parameters."""
-    lines = [HEAD]
-    for part in parts(settings):
-        lines.append(f"## {part.title} ({part.where})")
-        for choice in part.choices:
-            names = ", ".join(f"`{name}`" for name in choice.parameters)
-            lines.append(f"- {choice.markdown} *{choice.standing.capitalize()}.*" + f" ({names})" * bool(names))
-        lines.append("")
-    return "\n".join([*lines, "## Determinism", DETERMINISM, ""])
+    templates = TEMPLATES.overlay(loader=jinja2.FileSystemLoader(HERE))
+    return templates.get_template("methods-page.md.jinja").render(parts=parts(settings))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from PIL import Image
 
 from zfpipe import paths, store
 from zfpipe.params import Params
-from zfpipe.report import curves, ledger, methods, provenance
+from zfpipe.report import ledger, methods, provenance
 from zfpipe.report.engine.artefact import Artefact, Folder, modules, present
 from zfpipe.report.engine.measure import Measure
 from zfpipe.report.engine.style import Drawing
@@ -44,10 +44,9 @@ def render(settings: Params) -> str:
         rule=ledger.RULE,
         claims=[(entry, ledger.measure(entry)) for entry in entries],
         differences=differences(),
-        charts=curves.charts({run: history for run, history in histories.items() if len(history)}),
+        histories={run: history.to_dict("list") for run, history in histories.items() if len(history)},
         runs=[(run, entry, metrics[f"{run}.json"]) for run, entry in tree["runs"].items()],
         methods=methods.parts(settings),
-        determinism=methods.DETERMINISM,
         made_with=provenance.made_with(),
         weights=provenance.checksums(settings.runs),
         yaml=provenance.yaml(tree),
