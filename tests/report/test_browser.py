@@ -33,7 +33,7 @@ def test_nothing_is_missing_and_nothing_sticks_out(made: Path, browser: Browser,
     assert browser.ask("document.documentElement.scrollWidth") == width
     assert browser.ask(MARGINS) == []
     assert browser.ask("[...document.images].filter(one => !one.naturalWidth).map(one => one.src)") == []
-    assert browser.ask("document.images.length") == 10
+    assert browser.ask("document.images.length") == 13
 
 
 def test_a_missing_picture_would_be_seen(project: Path, browser: Browser) -> None:

@@ -44,11 +44,11 @@ def settings(changes: dict[str, Any]) -> params.Params:
     return params.Params.model_validate(tree)
 
 
-def told(changes: dict[str, Any]) -> list[methods.Told]:
-    return [choice for part in methods.parts(methods.of(settings(changes))) for choice in part.choices]
+def told(changes: dict[str, Any]) -> list[methods.Choice]:
+    return [choice for part in methods.parts(settings(changes)) for choice in part.choices]
 
 
-def about(name: str, changes: dict[str, Any]) -> methods.Told:
+def about(name: str, changes: dict[str, Any]) -> methods.Choice:
     (found,) = (choice for choice in told(changes) if name in choice.parameters)
     return found
 
@@ -78,7 +78,7 @@ def test_every_parameter_is_spoken_of() -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_sentence_has_the_value_that_was_used(name: str) -> None:
-    used = methods.values(methods.of(settings(VARIANTS[name])))
+    used = methods.values(settings(VARIANTS[name]))
     for choice in told(VARIANTS[name]):
         assert "{" not in choice.html and "{" not in choice.markdown, choice.markdown
         assert re.sub("<[^>]*>|`", "", str(choice.html)).replace("&#39;", "'") == choice.markdown.replace("`", "")
@@ -112,7 +112,7 @@ def test_every_profile_has_its_methods(name: str, tmp_path: Path) -> None:
     """The paper's own values are those of the profile that stands for the paper."""
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     profiles.apply(name, ROOT / "profiles", tmp_path / "params.yaml")
-    used = methods.of(params.load(tmp_path / "params.yaml"))
+    used = params.load(tmp_path / "params.yaml")
     assert methods.parts(used)
     if name == "imagenet":
         values = methods.values(used)

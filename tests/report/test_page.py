@@ -11,11 +11,10 @@ import pytest
 
 from tests.imports import ROOT
 from tests.report import conftest
-from zfpipe import params
+from zfpipe import params, store
 from zfpipe.errors import UserError
-from zfpipe.report import methods, provenance
-from zfpipe.report.artefacts import ARTEFACTS
-from zfpipe.report.numbers.measured import Split
+from zfpipe.report import methods
+from zfpipe.report.engine import artefact
 
 VOID = {"meta", "img", "br", "link", "line", "circle", "polyline"}
 
@@ -93,24 +92,17 @@ def test_nothing_tells_where_it_was_made(made: Path, html: str) -> None:
 
 def test_pictures_have_words_and_sizes(page: Page) -> None:
     pictures = page.all("img")
-    assert [entry["src"] for entry in pictures] == [
-        "figures/fig1.png",
-        "figures/fig2.png",
-        "figures/fig3.png",
-        "figures/fig4.png",
-        "figures/fig5.png",
-        "figures/fig6.png",
-        "figures/fig7.png",
-        "figures/fig7b.png",
-        "figures/fig8.png",
-        "figures/fig9.png",
-    ]
-    for entry in pictures:
-        assert len(entry["alt"] or "") > 60 and entry["width"] == "2000" and int(entry["height"] or 0) > 300
-    assert "5 maps of layer 1, 5 maps of layer 2, 5 maps of layer 5" in (pictures[1]["alt"] or "")
-    assert "2 of the 15 maps never fire" in (pictures[1]["alt"] or "")
-    assert "24 maps, 46 × 46" in (pictures[2]["alt"] or "")
-    assert "20.6 times the median" in (pictures[5]["alt"] or "")
+    strips = [entry for entry in pictures if "style" in entry]
+    assert [entry["alt"] for entry in strips] == [f"Layer {n}: maps as in the table below" for n in (1, 2, 4)]
+    assert {entry["src"] for entry in strips} == {"figures/fig2.png"}
+    whole = [entry for entry in pictures if "style" not in entry]
+    assert [entry["src"] for entry in whole] == [f"figures/fig{n}.png" for n in (1, 2, 3, 4, 5, 6, 7, "7b", 8, 9)]
+    for entry in whole:
+        assert entry["width"] == "2000" and int(entry["height"] or 0) > 300
+        assert len(entry["alt"] or "") > 60 or entry["src"] == "figures/fig2.png", "the strips have its words"
+    assert "5 maps of layer 1, 5 maps of layer 2, 5 maps of layer 4" in page.words
+    assert "2 of the 15 maps never fire" in page.words
+    assert "96 maps, 110 × 110" in (whole[2]["alt"] or "") and "20.6 times the median" in (whole[5]["alt"] or "")
     drawings = page.all("svg")
     assert len(drawings) == len(params.load(ROOT / "params.yaml").runs)
     assert all(entry["role"] == "img" and entry["aria-label"] for entry in drawings)
@@ -122,22 +114,18 @@ def test_pictures_have_words_and_sizes(page: Page) -> None:
 
 def test_tables_scroll_in_boxes_that_a_keyboard_reaches(html: str, page: Page) -> None:
     boxes = [entry for entry in page.all("div") if entry.get("class") == "scroll"]
-    assert len(boxes) == len(page.all("table"))
+    assert len(boxes) == len(page.all("table")) + 3, "and one for each strip of Fig. 2"
     assert all(entry.get("tabindex") == "0" and entry.get("aria-label") for entry in boxes)
     assert all(entry.get("scope") for entry in page.all("th"))
     assert len(page.all("h1")) == len(page.all("main")) == 1
 
 
-def test_all_sixteen_are_there_in_the_papers_order(page: Page) -> None:
-    assert [(entry.kind, entry.number) for entry in ARTEFACTS] == [
-        *(("Figure", number) for number in range(1, 10)),
-        *(("Table", number) for number in range(1, 8)),
-    ]
+def test_all_artefacts_are_there_in_order(page: Page) -> None:
+    anchors = [module.ARTEFACT.anchor for module in artefact.modules()]
+    assert len(anchors) >= 18
     ids = [entry["id"] for _, entry in page.elements if "id" in entry]
-    assert {entry.anchor for entry in ARTEFACTS} <= set(ids)
-    anchors = [entry.anchor for entry in ARTEFACTS]
     assert [name for name in ids if name in anchors] == anchors
-    assert ids[ids.index("figure-7b") - 2] == "figure-7" and page.words.count("Not in the paper.") == 1
+    assert page.words.count("Not in the paper.") == sum(not module.ARTEFACT.paper for module in artefact.modules())
 
 
 def test_published_stands_beside_ours(page: Page) -> None:
@@ -160,7 +148,8 @@ def test_the_page_is_the_same_each_time(project: Path, html: str) -> None:
 
 def test_numbers_follow_the_files(project: Path) -> None:
     run = "alexnet"
-    conftest.write_metrics(Path("metrics"), {run: (0.1, 0.123, 0.05)})
+    path = Path(f"metrics/{run}.json")
+    store.save(path, store.load(path) | {"val_top1": 0.123})
     conftest.run_stage("table 2")
     conftest.run_stage("report")
     words = Page(Path("reports/index.html").read_text()).words
@@ -171,13 +160,13 @@ def test_numbers_follow_the_files(project: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "target"),
     [
-        ("metrics/zfnet.json", "evaluate@zfnet"),
-        ("metrics/ensembles.json", "ensembles"),
+        ("metrics/zfnet.json", "table@2"),
         ("models/zfnet/history.csv", "train@zfnet"),
         ("data/betons/val.json", "betons@val"),
         ("data/betons/train.rejected.csv", "betons@train"),
-        ("projections/projections.parquet", "projections"),
-        ("filters/filters.json", "filters"),
+        ("projections/projections.parquet", "figure@2"),
+        ("transfer/caltech101/scratch.csv", "table@4"),
+        ("filters/filters.json", "figure@6"),
         ("reports/figures/fig6.png", "figure@6"),
         ("reports/tables/table3.csv", "table@3"),
     ],
@@ -188,22 +177,30 @@ def test_a_missing_file_is_a_mistake_in_one_line(project: Path, path: str, targe
         conftest.run_stage("report")
 
 
-def banner(source: str, root: str, train: int, val: int, classes: int) -> str:
-    pictures = params.load(ROOT / "params.yaml").pictures.model_copy(update={"source": source, "root": root})
-    names = [str(number) for number in range(classes)]
-    return " ".join(
-        provenance.banner(pictures, 224, Split(train, names, 256, 0, "", {}), Split(val, names, 256, 0, "", {}))
-    )
-
-
-def test_the_banner_says_what_the_pictures_are() -> None:
-    assert "pictures that zfpipe draws itself, not on ImageNet" in banner("generated", "a/b", 6000, 1000, 25)
-    own = banner("folder", "/home/somebody/secret/birds", 6000, 1000, 25)
-    assert "“birds”, which is not ImageNet 2012" in own and "secret" not in own
-    assert "is not ImageNet 2012" in banner("folder", "/data/imagenet", 5000, 1000, 1000)
-    whole = banner("folder", "/data/imagenet", 1_281_167, 50_000, 1000)
-    assert "1,281,167 training and 50,000 validation images of 1,000 classes" in whole
-    assert "counts are those of ImageNet 2012" in whole and "not ImageNet" not in whole
+@pytest.mark.parametrize(
+    ("source", "root", "counts", "says"),
+    [
+        ("folder", "/home/somebody/birds", (6000, 1000, 25), "folder “birds”, which is not ImageNet 2012"),
+        ("folder", "/data/imagenet", (5000, 1000, 1000), "which is not ImageNet 2012"),
+        ("imagenet", "/data/imagenet", (1_281_167, 50_000, 1000), "The counts are those of ImageNet 2012."),
+    ],
+)
+def test_the_banner_says_what_the_pictures_are(
+    project: Path, page: Page, source: str, root: str, counts: tuple[int, int, int], says: str
+) -> None:
+    assert "pictures that zfpipe draws itself, not on ImageNet" in page.words
+    text = Path("params.yaml").read_text()
+    text = re.sub(r"source: generated .*", f"source: {source}", text)
+    Path("params.yaml").write_text(re.sub(r"root: zfpipe/drawing .*", f"root: {root}", text))
+    for split, count in zip(("train", "val"), counts, strict=False):
+        path = Path(f"data/betons/{split}.json")
+        names = [str(number) for number in range(counts[2])]
+        store.save(path, store.load(path) | {"count": count, "classes": names})
+    conftest.run_stage("report")
+    found = Page(Path("reports/index.html").read_text()).words
+    assert says in found and "somebody" not in found
+    assert f"{counts[0]:,} training and {counts[1]:,} validation images of {counts[2]:,} classes" in found
+    assert ("not ImageNet 2012" in found) == (source == "folder")
 
 
 def test_parameters_hide_where_folders_stand(project: Path) -> None:
@@ -217,7 +214,7 @@ def test_parameters_hide_where_folders_stand(project: Path) -> None:
 
 
 def test_methods_carry_the_values(page: Page) -> None:
-    for part in methods.parts(methods.of(params.load(ROOT / "params.yaml"))):
+    for part in methods.parts(params.load(ROOT / "params.yaml")):
         assert f"{part.title} {part.where}" in page.words
         for choice in part.choices:
             assert "".join(choice.markdown.replace("`", "").split()) in "".join(page.words.split())
@@ -304,7 +301,7 @@ def test_one_epoch_and_maps_that_all_died_make_a_page(project: Path) -> None:
 
 
 def test_the_report_needs_no_torch() -> None:
-    code = "import sys, stages.figure, stages.table, stages.report, zfpipe.report.figures.fig2 as _; "
+    code = "import sys, stages.figure, stages.table, stages.report, zfpipe.report.artefacts.fig2 as _; "
     code += "print('torch' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation
 
-from tests.report.layout import faults, words
+from tests.report.artefacts.layout import faults, words
 from zfpipe.report.artefacts import fig3
 from zfpipe.report.engine import style
 

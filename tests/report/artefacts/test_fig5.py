@@ -8,7 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from tests.report.layout import faults, words
+from tests.report.artefacts.layout import faults, words
 from zfpipe.probes.invariance import summary
 from zfpipe.report.artefacts import fig5
 from zfpipe.report.engine import claims, style

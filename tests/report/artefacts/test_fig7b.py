@@ -6,7 +6,7 @@ import pytest
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 
-from tests.report.layout import faults, words
+from tests.report.artefacts.layout import faults, words
 from zfpipe.report.artefacts import fig7b
 from zfpipe.report.engine import style
 

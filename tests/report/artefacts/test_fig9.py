@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 
+from tests.report.artefacts.layout import faults, words
 from tests.report.artefacts.made import DRAWN, REAL, accuracies, judged, scratch
-from tests.report.layout import faults, words
 from zfpipe.report.artefacts import fig9
 from zfpipe.report.engine import style
 from zfpipe.report.engine.claims import Unmeasurable

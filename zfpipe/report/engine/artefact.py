@@ -19,7 +19,7 @@ Data = Mapping[str, Any]
 
 
 def present(path: Path, stage: str) -> Path:
-    """Return a path. Raise UserError with the stage that makes it where it is missing."""
+    """Return a path. Raise UserError where it is missing, with a stage that makes it or needs it."""
     if not path.exists():
         raise UserError(f"{path} not found; make it: dvc repro {stage}")
     return path
@@ -44,7 +44,7 @@ class Folder(Data):
             try:
                 self.files[name] = store.load(path)
             except ValueError as error:
-                raise UserError(f"{path} can't be read: {error}; make it again: dvc repro -f {self.stage}") from None
+                raise UserError(f"{path} can't be read: {error}; make it again: dvc repro {self.stage}") from None
         return self.files[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -93,7 +93,7 @@ class Artefact:
 
     def data(self) -> Folder:
         """Return the files that the artefact reads."""
-        return Folder(self.folder, self.made_by[0] if self.kind == "Section" else self.made_by[1])
+        return Folder(self.folder, self.made_by[0])
 
 
 @dataclass(frozen=True)
