@@ -58,15 +58,20 @@ def script(entry: dict[str, Any]) -> Path:
 def by_name(name: str, word: str) -> list[Path]:
     """The modules that a stage loads by name, with importlib."""
     return {
-        "figure": [ROOT / f"zfpipe/report/figures/fig{word}.py"],
-        "table": [ROOT / f"zfpipe/report/tables/table{word}.py"],
+        "figure": [ROOT / f"zfpipe/report/artefacts/fig{word}.py"],
+        "table": [ROOT / f"zfpipe/report/artefacts/table{word}.py"],
+        "claims": sorted((ROOT / "zfpipe/report/artefacts").glob("*.py")),
+        "report": sorted((ROOT / "zfpipe/report/artefacts").glob("*.py")),
     }.get(name, [])
 
 
 def code(name: str, word: str) -> list[str]:
     """The files and folders of code that an item of a stage declares."""
     entry, _ = STAGES[name]
-    declared = [dep.replace("${item}", word).replace("${key}", word) for dep in entry["deps"]]
+    item = DAG["stages"][name].get("foreach", {})
+    names = item.get(word, {}) if isinstance(item, dict) else {}
+    known = {"item": word, "key": word} | {f"item.{field}": value for field, value in names.items()}
+    declared = [re.sub(r"\$\{([\w.]+)\}", lambda found: known.get(found[1], found[0]), dep) for dep in entry["deps"]]
     return [dep for dep in declared if dep.startswith(("stages/", "zfpipe/"))]
 
 

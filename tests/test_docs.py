@@ -21,7 +21,7 @@ from zfpipe.network.architecture import variants
 from zfpipe.tools import profiles
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
-NEW = {"firing", "zfnet-dropout50"}
+NEW = {"firing", "fig10", "zfnet-dropout50"}
 """What the guide has its reader add."""
 PLACEHOLDERS = {"N": "2", "SET": "caltech101", "NAME": "smoke", "FOLDER": ".", "SPLIT": "val"}
 """Words that stand for one that the reader puts there, and one that could."""
@@ -34,7 +34,7 @@ DAG = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 @cache
 def stages() -> set[str]:
     """Every target that `dvc repro` takes."""
-    found = {"firing"}
+    found = {"firing", "figure@10"}
     for name, entry in DAG.items():
         items = entry.get("foreach", [])
         items = {"${runs}": [*PARAMS["runs"], *NEW], "${targets}": PARAMS["targets"]}.get(str(items), items)
@@ -129,6 +129,11 @@ def is_parameter(name: str) -> bool:
     return True
 
 
+def named(name: str) -> bool:
+    """Whether a file is there, or the guide has its reader add it."""
+    return (ROOT / name).exists() or Path(name).stem.removeprefix("test_") in NEW
+
+
 def module_problem(module: str, *words: str) -> str | None:
     """What is wrong with `python -m` and so on."""
     if module == "zfpipe":
@@ -139,9 +144,8 @@ def module_problem(module: str, *words: str) -> str | None:
         unknown += [target for target in getattr(given, "targets", []) if target not in stages()]
         return f"no profile or stage {unknown[0]}" if unknown else None
     if module == "pytest":
-        return next(
-            (f"no file {word}" for word in words if not word.startswith("-") and not (ROOT / word).exists()), None
-        )
+        files = [word for word in words if not word.startswith("-")]
+        return next((f"no file {word}" for word in files if not named(word)), None)
     if not (ROOT / f"{module.replace('.', '/')}.py").exists() and module.rpartition(".")[2] not in NEW:
         return f"no module {module}"
     if module.startswith("stages.") and words and f"{module.partition('.')[2]}@{words[0]}" not in stages():
@@ -197,7 +201,7 @@ def test_what_a_page_names_exists(page: Path) -> None:
         ):
             wrong += [] if is_parameter(name) else [f"no parameter {name}"]
     for name in re.findall(r"`((?:tests|zfpipe|stages|profiles|benchmarks|docs)/[\w./-]*)", prose(text)):
-        wrong += [] if (ROOT / name).exists() or Path(name).stem.removeprefix("test_") in NEW else [f"no file {name}"]
+        wrong += [] if named(name) else [f"no file {name}"]
     wrong += [f"no page {target}" for target in re.findall(r"\]\(([^)]+)\)", text) if not leads(page, target)]
     assert not wrong
 

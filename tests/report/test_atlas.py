@@ -18,7 +18,7 @@ from zfpipe.probes import activations, units
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.report.atlas import sheets as atlas
 from zfpipe.report.atlas import walk
-from zfpipe.report.plotting import style, tiles
+from zfpipe.report.engine import style, tiles
 from zfpipe.subject.subject import Subject
 
 NINE = 9
@@ -60,9 +60,9 @@ def test_small_tiles_are_exact(tmp_path: Path, field: int) -> None:
     for number, rank in ((0, 0), (0, 5), (9, 8), (31, 4), (34, 7)):
         top = rows[(rows["map"] == number) & (rows["rank"] == rank)]
         seen = tiles.visible(top.filter(["x0", "y0", "x1", "y1"]).to_numpy()[0], CROP)
-        patch = np.where(seen[..., None], patches[number, rank], style.PAPER)
+        patch = np.where(seen[..., None], patches[number, rank], tiles.PAPER)
         assert np.array_equal(tile_of(tmp_path, sheets, "patches", number, rank), patch)
-        shown = np.where(seen[..., None], style.contrast(projections[number, rank], seen, 99.0), style.PAPER)
+        shown = np.where(seen[..., None], tiles.contrast(projections[number, rank], seen, 99.0), tiles.PAPER)
         assert np.array_equal(tile_of(tmp_path, sheets, "projections", number, rank), shown)
     assert np.array_equal(tile_of(tmp_path, sheets, "patches", 1, 0), tiles.hatched(field, field))
 
