@@ -129,7 +129,7 @@ def is_parameter(name: str) -> bool:
     return True
 
 
-def named(name: str) -> bool:
+def there(name: str) -> bool:
     """Whether a file is there, or the guide has its reader add it."""
     return (ROOT / name).exists() or Path(name).stem.removeprefix("test_") in NEW
 
@@ -145,7 +145,7 @@ def module_problem(module: str, *words: str) -> str | None:
         return f"no profile or stage {unknown[0]}" if unknown else None
     if module == "pytest":
         files = [word for word in words if not word.startswith("-")]
-        return next((f"no file {word}" for word in files if not named(word)), None)
+        return next((f"no file {word}" for word in files if not there(word)), None)
     if not (ROOT / f"{module.replace('.', '/')}.py").exists() and module.rpartition(".")[2] not in NEW:
         return f"no module {module}"
     if module.startswith("stages.") and words and f"{module.partition('.')[2]}@{words[0]}" not in stages():
@@ -201,7 +201,7 @@ def test_what_a_page_names_exists(page: Path) -> None:
         ):
             wrong += [] if is_parameter(name) else [f"no parameter {name}"]
     for name in re.findall(r"`((?:tests|zfpipe|stages|profiles|benchmarks|docs)/[\w./-]*)", prose(text)):
-        wrong += [] if named(name) else [f"no file {name}"]
+        wrong += [] if there(name) else [f"no file {name}"]
     wrong += [f"no page {target}" for target in re.findall(r"\]\(([^)]+)\)", text) if not leads(page, target)]
     assert not wrong
 

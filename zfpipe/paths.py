@@ -37,7 +37,7 @@ SHAPES = Path("shapes")
 TRANSFER = Path("transfer")
 DRAWING = Path("zfpipe/drawing")
 """Code that draws the embedded pictures; as the root of a set it stands for those."""
-CURVES = Path("comparisons/curves.csv")
+CURVES = Path("curves/history.csv")
 PRINCIPLE = Path("principle")
 
 REPORTS = Path("reports")
