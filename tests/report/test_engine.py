@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ from zfpipe.report.engine.measure import Measure, amount, number, percent
         (math.inf, {}, "never"),
     ],
 )
-def test_a_number_is_printed_one_way(value: float | None, options: dict[str, int], words: str) -> None:
+def test_a_number_is_printed_one_way(value: float | None, options: dict[str, Any], words: str) -> None:
     assert number(value, **options) == words
 
 
