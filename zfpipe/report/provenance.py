@@ -83,11 +83,14 @@ def made_with() -> dict[str, dict[str, str]]:
     """
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     installed = {"Python": python} | {name: version(name) for name in LIBRARIES}
-    lines = (line.rstrip(" \\") for line in CONSTRAINTS.read_text().splitlines() if line[:1].isalpha())
-    asked = [one for one in map(Requirement, lines) if one.marker is None or one.marker.evaluate()]
-    pinned = {one.name: next(iter(one.specifier)).version for one in asked}
-    off = {name: pinned[name] for name in LIBRARIES if installed[name] != pinned[name]}
-    return {"versions": installed, "off": off}
+    pinned = pins(CONSTRAINTS.read_text())
+    return {"versions": installed, "off": {name: pinned[name] for name in LIBRARIES if installed[name] != pinned[name]}}
+
+
+def pins(constraints: str) -> dict[str, str]:
+    """Return the versions that the text of constraints.txt asks for here."""
+    asked = [Requirement(line.rstrip(" \\")) for line in constraints.splitlines() if line[:1].isalpha()]
+    return {one.name: next(iter(one.specifier)).version for one in asked if one.marker is None or one.marker.evaluate()}
 
 
 def checksums(runs: Iterable[str]) -> dict[Path, str]:
