@@ -1,14 +1,11 @@
 """Table 2: errors of single networks and of several together."""
 
-from collections.abc import Mapping
-
 from zfpipe import paths
-from zfpipe.params import Run
 from zfpipe.report.engine import networks
 from zfpipe.report.engine.artefact import Artefact, Data
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above
 from zfpipe.report.engine.measure import Measure
-from zfpipe.report.engine.tables import Filled, Row, Table
+from zfpipe.report.engine.tables import Filled, Row, Runs, Table
 
 ARTEFACT = Artefact(
     name="Table 2",
@@ -51,7 +48,7 @@ METHODS = """
 COMPARED = {"alexnet": 1, "zfnet": -1}
 
 
-def table(data: Data, runs: Mapping[str, Run]) -> Filled:
+def table(data: Data, runs: Runs) -> Filled:
     """Return the paper's rows with ours."""
     return networks.fill(
         TABLE,

@@ -1,14 +1,11 @@
 """Table 3: what removing and resizing layers does to the errors."""
 
-from collections.abc import Mapping
-
 from zfpipe import paths
-from zfpipe.params import Run
 from zfpipe.report.engine import networks
 from zfpipe.report.engine.artefact import Artefact, Data
 from zfpipe.report.engine.claims import NARROWER, WIDER, Claim, Given, Unmeasurable, above, below, within
 from zfpipe.report.engine.measure import Measure
-from zfpipe.report.engine.tables import Filled, Row, Table
+from zfpipe.report.engine.tables import Filled, Row, Runs, Table
 
 ARTEFACT = Artefact(
     name="Table 3",
@@ -77,7 +74,7 @@ SIZES = (("zfnet", 2048), ("zfnet", 8192), ("alexnet", 2048), ("alexnet", 8192))
 """Changes of layers 6 and 7."""
 
 
-def table(data: Data, runs: Mapping[str, Run]) -> Filled:
+def table(data: Data, runs: Runs) -> Filled:
     """Return the paper's rows with ours."""
     images = data[f"{next(iter(runs))}.json"]["train_images"]
     note = f"Our training errors: ten crops averaged, on {images:,} of the training images."

@@ -1,14 +1,12 @@
 """Table 5: Caltech-256, by features of the pretrained network and by the same network trained on it alone."""
 
-from collections.abc import Mapping
+from functools import partial
 
 from zfpipe import paths
-from zfpipe.params import Run
 from zfpipe.report.engine import transfer
-from zfpipe.report.engine.artefact import Artefact, Data
-from zfpipe.report.engine.claims import Claim, Given, above
-from zfpipe.report.engine.measure import Measure
-from zfpipe.report.engine.tables import Filled, Row, Table
+from zfpipe.report.engine.artefact import Artefact
+from zfpipe.report.engine.claims import Claim, above
+from zfpipe.report.engine.tables import Row, Table
 
 ARTEFACT = Artefact(
     name="Table 5",
@@ -37,18 +35,9 @@ TABLE = Table(
 )
 METHODS = transfer.METHODS.replace("SET", "caltech256")
 
-
-def table(data: Data, runs: Mapping[str, Run]) -> Filled:
-    """Return the paper's rows with ours."""
-    return transfer.fill(TABLE, data, "Caltech-256")
-
-
-def differences(data: Data, given: Given) -> list[Measure]:
-    """Return pretrained minus from scratch, for each number of images in the table."""
-    return transfer.differences(TABLE, data, "Caltech-256")
-
-
+table = partial(transfer.fill, TABLE, "Caltech-256")
+differences = partial(transfer.differences, TABLE, "Caltech-256")
 CLAIMS = (
     Claim("caltech256", "On Caltech-256 too.", transfer.GAIN, "points", above(transfer.far(TABLE)),
-          lambda data, given: transfer.gains(TABLE, data), why="half of the paper's smallest difference"),
+          partial(transfer.gains, TABLE), why="half of the paper's smallest difference"),
 )  # fmt: skip

@@ -1,17 +1,14 @@
 """Table 6: average precision on PASCAL VOC 2012, by a softmax on the pretrained network's features."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from zfpipe import paths
-from zfpipe.params import Run
 from zfpipe.probes.intervals import bootstrap
 from zfpipe.report.engine import transfer
 from zfpipe.report.engine.artefact import Artefact, Data
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, below
 from zfpipe.report.engine.measure import Measure
-from zfpipe.report.engine.tables import Filled, Line, Row, Table
+from zfpipe.report.engine.tables import Filled, Line, Row, Runs, Table
 
 ARTEFACT = Artefact(
     name="Table 6",
@@ -42,16 +39,14 @@ TABLE = Table(
     ("[A] (Sande et al., 2012)", BEST, CONVNET),
     tuple(Row(name, values) for name, values in PRINTED.items()),
 )
-METHODS = (
-    transfer.METHODS.replace("SET", "voc2012")
-    + """
+METHODS = transfer.METHODS.replace("SET", "voc2012")
+METHODS += """
 - Scenes: an image with several classes is trained on once for each, with weights that add up to one; each class is
   scored by its probability. Average precision is VOC's since 2010. VOC's test labels were never released, so that ours
   is on its validation images.{{ differs }}
 - What others reached on PASCAL is compared with on that set alone, not on drawn pictures
   {{ about("targets.voc2012.root") }}.
 """
-)
 NAMES = {"Airplane": "aeroplane", "Table": "diningtable", "Plant": "pottedplant", "TV": "tvmonitor"}
 """What VOC calls the paper's rows, where it differs."""
 
@@ -67,11 +62,11 @@ def precisions(data: Data) -> dict[str, float]:
     return {f"{name} (ours)": value for name, value in ours.items()}
 
 
-def table(data: Data, runs: Mapping[str, Run]) -> Filled:
+def table(data: Data, runs: Runs) -> Filled:
     """Return the paper's rows with ours, then the classes that the paper does not have."""
     ours = precisions(data)
     names = [row.name for row in TABLE.rows]
-    more = [Row(name, ()) for name in ours if name not in names]
+    more = [Row(name, (None,) * len(TABLE.columns)) for name in ours if name not in names]
     lines = [
         Line(row, ours={"ours": [None, None, Measure(ours[row.name])]} if row.name in ours else {})
         for row in (*TABLE.rows, *more)

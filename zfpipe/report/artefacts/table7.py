@@ -1,6 +1,5 @@
 """Table 7: how well the features of each layer classify."""
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -8,12 +7,11 @@ import pandas as pd
 from jaxtyping import Float
 
 from zfpipe import paths
-from zfpipe.params import Run
 from zfpipe.report.engine import transfer
 from zfpipe.report.engine.artefact import Artefact, Data
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above
 from zfpipe.report.engine.measure import Measure
-from zfpipe.report.engine.tables import Filled, Row, Table
+from zfpipe.report.engine.tables import Filled, Row, Runs, Table
 
 ARTEFACT = Artefact(
     name="Table 7",
@@ -64,7 +62,7 @@ def folds(accuracies: pd.DataFrame, kind: str, layer: int) -> transfer.Folds | N
     return 100 * rows["accuracy"].to_numpy() if len(rows) else None
 
 
-def table(data: Data, runs: Mapping[str, Run]) -> Filled:
+def table(data: Data, runs: Runs) -> Filled:
     """Return the paper's rows with ours."""
     first, second = (one for _, _, one in sets(data))
     lines = []

@@ -8,9 +8,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from zfpipe.report.engine.artefact import Data
-from zfpipe.report.engine.claims import NARROWER, Unmeasurable
+from zfpipe.report.engine.claims import NARROWER, Given, Unmeasurable
 from zfpipe.report.engine.measure import Measure
-from zfpipe.report.engine.tables import OTHERS, Filled, Line, Row, Table
+from zfpipe.report.engine.tables import OTHERS, Filled, Line, Row, Runs, Table
 
 SCRATCH, PRETRAINED = "Non-pretrained convnet", "ImageNet-pretrained convnet"
 """The rows of Tables 4 and 5 that we measure."""
@@ -70,14 +70,14 @@ def far(table: Table) -> float:
     return NARROWER * min(table.printed(PRETRAINED, name) - table.printed(SCRATCH, name) for name in table.columns)
 
 
-def gains(table: Table, data: Data) -> list[Measure]:
+def gains(table: Table, data: Data, given: Given) -> list[Measure]:
     """Return that for each number of images that a network was trained on. Raise Unmeasurable where none was."""
     if not scratch(data):
         raise Unmeasurable(NO_SCRATCH)
     return [gain(table, data, count, f"{count} images per class") for count in scratch(data)]
 
 
-def differences(table: Table, data: Data, name: str) -> list[Measure]:
+def differences(table: Table, name: str, data: Data, given: Given) -> list[Measure]:
     """Return that for each number of images in the table; `name` is the paper's of the set."""
     return [
         gain(table, data, count, f"{name}, {count} images: accuracy pretrained − from scratch")
@@ -85,7 +85,7 @@ def differences(table: Table, data: Data, name: str) -> list[Measure]:
     ]
 
 
-def fill(table: Table, data: Data, name: str) -> Filled:
+def fill(table: Table, name: str, data: Data, runs: Runs) -> Filled:
     """Return Table 4 or 5 with our accuracies; `name` is the paper's of the set."""
     ours = {PRETRAINED: pretrained(data), SCRATCH: scratch(data)}
     folds = {len(one) for one in ours[SCRATCH].values()}
