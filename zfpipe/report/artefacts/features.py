@@ -29,7 +29,7 @@ ARTEFACT = Artefact(
     made_by=("features", "projections", "activations", "evolution"),
     printed="The paper says this in words, without numbers.",
     parameters=("runs.zfnet", "projections", "evolution", "deconvnet", "crops.size"),
-    files={"features/layers.csv": "this table (CSV)", "features/maps.csv": "map by map (CSV)"},
+    results={"layers.csv": "this table", "maps.csv": "map by map"},
     place="features",
 )
 

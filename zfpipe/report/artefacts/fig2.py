@@ -25,15 +25,14 @@ ARTEFACT = Artefact(
     made_by=("figure@2", "projections", "activations", "train@zfnet"),
     printed="The paper prints no numbers with this figure.",
     parameters=("runs.zfnet", "projections", "deconvnet", "figures.percentile", "crops.size"),
-    files={"projections/projections.parquet": "activations, images and boxes (Parquet)"},
+    results={"projections.parquet": "activations, images and boxes"},
 )
 METHODS = """
 - Fig. 2 draws {{ p("projections.maps") }} maps of each layer, at random from seed {{ p("projections.seed") }}, each
   with its strongest {{ p("projections.strongest") }} activations, from different images on their centre crops.
-- Patches and projections are cut to the exact receptive field, and only that is computed, which gives the same
-  numbers.
-- Every projection is scaled alone: zero is mid-grey, and the {{ p("figures.percentile") }}th percentile of its
-  absolute values is full contrast.
+- Patches and projections are cut to the exact receptive field, and only that is computed, which gives the same numbers.
+- Every projection is scaled alone: zero is mid-grey, and the {{ p("figures.percentile") }}th percentile of its absolute
+  values is full contrast.
 """
 FIRST, TITLE, LABEL, PAD, INSIDE = 44, 64, 50, 6, 4
 """Pixels: heights of the first line, a layer's title and a map's words; around a map, and between its halves."""

@@ -24,7 +24,7 @@ ARTEFACT = Artefact(
     printed="Published, for 224 × 224 pixels: 96, 256, 384, 384 and 256 maps of 110, 26, 13, 13 and 13 pixels a side, "
     "then 4,096 and 4,096 units and 1,000 classes.",
     parameters=("runs.zfnet", "crops.size"),
-    files={"shapes/zfnet.json": "the layers (JSON)"},
+    results={"zfnet.json": "the layers"},
 )
 METHODS = ""
 CLAIMS = ()

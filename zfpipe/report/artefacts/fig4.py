@@ -27,9 +27,9 @@ ARTEFACT = Artefact(
     made_by=("figure@4", "evolution", "train@zfnet"),
     printed="Published: epochs 1, 2, 5, 10, 20, 30, 40 and 64 of 70; the paper prints no other numbers.",
     parameters=("runs.zfnet", "evolution", "deconvnet", "training", "figures.percentile"),
-    files={
-        "evolution/evolution.parquet": "every map after every snapshot (Parquet)",
-        "evolution/settled.csv": "the epoch from which each map is settled (CSV)",
+    results={
+        "evolution.parquet": "every map after every snapshot",
+        "settled.csv": "the epoch from which each map is settled",
     },
 )
 METHODS = """

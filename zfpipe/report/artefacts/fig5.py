@@ -32,16 +32,12 @@ ARTEFACT = Artefact(
     printed="The paper prints curves, without numbers: translations of up to 60 pixels, scales of up to 1.8, rotations "
     "of up to 350 degrees.",
     parameters=("runs.zfnet", "invariance", "crops.size", "betons.resize"),
-    files={
-        "invariance/invariance.parquet": "every image, transformation and layer (Parquet)",
-        "invariance/summary.csv": "medians and quartiles (CSV)",
-    },
+    results={"invariance.parquet": "every image, transformation and layer", "summary.csv": "medians and quartiles"},
 )
 METHODS = """\
 - The whole resized image is moved, enlarged or turned around the crop's centre (bilinear, OpenCV), then the centre crop
   is cut, so that what lies around it comes in; beyond the image it is
-  {{ "mirrored" if value("invariance.border") == "reflect" else "repeated from the last pixels" }}.
-  {{- about("invariance.border") }}
+  {{ "mirrored" if value("invariance.border") == "reflect" else "repeated from the last pixels" }}.{{ about("invariance.border") }}
 - Translations to {{ p("invariance.translation") }} of 224 pixels up and down in steps of
   {{ p("invariance.translation_step") }}, of a smaller crop in proportion and in whole pixels; scales to
   {{ p("invariance.scale") }} in steps of {{ p("invariance.scale_step") }}; rotations to {{ p("invariance.rotation") }}

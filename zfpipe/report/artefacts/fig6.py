@@ -36,10 +36,7 @@ ARTEFACT = Artefact(
     printed="Published: filters of 7 × 7 at stride 2 (ours) against 11 × 11 at stride 4 (AlexNet), RMS clipped at 0.1; "
     "the paper prints no numbers for domination and dead filters.",
     parameters=("runs.zfnet", "runs.zfnet-unclipped", "runs.alexnet", "training", "crops.size", "betons.resize"),
-    files={
-        "filters/filters.safetensors": "the filters (safetensors)",
-        "filters/filters.json": "their statistics (JSON)",
-    },
+    results={"filters.safetensors": "the filters", "filters.json": "their statistics"},
 )
 
 METHODS = """

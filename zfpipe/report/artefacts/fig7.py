@@ -35,11 +35,7 @@ ARTEFACT = Artefact(
     made_by=("figure@7", "occlusion", "evaluate@zfnet, activations, train@zfnet"),
     printed="The paper shows three images and prints no numbers; size, step and grey of its square are not stated.",
     parameters=("runs.zfnet", "occlusion", "deconvnet", "crops.size", "figures.percentile"),
-    files={
-        "occlusion/scores.csv": "the scores (CSV)",
-        "occlusion/truth.csv": "image by image (CSV)",
-        "occlusion/shown.parquet": "every place of the square (Parquet)",
-    },
+    results={"scores.csv": "the scores", "truth.csv": "image by image", "shown.parquet": "every place of the square"},
 )
 
 METHODS = """

@@ -26,7 +26,7 @@ ARTEFACT = Artefact(
     made_by=("figure@7b", "attribution", "evaluate@zfnet, train@zfnet"),
     printed="",
     parameters=("runs.zfnet", "attribution", "occlusion", "deconvnet", "crops.size", "figures.percentile"),
-    files={"attribution/scores.csv": "the scores (CSV)"},
+    results={"scores.csv": "the scores"},
 )
 METHODS = """\
 - Fig. 7b, not in the paper: saliency, guided backpropagation, Grad-CAM (last convolution layer) and integrated

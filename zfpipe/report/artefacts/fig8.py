@@ -18,7 +18,7 @@ ARTEFACT = Artefact(
     made_by=("figure@8", "correspondence", "train@zfnet"),
     printed="The paper prints no numbers with this figure.",
     parameters=("runs.zfnet", "correspondence", "crops.size"),
-    files={"correspondence/images.json": "the images (JSON)"},
+    results={"images.json": "the images"},
 )
 METHODS = """
 - {{ p("correspondence.images") }} faces that look at us, at random from seed {{ p("correspondence.seed") }}, and

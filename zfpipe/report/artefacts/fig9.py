@@ -25,10 +25,7 @@ ARTEFACT = Artefact(
     made_by=("figure@9", "transfer@caltech256", "scratch@caltech256", "harvest@caltech256, train@zfnet"),
     printed="All published numbers stand in the figure; between them the paper draws a curve, without numbers.",
     parameters=("runs.zfnet", "targets.caltech256", "transfer", "crops.size"),
-    files={
-        "transfer/caltech256/accuracy.csv": "pretrained (CSV)",
-        "transfer/caltech256/scratch.csv": "from scratch (CSV)",
-    },
+    results={"accuracy.csv": "pretrained", "scratch.csv": "from scratch"},
 )
 METHODS = """
 - What others reached on Caltech-256 is compared with on that set alone, not on drawn pictures

@@ -22,7 +22,7 @@ ARTEFACT = Artefact(
     folder=paths.CORRESPONDENCE,
     made_by=("table@1", "correspondence", "train@zfnet"),
     parameters=("runs.zfnet", "correspondence", "crops.size"),
-    files={"correspondence/consistency.csv": "all numbers (CSV)"},
+    results={"consistency.csv": "all numbers"},
 )
 TABLE = Table(
     "Δ, lower is more consistent",

@@ -18,10 +18,7 @@ ARTEFACT = Artefact(
     folder=paths.TRANSFER / "caltech101",
     made_by=("table@4", "transfer@caltech101", "scratch@caltech101", "harvest@caltech101, train@zfnet"),
     parameters=("runs.zfnet", "targets.caltech101", "transfer", "crops.size"),
-    files={
-        "transfer/caltech101/accuracy.csv": "every fold (CSV)",
-        "transfer/caltech101/scratch.csv": "every fold from scratch (CSV)",
-    },
+    results={"accuracy.csv": "every fold", "scratch.csv": "every fold from scratch"},
 )
 TABLE = Table(
     "Accuracy %",

@@ -17,10 +17,7 @@ ARTEFACT = Artefact(
     folder=paths.TRANSFER / "caltech256",
     made_by=("table@5", "transfer@caltech256", "scratch@caltech256", "harvest@caltech256, train@zfnet"),
     parameters=("runs.zfnet", "targets.caltech256", "transfer", "crops.size"),
-    files={
-        "transfer/caltech256/accuracy.csv": "every fold (CSV)",
-        "transfer/caltech256/scratch.csv": "every fold from scratch (CSV)",
-    },
+    results={"accuracy.csv": "every fold", "scratch.csv": "every fold from scratch"},
 )
 TABLE = Table(
     "Accuracy %",

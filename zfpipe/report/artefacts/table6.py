@@ -21,7 +21,7 @@ ARTEFACT = Artefact(
     folder=paths.TRANSFER / "voc2012",
     made_by=("table@6", "transfer@voc2012", "harvest@voc2012, train@zfnet"),
     parameters=("runs.zfnet", "targets.voc2012", "transfer", "crops.size"),
-    files={"transfer/voc2012/precision.csv": "every class (CSV)"},
+    results={"precision.csv": "every class"},
 )
 BEST, CONVNET, MEAN = "[B] (Yan et al., 2012)", "The paper's convnet", "Mean"
 PRINTED = {

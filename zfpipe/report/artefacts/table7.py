@@ -23,9 +23,9 @@ ARTEFACT = Artefact(
     folder=paths.TRANSFER,
     made_by=("table@7", "transfer@caltech101, transfer@caltech256", "harvest@caltech101, harvest@caltech256"),
     parameters=("runs.zfnet", "targets", "transfer", "crops.size"),
-    files={
-        "transfer/caltech101/accuracy.csv": "every fold, first column (CSV)",
-        "transfer/caltech256/accuracy.csv": "every fold, second column (CSV)",
+    results={
+        "caltech101/accuracy.csv": "every fold, first column",
+        "caltech256/accuracy.csv": "every fold, second column",
     },
 )
 TABLE = Table(
