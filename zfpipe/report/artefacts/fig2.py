@@ -62,15 +62,13 @@ def strips(data: Data, drawing: style.Drawing) -> list[tuple[str, int, int]]:
 def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw the layers below each other, each a band over the whole width."""
     layers = data["projections.parquet"].sort_values(["map", "rank"]).groupby("layer")
-    heights = [FIRST, *(height for _, _, height in strips(data, drawing))]
+    heights = [FIRST, *(height for *_, height in strips(data, drawing))]
     figure = style.figure(sum(heights))
     figure.set_layout_engine("constrained", w_pad=PAD / style.DPI, h_pad=PAD / style.DPI, wspace=0, hspace=0)
     first, *bands = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    rule = "Each pair of squares is one feature map: its {} strongest activations, projected to pixels (left; grey is "
-    rule = (
-        rule.format(data["projections.parquet"]["rank"].nunique()) + "zero), and the image patches behind them (right)"
-    )
-    first.suptitle(rule, x=PAD / style.WIDTH, ha="left", fontsize=16)
+    words = f"Each pair of squares is one feature map: its {data['projections.parquet']['rank'].nunique()} strongest "
+    words += "activations, projected to pixels (left; grey is zero), and the image patches behind them (right)"
+    first.suptitle(words, x=PAD / style.WIDTH, ha="left", fontsize=16)
     for (layer, rows), band in zip(layers, bands, strict=True):
         projections, patches = data[f"layer{layer}.npy"], data[f"layer{layer}_patches.npy"]
         maps, _, field = projections.shape[:3]
@@ -118,15 +116,18 @@ def remark(rows: pd.DataFrame, room: bool) -> str:
     return words if room else ""
 
 
+def tallies(data: Data) -> dict[tuple[int, int], tuple[str, int, int]]:
+    """Return the tallies of all drawn maps by layer and map."""
+    return {key: tally(rows) for key, rows in data["projections.parquet"].groupby(["layer", "map"])}
+
+
 def alternative(data: Data) -> str:
     """Say which maps are drawn, and which map of the highest layer agrees most on a class."""
-    found = {key: tally(rows) for key, rows in data["projections.parquet"].groupby(["layer", "map"])}
-    numbers = [layer for layer, _ in found]
-    drawn = ", ".join(f"{numbers.count(layer)} maps of layer {layer}" for layer in dict.fromkeys(numbers))
+    found, layers = tallies(data), [layer for layer, _ in tallies(data)]
+    drawn = ", ".join(f"{layers.count(layer)} maps of layer {layer}" for layer in dict.fromkeys(layers))
     words = f"Grids of deconvnet projections beside grids of image patches: {drawn}."
-    (layer, number), (name, count, total) = max(
-        ((key, one) for key, one in found.items() if key[0] == numbers[-1]), key=lambda item: item[1][1]
-    )
+    layer, number = max((key for key in found if key[0] == layers[-1]), key=lambda key: found[key][1])
+    name, count, total = found[layer, number]
     if total:
         words += f" In layer {layer} the maps agree most on a class in map {number}: {count} of its {total} strongest "
         words += f"images show {name}."
@@ -137,11 +138,11 @@ def alternative(data: Data) -> str:
 
 def details(data: Data) -> Details:
     """Say what each map's images have in common, which the pictures can't tell everyone."""
-    rows = []
-    for key, group in data["projections.parquet"].groupby(["layer", "map"]):
-        name, count, total = tally(group)
-        words = (
-            f"{name} on {count} of its {total} strongest images" if total else "never fires on the validation images"
+    rows = [
+        (
+            *key,
+            f"{name} on {count} of its {total} strongest images" if total else "never fires on the validation images",
         )
-        rows.append((*key, words))
+        for key, (name, count, total) in tallies(data).items()
+    ]
     return Details("Figure 2 in words", ("Layer", "Map", "Most frequent class"), rows)

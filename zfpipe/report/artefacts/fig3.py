@@ -27,8 +27,6 @@ ARTEFACT = Artefact(
     results={"zfnet.json": "the layers"},
 )
 METHODS = ""
-CLAIMS = ()
-
 LENGTH, HEIGHT = 9, 2.7
 """Blocks in a row, and a row's height where a row is LENGTH wide: the paper's network fills one row."""
 SMALLEST, RANGE, SHEETS, STEP = 0.11, 0.6, 4, 0.032

@@ -38,7 +38,6 @@ ARTEFACT = Artefact(
     parameters=("runs.zfnet", "runs.zfnet-unclipped", "runs.alexnet", "training", "crops.size", "betons.resize"),
     results={"filters.safetensors": "the filters", "filters.json": "their statistics"},
 )
-
 METHODS = """
 - Fig. 6: frequencies are distances from zero in the spectrum of a filter padded to 32 x 32, all filters counting the
   same: low below 1/8 of a cycle per pixel, middle below 1/4. Aliasing: in the layer-2 projections, windowed (Hann),
@@ -46,7 +45,6 @@ METHODS = """
 - Two features of layer 1 are alike as far as their rectified answers correlate over all places of all validation
   images, in size.
 """
-
 OURS, UNCLIPPED, ALEXNET = "zfnet", "zfnet-unclipped", "alexnet"
 LAYER1 = {UNCLIPPED: "(a) Ours, without clipping", ALEXNET: "(b) AlexNet, our replication", OURS: "(c) Ours"}
 LAYER2 = {ALEXNET: "(d) AlexNet, layer 2", OURS: "(e) Ours, layer 2"}
@@ -86,10 +84,8 @@ def weights(filters: Float[np.ndarray, "map 3 y x"]) -> Pixels:
     """Return filters side by side, every weight a square of the same size."""
     columns, side = math.ceil(math.sqrt(1.5 * len(filters))), filters.shape[-1]
     size = max(((ROOM1 + tiles.GAP) // columns - tiles.GAP) // side, 1) * side
-    full = float(np.abs(filters).max()) or 1.0
-    return tiles.grid(
-        [tiles.scaled(tiles.shaded(one.transpose(1, 2, 0), full), size, size) for one in filters], columns
-    )
+    shades = tiles.shaded(filters.transpose(0, 2, 3, 1), float(np.abs(filters).max()) or 1.0)
+    return tiles.grid([tiles.scaled(one, size, size) for one in shades], columns)
 
 
 def projections(pixels: Float[np.ndarray, "map y x 3"], percentile: float) -> Pixels:
@@ -182,11 +178,9 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
 
 def dead(data: Data, _: Given) -> list[Measure]:
     """Measure the share of layer-1 filters that never fire: AlexNet's minus ours."""
-    counts = [
-        (len(ours(data, "filters.safetensors")[run]), data["filters.json"][run]["dead"]) for run in (ALEXNET, OURS)
-    ]
-    theirs, own = (np.arange(count) < round(share * count) for count, share in counts)
-    return between(apart, theirs, own)
+    counts = [len(ours(data, "filters.safetensors")[run]) for run in (ALEXNET, OURS)]
+    shares = [data["filters.json"][run]["dead"] for run in (ALEXNET, OURS)]
+    return between(apart, *(np.arange(n) < round(share * n) for n, share in zip(counts, shares, strict=True)))
 
 
 def frequencies(data: Data, _: Given) -> list[Measure]:
@@ -208,8 +202,8 @@ def distinct(data: Data, _: Given) -> list[Measure]:
             raise Unmeasurable("fewer than two filters of layer 1 answer")
         found.append(bootstrap_pairs(np.abs(correlation[np.ix_(answers, answers)])))
     (theirs, low, high), (own, lowest, highest) = found
-    below, beyond = math.hypot(theirs - low, highest - own), math.hypot(high - theirs, own - lowest)
-    value = theirs - own
+    value, below = theirs - own, math.hypot(theirs - low, highest - own)
+    beyond = math.hypot(high - theirs, own - lowest)
     return [Measure(value, value - below, value + beyond, len(arrays[OURS]), "filters of each network")]
 
 

@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.patheffects import withStroke
 
 from zfpipe import paths
 from zfpipe.report.engine import style, tiles
@@ -37,7 +36,6 @@ ARTEFACT = Artefact(
     parameters=("runs.zfnet", "occlusion", "deconvnet", "crops.size", "figures.percentile"),
     results={"scores.csv": "the scores", "truth.csv": "image by image", "shown.parquet": "every place of the square"},
 )
-
 METHODS = """
 - The square has {{ p("occlusion.size") }} of 224 pixels a side, of a smaller crop in proportion, and goes every
   {{ p("occlusion.stride") }} of 224 pixels (every {{ p("occlusion.shown_stride") }} where drawn); its grey is
@@ -55,7 +53,6 @@ METHODS = """
   places between the fall of the map's activity and the energy of its projection under the square. Intervals: 95 %,
   bootstrap over images of the paired differences. The object's mask is of what can be seen of it.
 """
-
 PANEL, SMALL = 290, 94
 """Sides of a panel, at least, and of the projections of other images, in pixels."""
 COLOURS, REST = ("#0072b2", "#e69f00", "#cc79a7", "#009e73", "#56b4e9", "#d55e00"), "#bbbbbb"
@@ -92,9 +89,8 @@ def draw(data: Data, drawing: Drawing) -> Figure:
     grid = figure.subplots(len(images), len(widths), squeeze=False, width_ratios=widths)
     for axes, (title, remark) in zip(np.delete(grid[0], 3), TITLES, strict=True):
         axes.set_title(title.format(layer=described["layer"]), fontsize=16, pad=34)
-        axes.annotate(
-            remark, (0, 1), (0, 10), "axes fraction", "offset points", fontsize=style.SMALL, color=style.MUTED
-        )
+        look = {"fontsize": style.SMALL, "color": style.MUTED}
+        axes.annotate(remark, (0, 1), (0, 10), "axes fraction", "offset points", **look)
     for row, (image, rows) in enumerate(images):
         first, activity, projection, beside, probability, answer = grid[row]
         first.imshow(arrays["images"][row])
@@ -106,10 +102,8 @@ def draw(data: Data, drawing: Drawing) -> Figure:
         heat(activity, total, image["activity"], f"map {image['map']}")
         heat(probability, p_true, 1.0, f"unhidden: {number(image['p_true'], 2)}")
         answers(answer, top1, classes, image["label"])
-        mask = arrays["masks"][row] > 0
-        for axes in (first, activity, probability, answer) if mask.any() and not mask.all() else ():
-            outline = axes.contour(mask, [0.5], colors="white", linewidths=1.6)
-            outline.set_path_effects([withStroke(linewidth=4, foreground="black")])
+        for axes in (first, activity, probability, answer):
+            style.outline(axes, arrays["masks"][row] > 0)
         own, others = projections(arrays, row, drawing)
         projection.imshow(own)
         tiles.place(beside, others)
@@ -177,12 +171,11 @@ def short(name: str) -> str:
 
 def scores(data: Data) -> dict[str, tuple[float, float, Measure]]:
     """Return the scores: ours, what it is compared with, and their paired difference over images."""
-    rows = {row["score"]: row for row in ours(data, "scores.csv").to_dict("records")}
-    differences = {
-        name: Measure(row["difference"], row["low"], row["high"], int(row["images"]), "images")
-        for name, row in rows.items()
-    }
-    return {name: (row["value"], row["against"], differences[name]) for name, row in rows.items()}
+    found = {}
+    for row in ours(data, "scores.csv").to_dict("records"):
+        difference = Measure(row["difference"], row["low"], row["high"], int(row["images"]), "images")
+        found[row["score"]] = (row["value"], row["against"], difference)
+    return found
 
 
 def sentences(data: Data) -> list[str]:

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.style
+import numpy as np
+from jaxtyping import Bool
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 
 DPI = 100
@@ -59,7 +62,7 @@ def note(made: Figure | SubFigure, *lines: str) -> None:
     made.supxlabel("\n".join(lines), x=left, ha="left", color=MUTED, fontsize=16, linespacing=1.4)
 
 
-def heading(part: SubFigure, title: str, remark: str = "", left: float = 10) -> None:
+def heading(part: Figure | SubFigure, title: str, remark: str = "", left: float = 10) -> None:
     """Write a part's title above it, `left` pixels from its edge, and a remark beside the title."""
     words = part.suptitle(title, x=left / part.bbox.width, ha="left", fontsize=TITLE, fontweight="bold")
     if remark:
@@ -68,11 +71,17 @@ def heading(part: SubFigure, title: str, remark: str = "", left: float = 10) -> 
 
 def bare(axes: Axes) -> Axes:
     """Take ticks and frame from axes that hold a picture."""
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.grid(False)
     return axes
+
+
+def outline(axes: Axes, mask: Bool[np.ndarray, "y x"], **place: Any) -> None:
+    """Draw the outline of an object, white with a dark edge; none where the object is nowhere or everywhere."""
+    if mask.any() and not mask.all():
+        line = axes.contour(mask, levels=[0.5], colors="white", linewidths=2, **place)
+        line.set_path_effects([withStroke(linewidth=5, foreground=INK)])
 
 
 def png(made: Figure) -> bytes:
