@@ -48,8 +48,6 @@ COLUMNS = {
     "settled": "Settled at epoch",
 }
 """The measures of layers.csv."""
-LOWEST = 2
-"""Fig. 2 shows the strongest images of layers 2 and above."""
 
 
 def details(data: Data) -> Details:
@@ -72,12 +70,10 @@ def cell(data: Data, layer: int, name: str) -> str:
 
 def measured(data: Data, layer: int, name: str) -> Measure:
     """Return a number of layers.csv. A median epoch that is missing there is later than any: infinite."""
-    rows = data["layers.csv"]
-    [row] = rows[(rows["layer"] == layer) & (rows["measure"] == name)].to_dict("records")
-    value, low, high = (
-        np.inf if name == "settled" and np.isnan(row[end]) else row[end] for end in ("value", "low", "high")
-    )
-    return Measure(value, low, high, row["maps"], "maps", f"layer {layer}")
+    [row] = data["layers.csv"].query("layer == @layer and measure == @name").to_dict("records")
+    missing = np.inf if name == "settled" else np.nan
+    ends = (missing if np.isnan(row[end]) else row[end] for end in ("value", "low", "high"))
+    return Measure(*ends, row["maps"], "maps", f"layer {layer}")
 
 
 def grouping(data: Data, _: Given) -> list[Measure]:
@@ -114,7 +110,7 @@ def in_each_layer(data: Data, measure: str) -> list[Measure]:
         if len(one) > 1
         else Measure(float(one[0]), n=1, over=f"map of layer {layer}", part=f"layer {layer}")
         for layer, one in by_layer(data, measure).items()
-        if layer >= LOWEST
+        if layer > 1  # of layer 1 Fig. 2 shows no strongest images
     ]
     if not found:
         raise Unmeasurable("no map above layer 1 fires on two images")

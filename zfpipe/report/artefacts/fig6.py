@@ -15,8 +15,6 @@ from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above, ours
 from zfpipe.report.engine.measure import Measure, amount, number, percent
-from zfpipe.report.engine.style import Drawing
-from zfpipe.report.engine.tiles import Pixels
 
 ARTEFACT = Artefact(
     name="Figure 6",
@@ -55,7 +53,7 @@ SHOWN = 256
 """At most so many layer-2 maps are drawn, the first ones: all of the paper's network."""
 
 
-def draw(data: Data, drawing: Drawing) -> Figure:
+def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw Fig. 6."""
     arrays, numbers = data["filters.safetensors"], data["filters.json"]
     first = [weights(arrays[run]) for run in LAYER1]
@@ -80,7 +78,7 @@ def draw(data: Data, drawing: Drawing) -> Figure:
     return figure
 
 
-def weights(filters: Float[np.ndarray, "map 3 y x"]) -> Pixels:
+def weights(filters: Float[np.ndarray, "map 3 y x"]) -> tiles.Pixels:
     """Return filters side by side, every weight a square of the same size."""
     columns, side = math.ceil(math.sqrt(1.5 * len(filters))), filters.shape[-1]
     size = max(((ROOM1 + tiles.GAP) // columns - tiles.GAP) // side, 1) * side
@@ -88,7 +86,7 @@ def weights(filters: Float[np.ndarray, "map 3 y x"]) -> Pixels:
     return tiles.grid([tiles.scaled(one, size, size) for one in shades], columns)
 
 
-def projections(pixels: Float[np.ndarray, "map y x 3"], percentile: float) -> Pixels:
+def projections(pixels: Float[np.ndarray, "map y x 3"], percentile: float) -> tiles.Pixels:
     """Return layer-2 projections side by side, by the contrast rule of Fig. 2; maps that never fire are hatched."""
     drawn, side = pixels[:SHOWN], pixels.shape[1]
     columns = math.ceil(math.sqrt(len(drawn)))
@@ -101,7 +99,7 @@ def projections(pixels: Float[np.ndarray, "map y x 3"], percentile: float) -> Pi
 
 def below1(found: dict[str, Any], count: int) -> list[str]:
     """Return the numbers below layer 1."""
-    size, clipped, largest, times, dead, low, middle, high, _ = shown(found)
+    size, clipped, largest, times, dead, low, middle, high, _ = shown(found).values()
     return [
         f"{count} filters of {size}",
         f"RMS {clipped if found['renorm_radius'] is None else f'clipped at {clipped}'}; largest {largest}",
@@ -116,30 +114,29 @@ def below2(found: dict[str, Any], pixels: Float[np.ndarray, "map y x 3"]) -> lis
     drawn, side, dead = min(len(pixels), SHOWN), pixels.shape[1], int((~pixels.any((1, 2, 3))).sum())
     return [
         f"{drawn} of {len(pixels)} maps, {side} × {side} pixels each" + (f"; {dead} dead" if dead else ""),
-        f"aliasing at the stride of layer 1, {found['stride']} pixels: {shown(found)[-1]}",
+        f"aliasing at the stride of layer 1, {found['stride']} pixels: {shown(found)['Aliasing in layer 2']}",
     ]
 
 
-def shown(found: dict[str, Any]) -> list[str]:
+def shown(found: dict[str, Any]) -> dict[str, str]:
     """Return a network's numbers as words, a column each."""
-    return [
-        f"{found['filter_size']} × {found['filter_size']}, stride {found['stride']}",
-        "not clipped" if found["renorm_radius"] is None else amount(found["renorm_radius"]),
-        amount(found["rms_max"]),
-        number(found["dominance"], 1),
-        *(percent(found[share]) for share in ("dead", "low", "middle", "high")),
-        number(found["aliasing"], 2),
-    ]
+    return {
+        "Filters": f"{found['filter_size']} × {found['filter_size']}, stride {found['stride']}",
+        "RMS clipped at": "not clipped" if found["renorm_radius"] is None else amount(found["renorm_radius"]),
+        "Largest RMS": amount(found["rms_max"]),
+        "Times the median": number(found["dominance"], 1),
+        "Dead": percent(found["dead"]),
+        "Low frequencies": percent(found["low"]),
+        "Middle": percent(found["middle"]),
+        "High": percent(found["high"]),
+        "Aliasing in layer 2": number(found["aliasing"], 2),
+    }
 
 
 def details(data: Data) -> Details:
     """Return the numbers of the figure, a row for each network."""
-    columns = (
-        "Network", "Filters", "RMS clipped at", "Largest RMS", "Times the median", "Dead", "Low frequencies", "Middle",
-        "High", "Aliasing in layer 2",
-    )  # fmt: skip
-    rows = [(title, *shown(data["filters.json"][run])) for run, title in LAYER1.items()]
-    return Details("The numbers of Figure 6", columns, rows, open=True)
+    rows = [{"Network": title} | shown(data["filters.json"][run]) for run, title in LAYER1.items()]
+    return Details("The numbers of Figure 6", tuple(rows[0]), [tuple(row.values()) for row in rows], open=True)
 
 
 def alternative(data: Data) -> str:

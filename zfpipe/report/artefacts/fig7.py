@@ -15,8 +15,6 @@ from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
 from zfpipe.report.engine.claims import Claim, Unmeasurable, above, ours
 from zfpipe.report.engine.measure import NOTHING, Measure, amount, number
-from zfpipe.report.engine.style import Drawing
-from zfpipe.report.engine.tiles import Pixels
 
 ARTEFACT = Artefact(
     name="Figure 7",
@@ -73,7 +71,7 @@ SCORES = {
 """What each score says, and the names of its value and of what it is compared with."""
 
 
-def draw(data: Data, drawing: Drawing) -> Figure:
+def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw Fig. 7."""
     described, places, arrays = (data[f"shown.{suffix}"] for suffix in ("json", "parquet", "safetensors"))
     classes, squares, grey = described["classes"], described["grids"], described["grey"] / 255
@@ -129,12 +127,11 @@ def heat(axes: Axes, values: Float[np.ndarray, "y x"], most: float, words: str) 
     axes.set_xlabel(words, loc="left")
 
 
-def projections(arrays: Mapping[str, np.ndarray], row: int, drawing: Drawing) -> tuple[Pixels, Pixels]:
-    """Return the image's projection in its place, and tiles: the map's others and the patches they are of.
-
-    What the unit doesn't see of the image is left blank.
-    """
-    own, beside = np.full((drawing.crop, drawing.crop, 3), tiles.PAPER, np.uint8), list[Pixels]()
+def projections(
+    arrays: Mapping[str, np.ndarray], row: int, drawing: style.Drawing
+) -> tuple[tiles.Pixels, tiles.Pixels]:
+    """Return the image's projection in its place, blank where the unit sees nothing, and tiles of other images."""
+    own, beside = np.full((drawing.crop, drawing.crop, 3), tiles.PAPER, np.uint8), list[tiles.Pixels]()
     groups = (arrays[name][row] for name in ("projections", "patches", "boxes"))
     for place, (pixels, patch, box) in enumerate(zip(*groups, strict=True)):
         seen = tiles.visible(box, drawing.crop)
@@ -158,10 +155,8 @@ def answers(axes: Axes, labels: Int[np.ndarray, "y x"], classes: Sequence[str], 
     if len(found) > len(named):
         handles.append(Patch(color=REST, label=f"{len(found) - len(named)} others"))
     axes.imshow([[to_rgb(colours.get(label, REST)) for label in row] for row in labels.tolist()])
-    axes.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, -0.03), borderaxespad=0, borderpad=0, handlelength=0.8,
-        labelspacing=0.3,
-    )  # fmt: skip
+    look = {"borderaxespad": 0, "borderpad": 0, "handlelength": 0.8, "labelspacing": 0.3}
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.03), **look)
 
 
 def short(name: str) -> str:

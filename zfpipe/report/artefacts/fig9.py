@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zfpipe import paths
@@ -11,7 +10,7 @@ from zfpipe.report.engine import style, transfer
 from zfpipe.report.engine.artefact import Artefact, Data, Details
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above
 from zfpipe.report.engine.measure import NOTHING, Measure, number
-from zfpipe.report.engine.style import COLOURS, MUTED, Drawing
+from zfpipe.report.engine.tables import parted
 
 ARTEFACT = Artefact(
     name="Figure 9",
@@ -34,12 +33,12 @@ METHODS = """
 FEW = 6
 """With so many images per class the pretrained network beats others' best with 60 (section 5.2)."""
 BEATEN = table5.TABLE.printed("(Bo et al., 2013)", "60 per class")
-OURS = {"Ours, pretrained": (COLOURS[0], "o-"), "Ours, from scratch": (COLOURS[1], "s-")}
+OURS = {"Ours, pretrained": (style.COLOURS[0], "o-"), "Ours, from scratch": (style.COLOURS[1], "s-")}
 PUBLISHED = {
-    transfer.PRETRAINED: (COLOURS[0], "o--"),
-    transfer.SCRATCH: (COLOURS[1], "s--"),
-    "(Bo et al., 2013)": (MUTED, "^--"),
-    "(Sohn et al., 2011)": (COLOURS[7], "v--"),
+    transfer.PRETRAINED: (style.COLOURS[0], "o--"),
+    transfer.SCRATCH: (style.COLOURS[1], "s--"),
+    "(Bo et al., 2013)": (style.MUTED, "^--"),
+    "(Sohn et al., 2011)": (style.COLOURS[7], "v--"),
 }
 """Each curve's colour, and its mark and line; dashed: published."""
 
@@ -55,16 +54,16 @@ def ours(data: Data) -> dict[str, Curve]:
 
 def printed() -> Mapping[str, Curve]:
     """Return the curves that Table 5 gives numbers of."""
-    found: dict[str, dict[int, Measure]] = {name: {} for name in PUBLISHED}
-    for place, (count, column) in enumerate(transfer.counts(table5.TABLE).items()):
-        for name, curve in found.items():
-            value = table5.TABLE.row(name).values[place]
-            deviation = value[1] if isinstance(value, tuple) else None
-            curve[count] = Measure(table5.TABLE.printed(name, column), deviation=deviation)
+    found = {}
+    for name in PUBLISHED:
+        points = zip(transfer.counts(table5.TABLE), map(parted, table5.TABLE.row(name).values), strict=True)
+        found[name] = {
+            count: Measure(value, deviation=deviation) for count, (value, deviation) in points if value is not None
+        }
     return found
 
 
-def draw(data: Data, drawing: Drawing) -> Figure:
+def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw our curves beside the published ones."""
     figure = style.figure(960)
     left, right = figure.subplots(1, 2)
@@ -73,9 +72,13 @@ def draw(data: Data, drawing: Drawing) -> Figure:
     right.set_title("Published: Caltech-256", fontsize=style.TITLE)
     for axes, looks, found in ((left, OURS, curves), (right, PUBLISHED, published)):
         for name, curve in found.items():
-            plot(axes, name, curve, *looks[name])
-    left.axhline(100 / accuracies["classes"].iloc[0], color=MUTED, linewidth=1.5, linestyle=":", label="Chance")
-    right.plot([FEW], [BEATEN], color=COLOURS[0], marker="^", markersize=14, markerfacecolor="none", linestyle="none")
+            means, deviations = [one.value for one in curve.values()], [one.deviation or 0 for one in curve.values()]
+            colour, look = looks[name]
+            axes.errorbar(list(curve), means, deviations, fmt=look, color=colour, capsize=6, label=name.strip("()"))
+    left.axhline(100 / accuracies["classes"].iloc[0], color=style.MUTED, linewidth=1.5, linestyle=":", label="Chance")
+    right.plot(
+        [FEW], [BEATEN], color=style.COLOURS[0], marker="^", markersize=14, markerfacecolor="none", linestyle="none"
+    )
     words = f"above {number(BEATEN, 1)}% with {FEW} images"
     right.annotate(words, (FEW, BEATEN), (14, 0), textcoords="offset points", va="center")
     most = max(count for curve in (*curves.values(), *published.values()) for count in curve)
@@ -89,12 +92,6 @@ def draw(data: Data, drawing: Drawing) -> Figure:
         "images a fold. Published: Table 5's numbers and what the text says.",
     )
     return figure
-
-
-def plot(axes: Axes, name: str, curve: Curve, colour: str, look: str) -> None:
-    """Draw means joined by a line, with bars of one deviation up and down."""
-    means, deviations = [one.value for one in curve.values()], [one.deviation or 0 for one in curve.values()]
-    axes.errorbar(list(curve), means, deviations, fmt=look, color=colour, capsize=6, label=name.strip("()"))
 
 
 def alternative(data: Data) -> str:

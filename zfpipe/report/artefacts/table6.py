@@ -33,12 +33,8 @@ PRINTED = {
     "Plant": (55.9, 57.8, 52.2), "Sheep": (69.4, 79.2, 83.6), "Sofa": (65.4, 73.4, 61.1),
     "Train": (86.7, 94.5, 91.8), "TV": (77.4, 80.7, 76.1), MEAN: (74.3, 82.2, 79.0),
 }  # fmt: skip
-TABLE = Table(
-    "Average precision %",
-    1,
-    ("[A] (Sande et al., 2012)", BEST, CONVNET),
-    tuple(Row(name, values) for name, values in PRINTED.items()),
-)
+ROWS = tuple(Row(name, values) for name, values in PRINTED.items())
+TABLE = Table("Average precision %", 1, ("[A] (Sande et al., 2012)", BEST, CONVNET), ROWS)
 METHODS = transfer.METHODS.replace("SET", "voc2012")
 METHODS += """
 - Scenes: an image with several classes is trained on once for each, with weights that add up to one; each class is
@@ -65,8 +61,7 @@ def precisions(data: Data) -> dict[str, float]:
 def table(data: Data, runs: Runs) -> Filled:
     """Return the paper's rows with ours, then the classes that the paper does not have."""
     ours = precisions(data)
-    names = [row.name for row in TABLE.rows]
-    more = [Row(name, (None,) * len(TABLE.columns)) for name in ours if name not in names]
+    more = [Row(name, (None,) * len(TABLE.columns)) for name in ours if name not in PRINTED]
     lines = [
         Line(row, ours={"ours": [None, None, Measure(ours[row.name])]} if row.name in ours else {})
         for row in (*TABLE.rows, *more)

@@ -37,9 +37,8 @@ class Given:
         if missing:
             raise Unmeasurable(f"params.yaml has no run {', '.join(missing)}")
         if self.elsewhere and any(self.runs[run].base == "model" for run in runs):
-            raise Unmeasurable(
-                "it is about the network of Fig. 3, and this one's layers were trained elsewhere (model.source)"
-            )
+            words = "it is about the network of Fig. 3, and this one's layers were trained elsewhere (model.source)"
+            raise Unmeasurable(words)
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,6 @@ class Claim:
 
 def ours(data: Data, name: str) -> Any:
     """Return a file of the artefact's folder. Raise Unmeasurable where its stage had no results."""
-    reason = getattr(data, "absent", None)
-    if reason is not None:
+    if reason := getattr(data, "absent", None):
         raise Unmeasurable(reason)
     return data[name]

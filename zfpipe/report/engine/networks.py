@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from math import isnan, nan
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
@@ -12,18 +13,14 @@ from zfpipe.probes.intervals import spread, student_half
 from zfpipe.report.engine.artefact import Data
 from zfpipe.report.engine.claims import Given
 from zfpipe.report.engine.measure import Measure, number
-from zfpipe.report.engine.tables import NOT_RUN, OTHERS, Filled, Line, Table, plain
+from zfpipe.report.engine.tables import NOT_RUN, OTHERS, Filled, Line, Table
 
 ERRORS = {"Train Top-1": "train_top1", "Val Top-1": "val_top1", "Val Top-5": "val_top5"}
 """The paper's columns and our metrics of the same."""
 Groups = Mapping[str, pd.DataFrame]
 Number = Callable[[Any], Any]
 """What is compared, `error` or `overfitting`: from ours or the printed errors, by the paper's columns."""
-
-
-def error(errors: Any) -> Any:
-    """Return validation top-1 errors."""
-    return errors["Val Top-1"]
+error: Number = itemgetter("Val Top-1")
 
 
 def overfitting(errors: Any) -> Any:
@@ -92,7 +89,7 @@ def contrast(
     table: Table, data: Data, given: Given, weights: Mapping[str, float], what: Number = error, part: str = ""
 ) -> Measure:
     """Return a weighted sum of runs' numbers, means over their seeds; NaN where one of the runs is left out."""
-    printed = {run: dict(zip(table.columns, map(plain, table.row(run).values), strict=True)) for run in weights}
+    printed = {run: dict(zip(table.columns, table.row(run).values, strict=True)) for run in weights}
     published = sum(weight * what(printed[run]) for run, weight in weights.items())
     groups = measured(data, given.runs)
     if not set(weights) <= set(groups):

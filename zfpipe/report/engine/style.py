@@ -11,7 +11,6 @@ import matplotlib.style
 import numpy as np
 from jaxtyping import Bool
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
@@ -43,9 +42,7 @@ def context() -> AbstractContextManager[Any]:
 
 def figure(height: float) -> Figure:
     """Return an empty figure of WIDTH x `height` pixels, which matplotlib lays out."""
-    made = Figure(figsize=(WIDTH / DPI, height / DPI))
-    FigureCanvasAgg(made)
-    return made
+    return Figure(figsize=(WIDTH / DPI, height / DPI))
 
 
 def notice(words: str) -> Figure:

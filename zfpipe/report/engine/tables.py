@@ -61,14 +61,14 @@ class Table:
 
     def printed(self, name: str, column: str) -> float:
         """Return a printed number without its uncertainty, by the name of its row or run."""
-        value = plain(self.row(name).values[self.columns.index(column)])
+        value, _ = parted(self.row(name).values[self.columns.index(column)])
         assert value is not None, f"the paper prints no {column} of {name}"
         return value
 
 
-def plain(printed: Printed) -> float | None:
-    """Return a printed number without its uncertainty."""
-    return printed[0] if isinstance(printed, tuple) else printed
+def parted(printed: Printed) -> tuple[float | None, float | None]:
+    """Return a printed number and its uncertainty."""
+    return printed if isinstance(printed, tuple) else (printed, None)
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,11 @@ class Filled:
         """Return a cell as people read it."""
         place, decimals = self.table.columns.index(column), self.table.decimals
         if part == "published":
-            printed = line.row.values[place]
-            if not isinstance(printed, tuple):
-                return number(printed, decimals)
-            finer = len(f"{printed[1]:g}".partition(".")[2])
-            return f"{number(printed[0], decimals)} ± {number(printed[1], max(decimals, finer))}"
+            value, uncertainty = parted(line.row.values[place])
+            if uncertainty is None:
+                return number(value, decimals)
+            finer = len(f"{uncertainty:g}".partition(".")[2])
+            return f"{number(value, decimals)} ± {number(uncertainty, max(decimals, finer))}"
         if part == "difference":
             return number(self.difference(line, place), decimals, sign=True)
         if found := line.measured(part, place):
@@ -129,7 +129,7 @@ class Filled:
 
     def difference(self, line: Line, place: int) -> float | None:
         """Return ours minus the published number, both as shown, so that a reader who subtracts finds the same."""
-        found, printed = line.measured("ours", place), plain(line.row.values[place])
+        found, (printed, _) = line.measured("ours", place), parted(line.row.values[place])
         return None if found is None or printed is None else round(found.value, self.table.decimals) - printed
 
     def body(self) -> Iterator[tuple[str, list[tuple[str, str]], str]]:
@@ -149,8 +149,7 @@ class Filled:
             run = (line.row.run or "zfnet") if line.status == RAN and line.ours else ""
             head = {"group": line.row.group, "row": line.row.name, "status": line.status, "run": run}
             for place, (column, printed) in enumerate(zip(self.table.columns, line.row.values, strict=True)):
-                published = {"published": plain(printed)}
-                published["published_deviation"] = printed[1] if isinstance(printed, tuple) else None
+                published = dict(zip(("published", "published_deviation"), parted(printed), strict=True))
                 for part in [""] if column in self.quoted else parts:
                     one = line.measured(part, place)
                     ours = asdict(one) if one else {}
@@ -160,19 +159,12 @@ class Filled:
         return pd.DataFrame(found, columns=COLUMNS).astype({"n": "Int64"})
 
 
+HERE = jinja2.FileSystemLoader(Path(__file__).parent)
 TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
+    loader=HERE, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
 )
-TEMPLATES.filters |= {
-    "tex": lambda words: words.translate(str.maketrans(TEX)),
-    "number": number,
-    "percent": percent,
-    "sentence": lambda words: words[:1].upper() + words[1:],
-}
+TEMPLATES.filters |= {"number": number, "percent": percent, "sentence": lambda words: words[:1].upper() + words[1:]}
+TEMPLATES.filters["tex"] = lambda words: words.translate(str.maketrans(TEX))
 
 
 def fill(module: ModuleType, runs: Runs) -> Filled:
