@@ -72,8 +72,8 @@ def measured(data: Data, layer: int, name: str) -> Measure:
     """Return a number of layers.csv. A median epoch that is missing there is later than any: infinite."""
     [row] = data["layers.csv"].query("layer == @layer and measure == @name").to_dict("records")
     missing = np.inf if name == "settled" else np.nan
-    ends = (missing if np.isnan(row[end]) else row[end] for end in ("value", "low", "high"))
-    return Measure(*ends, row["maps"], "maps", f"layer {layer}")
+    value, low, high = (missing if np.isnan(row[end]) else row[end] for end in ("value", "low", "high"))
+    return Measure(value, low, high, row["maps"], "maps", f"layer {layer}")
 
 
 def grouping(data: Data, _: Given) -> list[Measure]:

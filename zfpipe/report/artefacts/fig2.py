@@ -109,11 +109,10 @@ def tally(rows: pd.DataFrame) -> tuple[str, int, int]:
 def remark(rows: pd.DataFrame, room: bool) -> str:
     """Return the class that most of a map's images belong to, such as `husky 7 of 9`, where there is room for it."""
     name, count, total = tally(rows)
-    if not total:
-        return "dead"
+    if not total or not room:
+        return "" if total else "dead"
     short = name if len(name) <= 22 else name[:21].rstrip() + "…"
-    words = f"{total} classes" if count == 1 < total else f"{short} {count} of {total}"
-    return words if room else ""
+    return f"{total} classes" if count == 1 < total else f"{short} {count} of {total}"
 
 
 def tallies(data: Data) -> dict[tuple[int, int], tuple[str, int, int]]:

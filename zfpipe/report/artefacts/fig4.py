@@ -41,8 +41,7 @@ METHODS = """
   snapshot on from which its maxima over up to 2,000 training images correlate at least 0.9 with its last ones. In the
   quartiles of a layer, a map that never settles counts as later than any.
 """
-BAR, BELOW = 8, 6
-"""Pixels left of a tile, where an orange bar may stand, and below it."""
+BAR, BELOW = 8, 6  # pixels left of a tile, where an orange bar may stand, and below it
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:

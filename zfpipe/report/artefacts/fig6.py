@@ -47,10 +47,8 @@ OURS, UNCLIPPED, ALEXNET = "zfnet", "zfnet-unclipped", "alexnet"
 LAYER1 = {UNCLIPPED: "(a) Ours, without clipping", ALEXNET: "(b) AlexNet, our replication", OURS: "(c) Ours"}
 LAYER2 = {ALEXNET: "(d) AlexNet, layer 2", OURS: "(e) Ours, layer 2"}
 """Runs and titles, lettered as in the paper."""
-ROOM1, ROOM2 = 620, 955
-"""Pixels across that a panel has."""
-SHOWN = 256
-"""At most so many layer-2 maps are drawn, the first ones: all of the paper's network."""
+ROOM1, ROOM2 = 620, 955  # pixels across that a panel has
+SHOWN = 256  # at most so many layer-2 maps are drawn, the first ones: all of the paper's network
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:

@@ -51,8 +51,7 @@ METHODS = """
   places between the fall of the map's activity and the energy of its projection under the square. Intervals: 95 %,
   bootstrap over images of the paired differences. The object's mask is of what can be seen of it.
 """
-PANEL, SMALL = 290, 94
-"""Sides of a panel, at least, and of the projections of other images, in pixels."""
+PANEL, SMALL = 290, 94  # sides of a panel, at least, and of the projections of other images, in pixels
 COLOURS, REST = ("#0072b2", "#e69f00", "#cc79a7", "#009e73", "#56b4e9", "#d55e00"), "#bbbbbb"
 """Of the most frequent answers, the true class first, and of all others."""
 TITLES = (
@@ -75,13 +74,11 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw Fig. 7."""
     described, places, arrays = (data[f"shown.{suffix}"] for suffix in ("json", "parquet", "safetensors"))
     classes, squares, grey = described["classes"], described["grids"], described["grey"] / 255
+    side, every = squares["all"]["size"], squares["all"]["stride"]
     images = [(image, places[places["id"] == image["id"]].sort_values(["y", "x"])) for image in described["images"]]
     keys = sum(min(len({image["label"], *rows["top1"]}), len(COLOURS)) for image, rows in images)
-    notes = [
-        f"Against the truth: a grey square of {squares['all']['size']} × {squares['all']['size']} pixels every "
-        f"{squares['all']['stride']} pixels, over all images whose object is known",
-        *sentences(data),
-    ]
+    rule = f"Against the truth: a grey square of {side} × {side} pixels every {every} pixels"
+    notes = [f"{rule}, over all images whose object is known", *sentences(data)]
     figure = style.figure(100 + (PANEL + 50) * len(images) + 24 * keys + 33 * len(notes))
     widths = (PANEL, PANEL, PANEL, 2 * SMALL + tiles.GAP, PANEL, PANEL)
     grid = figure.subplots(len(images), len(widths), squeeze=False, width_ratios=widths)

@@ -1,7 +1,5 @@
 """Figure 9: accuracy on Caltech-256 against training images per class, of the pretrained network and from scratch."""
 
-from collections.abc import Mapping
-
 from matplotlib.figure import Figure
 
 from zfpipe import paths
@@ -30,8 +28,7 @@ METHODS = """
 - What others reached on Caltech-256 is compared with on that set alone, not on drawn pictures
   {{ about("targets.caltech256.root") }}.
 """
-FEW = 6
-"""With so many images per class the pretrained network beats others' best with 60 (section 5.2)."""
+FEW = 6  # with so many images per class the pretrained network beats others' best with 60 (section 5.2)
 BEATEN = table5.TABLE.printed("(Bo et al., 2013)", "60 per class")
 OURS = {"Ours, pretrained": (style.COLOURS[0], "o-"), "Ours, from scratch": (style.COLOURS[1], "s-")}
 PUBLISHED = {
@@ -42,8 +39,7 @@ PUBLISHED = {
 }
 """Each curve's colour, and its mark and line; dashed: published."""
 
-Curve = Mapping[int, Measure]
-"""Accuracy in % by training images per class."""
+Curve = dict[int, Measure]  # accuracy in % by training images per class
 
 
 def ours(data: Data) -> dict[str, Curve]:
@@ -52,7 +48,7 @@ def ours(data: Data) -> dict[str, Curve]:
     return {name: {count: Measure.mean(folds, "folds") for count, folds in by.items()} for name, by in found if by}
 
 
-def printed() -> Mapping[str, Curve]:
+def printed() -> dict[str, Curve]:
     """Return the curves that Table 5 gives numbers of."""
     found = {}
     for name in PUBLISHED:

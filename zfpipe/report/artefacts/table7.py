@@ -42,8 +42,7 @@ TABLE = Table("Accuracy %", 1, ("Caltech-101, 30 per class", "Caltech-256, 60 pe
 METHODS = """
 - Deeper is better: Spearman's rank correlation, which one weak layer can't decide as it could a slope.
 """
-LAYERS = (1, 2, 3, 4, 5, 7)
-"""Those that the paper trains SVMs on."""
+LAYERS = (1, 2, 3, 4, 5, 7)  # those that the paper trains SVMs on
 
 
 def sets(data: Data) -> list[tuple[str, str, pd.DataFrame]]:

@@ -16,10 +16,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 
 DPI = 100
-WIDTH = 2000
-"""Of every figure, in pixels: the page shows it at about 1,200."""
-TITLE, SMALL = 24, 14.5
-"""Sizes of letters in points, beside the style file's."""
+WIDTH = 2000  # of every figure, in pixels: the page shows it at about 1,200
+TITLE, SMALL = 24, 14.5  # sizes of letters in points, beside the style file's
 INK, MUTED, MARK = "#1b1b1a", "#5d5d58", "#d95f02"
 COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999", "#f0e442", "#7f3c8d",

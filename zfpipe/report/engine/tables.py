@@ -13,8 +13,7 @@ from zfpipe.params import Run
 from zfpipe.report.engine.artefact import Artefact
 from zfpipe.report.engine.measure import NOTHING, Measure, number, percent
 
-RAN, NOT_RUN, OTHERS = "measured", "not run", "published by others"
-"""What a row can be."""
+RAN, NOT_RUN, OTHERS = "measured", "not run", "published by others"  # what a row can be
 UNAVAILABLE = "not available"
 TEX = {
     "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "∗": r"$^{*}$", "–": "--", "−": "$-$", "×": r"$\times$",

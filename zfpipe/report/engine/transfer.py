@@ -82,10 +82,8 @@ def claim(table: Table, name: str, words: str) -> Claim:
 
 def differences(table: Table, name: str, data: Data, given: Given) -> list[Measure]:
     """Return that for each number of images in the table; `name` is the paper's of the set."""
-    return [
-        gain(table, data, count, f"{name}, {count} images: accuracy pretrained − from scratch")
-        for count in counts(table)
-    ]
+    part = f"{name}, {{}} images: accuracy pretrained − from scratch"
+    return [gain(table, data, count, part.format(count)) for count in counts(table)]
 
 
 def fill(table: Table, name: str, data: Data, runs: Runs) -> Filled:
