@@ -51,12 +51,9 @@ def sizes(projections: np.ndarray) -> tuple[int, int, int]:
 
 def strips(data: Data, drawing: style.Drawing) -> list[tuple[str, int, int]]:
     """Return each layer's title, and top and height of its band in pixels of the drawn figure."""
-    found, top = [], FIRST
-    for layer in sorted(set(data["projections.parquet"]["layer"])):
-        _, _, height = sizes(data[f"layer{layer}.npy"])
-        found.append((f"Layer {layer}", top, height))
-        top += height
-    return found
+    layers = sorted(set(data["projections.parquet"]["layer"]))
+    heights = [sizes(data[f"layer{layer}.npy"])[-1] for layer in layers]
+    return [(f"Layer {layer}", FIRST + sum(heights[:i]), heights[i]) for i, layer in enumerate(layers)]
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:

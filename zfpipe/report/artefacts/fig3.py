@@ -72,8 +72,8 @@ def lines(layer: dict[str, Any]) -> list[str]:
     size = f"{layer['size']} × {layer['size']}"
     if layer["kind"] == "input":
         return [f"{layer['maps']} colours", size, "minus the mean"]
-    found = [f"{number(layer['maps'], 0)} maps", size]
-    found += [f"{layer['filter_size']} × {layer['filter_size']} filters", f"stride {layer['stride']}, ReLU"]
+    filters = f"{layer['filter_size']} × {layer['filter_size']} filters"
+    found = [f"{number(layer['maps'], 0)} maps", size, filters, f"stride {layer['stride']}, ReLU"]
     if layer["pooled"]:
         side, stride = layer["pool"]
         found += [f"max pool {side} × {side}", f"stride {stride}: {layer['pooled']} × {layer['pooled']}"]

@@ -89,9 +89,9 @@ def draw_layer(axes: Axes, rows: pd.DataFrame, projections: np.ndarray, size: in
 def settled(data: Data) -> dict[int, tuple[int, list[float], int]]:
     """Return each layer's count of maps, the epochs by which each quarter of them settled, and how many are dead."""
     found = {}
-    for layer, rows in data["settled.csv"].groupby("layer"):
-        quartiles = np.quantile(rows["epoch"].fillna(np.inf), (0.25, 0.5, 0.75), method="inverted_cdf")
-        found[layer] = (len(rows), quartiles.tolist(), int(rows["epoch"].isna().sum()))
+    for layer, epochs in data["settled.csv"].groupby("layer")["epoch"]:
+        quartiles = np.quantile(epochs.fillna(np.inf), (0.25, 0.5, 0.75), method="inverted_cdf")
+        found[layer] = (len(epochs), quartiles.tolist(), int(epochs.isna().sum()))
     return found
 
 

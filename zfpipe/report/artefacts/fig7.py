@@ -183,11 +183,10 @@ def sentences(data: Data) -> list[str]:
 def alternative(data: Data) -> str:
     """Return Fig. 7 in words."""
     described, places = data["shown.json"], data["shown.parquet"]
-    parts = [
-        f"{described['classes'][image['label']]}: probability {number(image['p_true'], 2)}, at worst "
-        f"{number(places.loc[places['id'] == image['id'], 'p_true'].min(), 2)} when hidden"
-        for image in described["images"]
-    ]
+    parts, worst = [], places.groupby("id")["p_true"].min()
+    for image in described["images"]:
+        known, lowest = number(image["p_true"], 2), number(worst[image["id"]], 2)
+        parts.append(f"{described['classes'][image['label']]}: probability {known}, at worst {lowest} when hidden")
     return f"Images hidden place by place by a grey square. {'; '.join(parts)}. {'. '.join(sentences(data))}"
 
 

@@ -82,11 +82,8 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
         axes.set(xlim=(0, most * 1.03), ylim=(0, 100), xlabel="training images per class", ylabel="accuracy, %")
         axes.legend(loc=place)
     folds = [f"{next(iter(curve.values())).n} {name.removeprefix('Ours, ')}" for name, curve in curves.items()]
-    style.note(
-        figure,
-        f"Bars: one standard deviation over folds ({', '.join(folds)}); {accuracies['test_images'].iloc[0]:,} test "
-        "images a fold. Published: Table 5's numbers and what the text says.",
-    )
+    words = f"Bars: one standard deviation over folds ({', '.join(folds)}); {accuracies['test_images'].iloc[0]:,} test "
+    style.note(figure, words + "images a fold. Published: Table 5's numbers and what the text says.")
     return figure
 
 
@@ -117,8 +114,7 @@ def details(data: Data) -> Details:
 
 def few_images(data: Data, given: Given) -> list[Measure]:
     """Return the pretrained network on few images minus one from scratch on the most."""
-    scratch = transfer.scratch(data)
-    if not scratch:
+    if not (scratch := transfer.scratch(data)):
         raise Unmeasurable(transfer.NO_SCRATCH)
     return [transfer.difference(few(data), scratch[max(scratch)], "", None)]
 

@@ -78,13 +78,11 @@ def table(data: Data, runs: Runs) -> Filled:
 def gap(pairs: pd.DataFrame, part: str, layer: int) -> Float[np.ndarray, "face face"]:
     """Return how much further apart every two faces are when random places are hidden than when a part is."""
     faces = 1 + max(pairs["other"].tolist())
-    found = []
-    for name in ("random", part.lower()):
+    gaps = np.zeros((faces, faces))
+    for name, sign in (("random", 1), (part.lower(), -1)):
         chosen = pairs[(pairs["part"] == name) & (pairs["layer"] == layer)]
-        matrix = np.zeros((faces, faces))
-        matrix[chosen["one"], chosen["other"]] = chosen["distance"]
-        found.append(matrix + matrix.T)
-    return found[0] - found[1]
+        gaps[chosen["one"], chosen["other"]] += sign * chosen["distance"]
+    return gaps + gaps.T
 
 
 def printed(part: str, column: str) -> float:

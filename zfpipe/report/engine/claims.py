@@ -30,8 +30,7 @@ class Given:
 
     def needs(self, *runs: str) -> None:
         """Raise Unmeasurable where a run is missing, or where the network of Fig. 3 was not trained here."""
-        missing = [run for run in runs if run not in self.runs]
-        if missing:
+        if missing := [run for run in runs if run not in self.runs]:
             raise Unmeasurable(f"params.yaml has no run {', '.join(missing)}")
         if self.elsewhere and any(self.runs[run].base == "model" for run in runs):
             words = "it is about the network of Fig. 3, and this one's layers were trained elsewhere (model.source)"

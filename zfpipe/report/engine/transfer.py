@@ -13,8 +13,7 @@ from zfpipe.report.engine.claims import NARROWER, Claim, Given, Unmeasurable, ab
 from zfpipe.report.engine.measure import Measure
 from zfpipe.report.engine.tables import OTHERS, Filled, Line, Row, Runs, Table
 
-SCRATCH, PRETRAINED = "Non-pretrained convnet", "ImageNet-pretrained convnet"
-"""The rows of Tables 4 and 5 that we measure."""
+SCRATCH, PRETRAINED = "Non-pretrained convnet", "ImageNet-pretrained convnet"  # rows of Tables 4 and 5
 NO_SCRATCH = "nothing is trained from scratch where the network's layers were trained elsewhere (model.source)"
 DRAWN = "the paper compares with what others reached on {}, and these pictures are drawn by zfpipe"
 METHODS = """
