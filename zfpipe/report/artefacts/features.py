@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
 from zfpipe import paths
@@ -29,10 +28,9 @@ ARTEFACT = Artefact(
     made_by=("features", "projections", "activations", "evolution"),
     printed="The paper says this in words, without numbers.",
     parameters=("runs.zfnet", "projections", "evolution", "deconvnet", "crops.size"),
-    files={"features/layers.csv": "this table (CSV)", "features/maps.csv": "map by map (CSV)"},
+    results={"layers.csv": "this table", "maps.csv": "map by map"},
     place="features",
 )
-
 METHODS = """
 - Alike: the correlation of two windows over the pixels, all three colours, that lie inside both images; the mean over
   all pairs of a map's strongest projections, over the same pairs of patches, and over all pairs with the next drawn
@@ -41,7 +39,6 @@ METHODS = """
 - Their intervals: 95 %, percentile bootstrap over a layer's maps, 2,000 resamples. The epoch at which maps settle is a
   median; a map that never does counts as later than any.
 """
-
 COLUMNS = {
     "projections": "Projections alike",
     "patches": "Patches alike",
@@ -51,8 +48,6 @@ COLUMNS = {
     "settled": "Settled at epoch",
 }
 """The measures of layers.csv."""
-LOWEST = 2
-"""Fig. 2 shows the strongest images of layers 2 and above."""
 
 
 def details(data: Data) -> Details:
@@ -75,30 +70,25 @@ def cell(data: Data, layer: int, name: str) -> str:
 
 def measured(data: Data, layer: int, name: str) -> Measure:
     """Return a number of layers.csv. A median epoch that is missing there is later than any: infinite."""
-    rows = data["layers.csv"]
-    [row] = rows[(rows["layer"] == layer) & (rows["measure"] == name)].to_dict("records")
-    value, low, high = (
-        np.inf if name == "settled" and np.isnan(row[end]) else row[end] for end in ("value", "low", "high")
-    )
+    [row] = data["layers.csv"].query("layer == @layer and measure == @name").to_dict("records")
+    missing = np.inf if name == "settled" else np.nan
+    value, low, high = (missing if np.isnan(row[end]) else row[end] for end in ("value", "low", "high"))
     return Measure(value, low, high, row["maps"], "maps", f"layer {layer}")
 
 
 def grouping(data: Data, _: Given) -> list[Measure]:
     """Measure how much more alike a map's strongest projections are than those of two maps."""
-    maps = ours(data, "maps.csv")
-    return in_each_layer(maps, maps["projections"] - maps["others"])
+    return in_each_layer(data, "projections - others")
 
 
 def variety(data: Data, _: Given) -> list[Measure]:
     """Measure how much more alike a map's strongest projections are than the patches behind them."""
-    maps = ours(data, "maps.csv")
-    return in_each_layer(maps, maps["gap"])
+    return in_each_layer(data, "gap")
 
 
 def specificity(data: Data, _: Given) -> list[Measure]:
     """Measure by how much the share of the most frequent class grows a layer: the slope of the layers' means."""
-    maps = ours(data, "maps.csv")
-    found = by_layer(maps, maps["purity"])
+    found = by_layer(data, "purity")
     if len(found) < 2:
         raise Unmeasurable("maps of two layers or more must fire")
     layers, values = np.array(list(found), np.float64), list(found.values())
@@ -106,20 +96,21 @@ def specificity(data: Data, _: Given) -> list[Measure]:
     return [Measure(*ends, sum(len(one) for one in values), f"maps of {len(layers)} layers")]
 
 
-def by_layer(maps: pd.DataFrame, values: pd.Series) -> dict[int, Float[np.ndarray, "map"]]:
-    """Return the values of each layer's maps, lowest layer first, without those that are missing."""
-    kept = values.dropna()
+def by_layer(data: Data, measure: str) -> dict[int, Float[np.ndarray, "map"]]:
+    """Return a measure, or a difference of two, of each layer's maps, lowest layer first, where they have it."""
+    maps = ours(data, "maps.csv")
+    kept = maps.eval(measure).dropna()
     return {int(str(layer)): rows.to_numpy(np.float64) for layer, rows in kept.groupby(maps["layer"])}
 
 
-def in_each_layer(maps: pd.DataFrame, values: pd.Series) -> list[Measure]:
+def in_each_layer(data: Data, measure: str) -> list[Measure]:
     """Return the mean over the maps of every layer that Fig. 2 of the paper shows; one map has no interval."""
     found = [
         Measure(*bootstrap(one), len(one), f"maps of layer {layer}", f"layer {layer}")
         if len(one) > 1
         else Measure(float(one[0]), n=1, over=f"map of layer {layer}", part=f"layer {layer}")
-        for layer, one in by_layer(maps, values).items()
-        if layer >= LOWEST
+        for layer, one in by_layer(data, measure).items()
+        if layer > 1  # of layer 1 Fig. 2 shows no strongest images
     ]
     if not found:
         raise Unmeasurable("no map above layer 1 fires on two images")

@@ -28,19 +28,15 @@ ARTEFACT = Artefact(
     made_by=("figure@1", "principle", "activations", "train@zfnet"),
     printed="The paper's figure is a drawing; it prints no numbers.",
     parameters=("runs.zfnet", "deconvnet", "crops.size", "figures.percentile"),
-    files={
-        "principle/steps.safetensors": "all tensors (safetensors)",
-        "principle/steps.json": "maps and places (JSON)",
-    },
+    results={"steps.safetensors": "all tensors", "steps.json": "maps and places"},
 )
 METHODS = """
 - A unit's activation is that of the rectified map, before pooling. For a map's strongest unit that is the same as
   starting from the pooled map: the pool keeps the maximum, and its switch leads back to that place.
-- Where two pool windows share a switch, {% if value("deconvnet.unpooling") == "overwrite" %}the last one is kept
-  {%- else %}both are added, as the transpose does{% endif %}.{{ about("deconvnet.unpooling") }}
-- The normalisation is {% if value("deconvnet.norm") == "skip" %}skipped on the way down
-  {%- else %}gone through by its gradient{% endif %}: the paper lists only unpool, rectify and filter.
-  {{- about("deconvnet.norm") }}
+- Where two pool windows share a switch, {% if value("deconvnet.unpooling") == "overwrite" %}the last one is
+  kept{% else %}both are added, as the transpose does{% endif %}.{{ about("deconvnet.unpooling") }}
+- The normalisation is {% if value("deconvnet.norm") == "skip" %}skipped on the way down{% else %}gone through by its
+  gradient{% endif %}: the paper lists only unpool, rectify and filter.{{ about("deconvnet.norm") }}
 - No biases on the way down; the last step, to pixels, is a filter without a ReLU.
 """
 POOLED = 4  # pooled values a side in the unpooling's detail

@@ -25,15 +25,14 @@ ARTEFACT = Artefact(
     made_by=("figure@2", "projections", "activations", "train@zfnet"),
     printed="The paper prints no numbers with this figure.",
     parameters=("runs.zfnet", "projections", "deconvnet", "figures.percentile", "crops.size"),
-    files={"projections/projections.parquet": "activations, images and boxes (Parquet)"},
+    results={"projections.parquet": "activations, images and boxes"},
 )
 METHODS = """
 - Fig. 2 draws {{ p("projections.maps") }} maps of each layer, at random from seed {{ p("projections.seed") }}, each
   with its strongest {{ p("projections.strongest") }} activations, from different images on their centre crops.
-- Patches and projections are cut to the exact receptive field, and only that is computed, which gives the same
-  numbers.
-- Every projection is scaled alone: zero is mid-grey, and the {{ p("figures.percentile") }}th percentile of its
-  absolute values is full contrast.
+- Patches and projections are cut to the exact receptive field, and only that is computed, which gives the same numbers.
+- Every projection is scaled alone: zero is mid-grey, and the {{ p("figures.percentile") }}th percentile of its absolute
+  values is full contrast.
 """
 FIRST, TITLE, LABEL, PAD, INSIDE = 44, 64, 50, 6, 4
 """Pixels: heights of the first line, a layer's title and a map's words; around a map, and between its halves."""
@@ -52,26 +51,21 @@ def sizes(projections: np.ndarray) -> tuple[int, int, int]:
 
 def strips(data: Data, drawing: style.Drawing) -> list[tuple[str, int, int]]:
     """Return each layer's title, and top and height of its band in pixels of the drawn figure."""
-    found, top = [], FIRST
-    for layer in sorted(set(data["projections.parquet"]["layer"])):
-        _, _, height = sizes(data[f"layer{layer}.npy"])
-        found.append((f"Layer {layer}", top, height))
-        top += height
-    return found
+    layers = sorted(set(data["projections.parquet"]["layer"]))
+    heights = [sizes(data[f"layer{layer}.npy"])[-1] for layer in layers]
+    return [(f"Layer {layer}", FIRST + sum(heights[:i]), heights[i]) for i, layer in enumerate(layers)]
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw the layers below each other, each a band over the whole width."""
     layers = data["projections.parquet"].sort_values(["map", "rank"]).groupby("layer")
-    heights = [FIRST, *(height for _, _, height in strips(data, drawing))]
+    heights = [FIRST, *(height for *_, height in strips(data, drawing))]
     figure = style.figure(sum(heights))
     figure.set_layout_engine("constrained", w_pad=PAD / style.DPI, h_pad=PAD / style.DPI, wspace=0, hspace=0)
     first, *bands = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
-    rule = "Each pair of squares is one feature map: its {} strongest activations, projected to pixels (left; grey is "
-    rule = (
-        rule.format(data["projections.parquet"]["rank"].nunique()) + "zero), and the image patches behind them (right)"
-    )
-    first.suptitle(rule, x=PAD / style.WIDTH, ha="left", fontsize=16)
+    words = f"Each pair of squares is one feature map: its {data['projections.parquet']['rank'].nunique()} strongest "
+    words += "activations, projected to pixels (left; grey is zero), and the image patches behind them (right)"
+    first.suptitle(words, x=PAD / style.WIDTH, ha="left", fontsize=16)
     for (layer, rows), band in zip(layers, bands, strict=True):
         projections, patches = data[f"layer{layer}.npy"], data[f"layer{layer}_patches.npy"]
         maps, _, field = projections.shape[:3]
@@ -112,22 +106,24 @@ def tally(rows: pd.DataFrame) -> tuple[str, int, int]:
 def remark(rows: pd.DataFrame, room: bool) -> str:
     """Return the class that most of a map's images belong to, such as `husky 7 of 9`, where there is room for it."""
     name, count, total = tally(rows)
-    if not total:
-        return "dead"
+    if not total or not room:
+        return "" if total else "dead"
     short = name if len(name) <= 22 else name[:21].rstrip() + "…"
-    words = f"{total} classes" if count == 1 < total else f"{short} {count} of {total}"
-    return words if room else ""
+    return f"{total} classes" if count == 1 < total else f"{short} {count} of {total}"
+
+
+def tallies(data: Data) -> dict[tuple[int, int], tuple[str, int, int]]:
+    """Return the tallies of all drawn maps by layer and map."""
+    return {key: tally(rows) for key, rows in data["projections.parquet"].groupby(["layer", "map"])}
 
 
 def alternative(data: Data) -> str:
     """Say which maps are drawn, and which map of the highest layer agrees most on a class."""
-    found = {key: tally(rows) for key, rows in data["projections.parquet"].groupby(["layer", "map"])}
-    numbers = [layer for layer, _ in found]
-    drawn = ", ".join(f"{numbers.count(layer)} maps of layer {layer}" for layer in dict.fromkeys(numbers))
+    found, layers = tallies(data), [layer for layer, _ in tallies(data)]
+    drawn = ", ".join(f"{layers.count(layer)} maps of layer {layer}" for layer in dict.fromkeys(layers))
     words = f"Grids of deconvnet projections beside grids of image patches: {drawn}."
-    (layer, number), (name, count, total) = max(
-        ((key, one) for key, one in found.items() if key[0] == numbers[-1]), key=lambda item: item[1][1]
-    )
+    layer, number = max((key for key in found if key[0] == layers[-1]), key=lambda key: found[key][1])
+    name, count, total = found[layer, number]
     if total:
         words += f" In layer {layer} the maps agree most on a class in map {number}: {count} of its {total} strongest "
         words += f"images show {name}."
@@ -138,11 +134,11 @@ def alternative(data: Data) -> str:
 
 def details(data: Data) -> Details:
     """Say what each map's images have in common, which the pictures can't tell everyone."""
-    rows = []
-    for key, group in data["projections.parquet"].groupby(["layer", "map"]):
-        name, count, total = tally(group)
-        words = (
-            f"{name} on {count} of its {total} strongest images" if total else "never fires on the validation images"
+    rows = [
+        (
+            *key,
+            f"{name} on {count} of its {total} strongest images" if total else "never fires on the validation images",
         )
-        rows.append((*key, words))
+        for key, (name, count, total) in tallies(data).items()
+    ]
     return Details("Figure 2 in words", ("Layer", "Map", "Most frequent class"), rows)

@@ -24,11 +24,9 @@ ARTEFACT = Artefact(
     printed="Published, for 224 × 224 pixels: 96, 256, 384, 384 and 256 maps of 110, 26, 13, 13 and 13 pixels a side, "
     "then 4,096 and 4,096 units and 1,000 classes.",
     parameters=("runs.zfnet", "crops.size"),
-    files={"shapes/zfnet.json": "the layers (JSON)"},
+    results={"zfnet.json": "the layers"},
 )
 METHODS = ""
-CLAIMS = ()
-
 LENGTH, HEIGHT = 9, 2.7
 """Blocks in a row, and a row's height where a row is LENGTH wide: the paper's network fills one row."""
 SMALLEST, RANGE, SHEETS, STEP = 0.11, 0.6, 4, 0.032
@@ -74,8 +72,8 @@ def lines(layer: dict[str, Any]) -> list[str]:
     size = f"{layer['size']} × {layer['size']}"
     if layer["kind"] == "input":
         return [f"{layer['maps']} colours", size, "minus the mean"]
-    found = [f"{number(layer['maps'], 0)} maps", size]
-    found += [f"{layer['filter_size']} × {layer['filter_size']} filters", f"stride {layer['stride']}, ReLU"]
+    filters = f"{layer['filter_size']} × {layer['filter_size']} filters"
+    found = [f"{number(layer['maps'], 0)} maps", size, filters, f"stride {layer['stride']}, ReLU"]
     if layer["pooled"]:
         side, stride = layer["pool"]
         found += [f"max pool {side} × {side}", f"stride {stride}: {layer['pooled']} × {layer['pooled']}"]

@@ -27,9 +27,9 @@ ARTEFACT = Artefact(
     made_by=("figure@4", "evolution", "train@zfnet"),
     printed="Published: epochs 1, 2, 5, 10, 20, 30, 40 and 64 of 70; the paper prints no other numbers.",
     parameters=("runs.zfnet", "evolution", "deconvnet", "training", "figures.percentile"),
-    files={
-        "evolution/evolution.parquet": "every map after every snapshot (Parquet)",
-        "evolution/settled.csv": "the epoch from which each map is settled (CSV)",
+    results={
+        "evolution.parquet": "every map after every snapshot",
+        "settled.csv": "the epoch from which each map is settled",
     },
 )
 METHODS = """
@@ -41,8 +41,7 @@ METHODS = """
   snapshot on from which its maxima over up to 2,000 training images correlate at least 0.9 with its last ones. In the
   quartiles of a layer, a map that never settles counts as later than any.
 """
-BAR, BELOW = 8, 6
-"""Pixels left of a tile, where an orange bar may stand, and below it."""
+BAR, BELOW = 8, 6  # pixels left of a tile, where an orange bar may stand, and below it
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:
@@ -90,9 +89,9 @@ def draw_layer(axes: Axes, rows: pd.DataFrame, projections: np.ndarray, size: in
 def settled(data: Data) -> dict[int, tuple[int, list[float], int]]:
     """Return each layer's count of maps, the epochs by which each quarter of them settled, and how many are dead."""
     found = {}
-    for layer, rows in data["settled.csv"].groupby("layer"):
-        quartiles = np.quantile(rows["epoch"].fillna(np.inf), (0.25, 0.5, 0.75), method="inverted_cdf")
-        found[layer] = (len(rows), quartiles.tolist(), int(rows["epoch"].isna().sum()))
+    for layer, epochs in data["settled.csv"].groupby("layer")["epoch"]:
+        quartiles = np.quantile(epochs.fillna(np.inf), (0.25, 0.5, 0.75), method="inverted_cdf")
+        found[layer] = (len(epochs), quartiles.tolist(), int(epochs.isna().sum()))
     return found
 
 

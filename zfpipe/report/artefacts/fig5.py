@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure, SubFigure
 
 from zfpipe import paths
 from zfpipe.probes.intervals import bootstrap, resampled
@@ -32,10 +32,7 @@ ARTEFACT = Artefact(
     printed="The paper prints curves, without numbers: translations of up to 60 pixels, scales of up to 1.8, rotations "
     "of up to 350 degrees.",
     parameters=("runs.zfnet", "invariance", "crops.size", "betons.resize"),
-    files={
-        "invariance/invariance.parquet": "every image, transformation and layer (Parquet)",
-        "invariance/summary.csv": "medians and quartiles (CSV)",
-    },
+    results={"invariance.parquet": "every image, transformation and layer", "summary.csv": "medians and quartiles"},
 )
 METHODS = """\
 - The whole resized image is moved, enlarged or turned around the crop's centre (bilinear, OpenCV), then the centre crop
@@ -71,24 +68,22 @@ KINDS = {
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw a few images one by one above, where the network gets any right, and medians over many below."""
-    if not len(data["shown.csv"]):
-        figure = style.figure(940)
-        together(figure, data, drawing.crop)
-        return figure
-    figure = style.figure(2200)
-    parts: Any = figure.subfigures(2, 1, height_ratios=(1.34, 1), hspace=0.03)
-    one_by_one(parts[0], data, drawing.crop)
-    together(parts[1], data, drawing.crop)
+    some = len(data["shown.csv"]) > 0
+    figure = style.figure(2200 if some else 940)
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1.34, 1), hspace=0.03) if some else [figure]
+    if some:
+        one_by_one(parts[0], data, drawing.crop)
+    together(parts[-1], data, drawing.crop)
     return figure
 
 
-def one_by_one(figure: FigureBase, data: Data, crop: int) -> None:
+def one_by_one(figure: Figure | SubFigure, data: Data, crop: int) -> None:
     """Draw a row for each transformation: the images, and curves of each in its own colour."""
     table, shown, images = data["invariance.parquet"], data["shown.csv"], data["shown.npy"]
     layers = sorted(table["layer"].unique())
     charts = [(f"Layer {layer}: distance", layer, "distance") for layer in layers]
     charts.append(("Probability of its class", layers[0], "p_true"))
-    figure.suptitle("Image by image", x=0.005, ha="left", fontsize=style.TITLE, weight="bold")
+    style.heading(figure, "Image by image")
     grid = figure.subplots(len(KINDS), 1 + len(charts), width_ratios=(0.98, *[1] * len(charts)))
     for row, (kind, words) in enumerate(KINDS.items()):
         pictures(grid[row, 0], images[:, row])
@@ -108,19 +103,19 @@ def one_by_one(figure: FigureBase, data: Data, crop: int) -> None:
 
 def pictures(axes: Axes, images: UInt8[np.ndarray, "image step y x 3"]) -> None:
     """Show an image in each column, its steps from top to bottom, over the colour of its curves."""
-    count, steps, side = images.shape[:3]
-    small = [images[image, step] for step in range(steps) for image in range(count)]
+    count, steps, side, _, _ = images.shape
+    small = [picture for row in images.swapaxes(0, 1) for picture in row]
     style.bare(axes).imshow(tiles.grid(small, count), interpolation="auto")
     axes.set_anchor("NW")
     lefts, below = np.arange(count) * (side + tiles.GAP), steps * (side + tiles.GAP) + side * 0.06
     axes.hlines([below] * count, lefts, lefts + side, colors=style.COLOURS[:count], linewidth=7, clip_on=False)
 
 
-def together(figure: FigureBase, data: Data, crop: int) -> None:
+def together(figure: Figure | SubFigure, data: Data, crop: int) -> None:
     """Draw medians and quartiles over all images: the layers on one scale, and the output."""
     summary, count = data["summary.csv"], data["invariance.parquet"]["id"].nunique()
-    layers, title = sorted(summary["layer"].unique()), f"{number(count, 0)} images: median and quartiles"
-    figure.suptitle(title, x=0.005, ha="left", fontsize=style.TITLE, weight="bold")
+    layers = sorted(summary["layer"].unique())
+    style.heading(figure, f"{number(count, 0)} images: median and quartiles")
     grid = figure.subplots(2, len(KINDS), sharex="col", sharey="row", height_ratios=(1.3, 1))
     for (kind, words), (distance, output) in zip(KINDS.items(), grid.T, strict=True):
         rows = summary[summary["transform"] == kind].sort_values("amount")

@@ -15,8 +15,6 @@ from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above, ours
 from zfpipe.report.engine.measure import Measure, amount, number, percent
-from zfpipe.report.engine.style import Drawing
-from zfpipe.report.engine.tiles import Pixels
 
 ARTEFACT = Artefact(
     name="Figure 6",
@@ -36,12 +34,8 @@ ARTEFACT = Artefact(
     printed="Published: filters of 7 × 7 at stride 2 (ours) against 11 × 11 at stride 4 (AlexNet), RMS clipped at 0.1; "
     "the paper prints no numbers for domination and dead filters.",
     parameters=("runs.zfnet", "runs.zfnet-unclipped", "runs.alexnet", "training", "crops.size", "betons.resize"),
-    files={
-        "filters/filters.safetensors": "the filters (safetensors)",
-        "filters/filters.json": "their statistics (JSON)",
-    },
+    results={"filters.safetensors": "the filters", "filters.json": "their statistics"},
 )
-
 METHODS = """
 - Fig. 6: frequencies are distances from zero in the spectrum of a filter padded to 32 x 32, all filters counting the
   same: low below 1/8 of a cycle per pixel, middle below 1/4. Aliasing: in the layer-2 projections, windowed (Hann),
@@ -49,18 +43,15 @@ METHODS = """
 - Two features of layer 1 are alike as far as their rectified answers correlate over all places of all validation
   images, in size.
 """
-
 OURS, UNCLIPPED, ALEXNET = "zfnet", "zfnet-unclipped", "alexnet"
 LAYER1 = {UNCLIPPED: "(a) Ours, without clipping", ALEXNET: "(b) AlexNet, our replication", OURS: "(c) Ours"}
 LAYER2 = {ALEXNET: "(d) AlexNet, layer 2", OURS: "(e) Ours, layer 2"}
 """Runs and titles, lettered as in the paper."""
-ROOM1, ROOM2 = 620, 955
-"""Pixels across that a panel has."""
-SHOWN = 256
-"""At most so many layer-2 maps are drawn, the first ones: all of the paper's network."""
+ROOM1, ROOM2 = 620, 955  # pixels across that a panel has
+SHOWN = 256  # at most so many layer-2 maps are drawn, the first ones: all of the paper's network
 
 
-def draw(data: Data, drawing: Drawing) -> Figure:
+def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw Fig. 6."""
     arrays, numbers = data["filters.safetensors"], data["filters.json"]
     first = [weights(arrays[run]) for run in LAYER1]
@@ -85,17 +76,15 @@ def draw(data: Data, drawing: Drawing) -> Figure:
     return figure
 
 
-def weights(filters: Float[np.ndarray, "map 3 y x"]) -> Pixels:
+def weights(filters: Float[np.ndarray, "map 3 y x"]) -> tiles.Pixels:
     """Return filters side by side, every weight a square of the same size."""
     columns, side = math.ceil(math.sqrt(1.5 * len(filters))), filters.shape[-1]
     size = max(((ROOM1 + tiles.GAP) // columns - tiles.GAP) // side, 1) * side
-    full = float(np.abs(filters).max()) or 1.0
-    return tiles.grid(
-        [tiles.scaled(tiles.shaded(one.transpose(1, 2, 0), full), size, size) for one in filters], columns
-    )
+    shades = tiles.shaded(filters.transpose(0, 2, 3, 1), float(np.abs(filters).max()) or 1.0)
+    return tiles.grid([tiles.scaled(one, size, size) for one in shades], columns)
 
 
-def projections(pixels: Float[np.ndarray, "map y x 3"], percentile: float) -> Pixels:
+def projections(pixels: Float[np.ndarray, "map y x 3"], percentile: float) -> tiles.Pixels:
     """Return layer-2 projections side by side, by the contrast rule of Fig. 2; maps that never fire are hatched."""
     drawn, side = pixels[:SHOWN], pixels.shape[1]
     columns = math.ceil(math.sqrt(len(drawn)))
@@ -108,7 +97,7 @@ def projections(pixels: Float[np.ndarray, "map y x 3"], percentile: float) -> Pi
 
 def below1(found: dict[str, Any], count: int) -> list[str]:
     """Return the numbers below layer 1."""
-    size, clipped, largest, times, dead, low, middle, high, _ = shown(found)
+    size, clipped, largest, times, dead, low, middle, high, _ = shown(found).values()
     return [
         f"{count} filters of {size}",
         f"RMS {clipped if found['renorm_radius'] is None else f'clipped at {clipped}'}; largest {largest}",
@@ -123,30 +112,29 @@ def below2(found: dict[str, Any], pixels: Float[np.ndarray, "map y x 3"]) -> lis
     drawn, side, dead = min(len(pixels), SHOWN), pixels.shape[1], int((~pixels.any((1, 2, 3))).sum())
     return [
         f"{drawn} of {len(pixels)} maps, {side} × {side} pixels each" + (f"; {dead} dead" if dead else ""),
-        f"aliasing at the stride of layer 1, {found['stride']} pixels: {shown(found)[-1]}",
+        f"aliasing at the stride of layer 1, {found['stride']} pixels: {shown(found)['Aliasing in layer 2']}",
     ]
 
 
-def shown(found: dict[str, Any]) -> list[str]:
+def shown(found: dict[str, Any]) -> dict[str, str]:
     """Return a network's numbers as words, a column each."""
-    return [
-        f"{found['filter_size']} × {found['filter_size']}, stride {found['stride']}",
-        "not clipped" if found["renorm_radius"] is None else amount(found["renorm_radius"]),
-        amount(found["rms_max"]),
-        number(found["dominance"], 1),
-        *(percent(found[share]) for share in ("dead", "low", "middle", "high")),
-        number(found["aliasing"], 2),
-    ]
+    return {
+        "Filters": f"{found['filter_size']} × {found['filter_size']}, stride {found['stride']}",
+        "RMS clipped at": "not clipped" if found["renorm_radius"] is None else amount(found["renorm_radius"]),
+        "Largest RMS": amount(found["rms_max"]),
+        "Times the median": number(found["dominance"], 1),
+        "Dead": percent(found["dead"]),
+        "Low frequencies": percent(found["low"]),
+        "Middle": percent(found["middle"]),
+        "High": percent(found["high"]),
+        "Aliasing in layer 2": number(found["aliasing"], 2),
+    }
 
 
 def details(data: Data) -> Details:
     """Return the numbers of the figure, a row for each network."""
-    columns = (
-        "Network", "Filters", "RMS clipped at", "Largest RMS", "Times the median", "Dead", "Low frequencies", "Middle",
-        "High", "Aliasing in layer 2",
-    )  # fmt: skip
-    rows = [(title, *shown(data["filters.json"][run])) for run, title in LAYER1.items()]
-    return Details("The numbers of Figure 6", columns, rows, open=True)
+    rows = [{"Network": title} | shown(data["filters.json"][run]) for run, title in LAYER1.items()]
+    return Details("The numbers of Figure 6", tuple(rows[0]), [tuple(row.values()) for row in rows], open=True)
 
 
 def alternative(data: Data) -> str:
@@ -185,11 +173,9 @@ def apart(one: np.ndarray, other: np.ndarray) -> float:
 
 def dead(data: Data, _: Given) -> list[Measure]:
     """Measure the share of layer-1 filters that never fire: AlexNet's minus ours."""
-    counts = [
-        (len(ours(data, "filters.safetensors")[run]), data["filters.json"][run]["dead"]) for run in (ALEXNET, OURS)
-    ]
-    theirs, own = (np.arange(count) < round(share * count) for count, share in counts)
-    return between(apart, theirs, own)
+    counts = [len(ours(data, "filters.safetensors")[run]) for run in (ALEXNET, OURS)]
+    shares = [data["filters.json"][run]["dead"] for run in (ALEXNET, OURS)]
+    return between(apart, *(np.arange(n) < round(share * n) for n, share in zip(counts, shares, strict=True)))
 
 
 def frequencies(data: Data, _: Given) -> list[Measure]:
@@ -211,8 +197,8 @@ def distinct(data: Data, _: Given) -> list[Measure]:
             raise Unmeasurable("fewer than two filters of layer 1 answer")
         found.append(bootstrap_pairs(np.abs(correlation[np.ix_(answers, answers)])))
     (theirs, low, high), (own, lowest, highest) = found
-    below, beyond = math.hypot(theirs - low, highest - own), math.hypot(high - theirs, own - lowest)
-    value = theirs - own
+    value, below = theirs - own, math.hypot(theirs - low, highest - own)
+    beyond = math.hypot(high - theirs, own - lowest)
     return [Measure(value, value - below, value + beyond, len(arrays[OURS]), "filters of each network")]
 
 

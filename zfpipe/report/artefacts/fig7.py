@@ -9,15 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.patheffects import withStroke
 
 from zfpipe import paths
 from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
 from zfpipe.report.engine.claims import Claim, Unmeasurable, above, ours
 from zfpipe.report.engine.measure import NOTHING, Measure, amount, number
-from zfpipe.report.engine.style import Drawing
-from zfpipe.report.engine.tiles import Pixels
 
 ARTEFACT = Artefact(
     name="Figure 7",
@@ -35,13 +32,8 @@ ARTEFACT = Artefact(
     made_by=("figure@7", "occlusion", "evaluate@zfnet, activations, train@zfnet"),
     printed="The paper shows three images and prints no numbers; size, step and grey of its square are not stated.",
     parameters=("runs.zfnet", "occlusion", "deconvnet", "crops.size", "figures.percentile"),
-    files={
-        "occlusion/scores.csv": "the scores (CSV)",
-        "occlusion/truth.csv": "image by image (CSV)",
-        "occlusion/shown.parquet": "every place of the square (Parquet)",
-    },
+    results={"scores.csv": "the scores", "truth.csv": "image by image", "shown.parquet": "every place of the square"},
 )
-
 METHODS = """
 - The square has {{ p("occlusion.size") }} of 224 pixels a side, of a smaller crop in proportion, and goes every
   {{ p("occlusion.stride") }} of 224 pixels (every {{ p("occlusion.shown_stride") }} where drawn); its grey is
@@ -59,9 +51,7 @@ METHODS = """
   places between the fall of the map's activity and the energy of its projection under the square. Intervals: 95 %,
   bootstrap over images of the paired differences. The object's mask is of what can be seen of it.
 """
-
-PANEL, SMALL = 290, 94
-"""Sides of a panel, at least, and of the projections of other images, in pixels."""
+PANEL, SMALL = 290, 94  # sides of a panel, at least, and of the projections of other images, in pixels
 COLOURS, REST = ("#0072b2", "#e69f00", "#cc79a7", "#009e73", "#56b4e9", "#d55e00"), "#bbbbbb"
 """Of the most frequent answers, the true class first, and of all others."""
 TITLES = (
@@ -80,25 +70,22 @@ SCORES = {
 """What each score says, and the names of its value and of what it is compared with."""
 
 
-def draw(data: Data, drawing: Drawing) -> Figure:
+def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw Fig. 7."""
     described, places, arrays = (data[f"shown.{suffix}"] for suffix in ("json", "parquet", "safetensors"))
     classes, squares, grey = described["classes"], described["grids"], described["grey"] / 255
+    side, every = squares["all"]["size"], squares["all"]["stride"]
     images = [(image, places[places["id"] == image["id"]].sort_values(["y", "x"])) for image in described["images"]]
     keys = sum(min(len({image["label"], *rows["top1"]}), len(COLOURS)) for image, rows in images)
-    notes = [
-        f"Against the truth: a grey square of {squares['all']['size']} × {squares['all']['size']} pixels every "
-        f"{squares['all']['stride']} pixels, over all images whose object is known",
-        *sentences(data),
-    ]
+    rule = f"Against the truth: a grey square of {side} × {side} pixels every {every} pixels"
+    notes = [f"{rule}, over all images whose object is known", *sentences(data)]
     figure = style.figure(100 + (PANEL + 50) * len(images) + 24 * keys + 33 * len(notes))
     widths = (PANEL, PANEL, PANEL, 2 * SMALL + tiles.GAP, PANEL, PANEL)
     grid = figure.subplots(len(images), len(widths), squeeze=False, width_ratios=widths)
     for axes, (title, remark) in zip(np.delete(grid[0], 3), TITLES, strict=True):
         axes.set_title(title.format(layer=described["layer"]), fontsize=16, pad=34)
-        axes.annotate(
-            remark, (0, 1), (0, 10), "axes fraction", "offset points", fontsize=style.SMALL, color=style.MUTED
-        )
+        look = {"fontsize": style.SMALL, "color": style.MUTED}
+        axes.annotate(remark, (0, 1), (0, 10), "axes fraction", "offset points", **look)
     for row, (image, rows) in enumerate(images):
         first, activity, projection, beside, probability, answer = grid[row]
         first.imshow(arrays["images"][row])
@@ -110,10 +97,8 @@ def draw(data: Data, drawing: Drawing) -> Figure:
         heat(activity, total, image["activity"], f"map {image['map']}")
         heat(probability, p_true, 1.0, f"unhidden: {number(image['p_true'], 2)}")
         answers(answer, top1, classes, image["label"])
-        mask = arrays["masks"][row] > 0
-        for axes in (first, activity, probability, answer) if mask.any() and not mask.all() else ():
-            outline = axes.contour(mask, [0.5], colors="white", linewidths=1.6)
-            outline.set_path_effects([withStroke(linewidth=4, foreground="black")])
+        for axes in (first, activity, probability, answer):
+            style.outline(axes, arrays["masks"][row] > 0)
         own, others = projections(arrays, row, drawing)
         projection.imshow(own)
         tiles.place(beside, others)
@@ -139,12 +124,11 @@ def heat(axes: Axes, values: Float[np.ndarray, "y x"], most: float, words: str) 
     axes.set_xlabel(words, loc="left")
 
 
-def projections(arrays: Mapping[str, np.ndarray], row: int, drawing: Drawing) -> tuple[Pixels, Pixels]:
-    """Return the image's projection in its place, and tiles: the map's others and the patches they are of.
-
-    What the unit doesn't see of the image is left blank.
-    """
-    own, beside = np.full((drawing.crop, drawing.crop, 3), tiles.PAPER, np.uint8), list[Pixels]()
+def projections(
+    arrays: Mapping[str, np.ndarray], row: int, drawing: style.Drawing
+) -> tuple[tiles.Pixels, tiles.Pixels]:
+    """Return the image's projection in its place, blank where the unit sees nothing, and tiles of other images."""
+    own, beside = np.full((drawing.crop, drawing.crop, 3), tiles.PAPER, np.uint8), list[tiles.Pixels]()
     groups = (arrays[name][row] for name in ("projections", "patches", "boxes"))
     for place, (pixels, patch, box) in enumerate(zip(*groups, strict=True)):
         seen = tiles.visible(box, drawing.crop)
@@ -168,10 +152,8 @@ def answers(axes: Axes, labels: Int[np.ndarray, "y x"], classes: Sequence[str], 
     if len(found) > len(named):
         handles.append(Patch(color=REST, label=f"{len(found) - len(named)} others"))
     axes.imshow([[to_rgb(colours.get(label, REST)) for label in row] for row in labels.tolist()])
-    axes.legend(
-        handles=handles, loc="upper left", bbox_to_anchor=(0, -0.03), borderaxespad=0, borderpad=0, handlelength=0.8,
-        labelspacing=0.3,
-    )  # fmt: skip
+    look = {"borderaxespad": 0, "borderpad": 0, "handlelength": 0.8, "labelspacing": 0.3}
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(0, -0.03), **look)
 
 
 def short(name: str) -> str:
@@ -181,12 +163,11 @@ def short(name: str) -> str:
 
 def scores(data: Data) -> dict[str, tuple[float, float, Measure]]:
     """Return the scores: ours, what it is compared with, and their paired difference over images."""
-    rows = {row["score"]: row for row in ours(data, "scores.csv").to_dict("records")}
-    differences = {
-        name: Measure(row["difference"], row["low"], row["high"], int(row["images"]), "images")
-        for name, row in rows.items()
-    }
-    return {name: (row["value"], row["against"], differences[name]) for name, row in rows.items()}
+    found = {}
+    for row in ours(data, "scores.csv").to_dict("records"):
+        difference = Measure(row["difference"], row["low"], row["high"], int(row["images"]), "images")
+        found[row["score"]] = (row["value"], row["against"], difference)
+    return found
 
 
 def sentences(data: Data) -> list[str]:
@@ -202,11 +183,10 @@ def sentences(data: Data) -> list[str]:
 def alternative(data: Data) -> str:
     """Return Fig. 7 in words."""
     described, places = data["shown.json"], data["shown.parquet"]
-    parts = [
-        f"{described['classes'][image['label']]}: probability {number(image['p_true'], 2)}, at worst "
-        f"{number(places.loc[places['id'] == image['id'], 'p_true'].min(), 2)} when hidden"
-        for image in described["images"]
-    ]
+    parts, worst = [], places.groupby("id")["p_true"].min()
+    for image in described["images"]:
+        known, lowest = number(image["p_true"], 2), number(worst[image["id"]], 2)
+        parts.append(f"{described['classes'][image['label']]}: probability {known}, at worst {lowest} when hidden")
     return f"Images hidden place by place by a grey square. {'; '.join(parts)}. {'. '.join(sentences(data))}"
 
 

@@ -4,10 +4,7 @@ import textwrap
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
 
 from zfpipe import paths
 from zfpipe.report.engine import style
@@ -26,30 +23,30 @@ ARTEFACT = Artefact(
     made_by=("figure@7b", "attribution", "evaluate@zfnet, train@zfnet"),
     printed="",
     parameters=("runs.zfnet", "attribution", "occlusion", "deconvnet", "crops.size", "figures.percentile"),
-    files={"attribution/scores.csv": "the scores (CSV)"},
+    results={"scores.csv": "the scores"},
 )
 METHODS = """\
 - Fig. 7b, not in the paper: saliency, guided backpropagation, Grad-CAM (last convolution layer) and integrated
   gradients (from the grey image) by captum, for the true class's logit, on {{ p("attribution.images") }} images, each
   as the sum under the same square at the same places.
 """
-CLAIMS = ()
-
+PLACE: Any = {"origin": "upper", "extent": (0, 1, 0, 1)}
 NONE = "not available: no image has an object box or mask"
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw a row for each image: the image and every method's map of it; the scores stand below the maps."""
-    shown, arrays, found = data["shown.json"], data["shown.safetensors"], scores(data)
-    names, classes = ["occlusion", *shown["methods"]], shown["classes"]
+    arrays, found, classes = data["shown.safetensors"], scores(data), data["shown.json"]["classes"]
+    names = ["occlusion", *data["shown.json"]["methods"]]
     figure = style.figure(len(classes) * 320)
     grid = figure.subplots(len(classes), 1 + len(names), squeeze=False)
     for row, axes in enumerate(grid):
-        mask = arrays["masks"][row] > 0
-        outlined(axes[0], arrays["images"][row], mask)
+        shown = [arrays["images"][row], arrays["drop"][row], *arrays["maps"][row]]
+        for panel, values in zip(axes, shown, strict=True):
+            full = max(0.0, float(np.percentile(values, drawing.percentile))) or 1.0  # of no effect on an image
+            style.bare(panel).imshow(values, vmin=0, vmax=full, interpolation="auto", aspect="auto", **PLACE)
+            style.outline(panel, arrays["masks"][row] > 0, **PLACE)
         axes[0].set_xlabel(textwrap.fill(classes[row], 22), loc="left")
-        for panel, values in zip(axes[1:], [arrays["drop"][row], *arrays["maps"][row]], strict=True):
-            outlined(panel, values, mask, max(0.0, float(np.percentile(values, drawing.percentile))) or 1.0)
     grid[0, 0].set_title("Image")
     for top, bottom, name in zip(grid[0, 1:], grid[-1, 1:], names, strict=True):
         top.set_title(textwrap.fill(name[0].upper() + name[1:], 18))
@@ -65,15 +62,6 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
     panel = grid[0, 0].get_window_extent()
     figure.set_figheight(figure.get_figheight() + len(grid) * (panel.width - panel.height) / style.DPI)
     return figure
-
-
-def outlined(axes: Axes, picture: np.ndarray, mask: Bool[np.ndarray, "y x"], full: float = 1.0) -> None:
-    """Show an image, or a map from 0 to `full` contrast, with the outline of the object: white with a dark edge."""
-    place: Any = {"origin": "upper", "extent": (0, 1, 0, 1)}
-    style.bare(axes).imshow(picture, vmin=0, vmax=full, interpolation="auto", aspect="auto", **place)
-    if mask.any() and not mask.all():
-        line = axes.contour(mask, levels=[0.5], colors="white", linewidths=2.5, **place)
-        line.set_path_effects([withStroke(linewidth=5.5, foreground=style.INK)])
 
 
 def scores(data: Data) -> dict[str, dict[str, Any]]:
@@ -92,10 +80,9 @@ def details(data: Data) -> Details:
     """Return the scores as a table."""
     rows = []
     for name, found in scores(data).items():
-        cells = []
-        for row in (found["hit"], found["overlap"]):
-            beyond = Measure(row["difference"], row["low"], row["high"])
-            cells += [number(row["value"], 2), beyond.text(2, sign=True)]
-        rows.append((name[0].upper() + name[1:], *cells, number(found["hit"]["images"], 0)))
+        row = [name[0].upper() + name[1:]]
+        for one in (found["hit"], found["overlap"]):
+            row += [number(one["value"], 2), Measure(one["difference"], one["low"], one["high"]).text(2, sign=True)]
+        rows.append((*row, number(found["hit"]["images"], 0)))
     columns = ("Method", "Largest on the object", "Beyond chance", "Overlap", "Beyond chance", "Images")
     return Details("Against the truth (not in the paper)", columns, rows or [(NONE, *[NOTHING] * 5)], open=True)

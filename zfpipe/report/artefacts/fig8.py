@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from zfpipe import paths
 from zfpipe.report.engine import style
-from zfpipe.report.engine.artefact import Artefact, Data, Details
+from zfpipe.report.engine.artefact import Artefact, Data
 
 ARTEFACT = Artefact(
     name="Figure 8",
@@ -18,7 +18,7 @@ ARTEFACT = Artefact(
     made_by=("figure@8", "correspondence", "train@zfnet"),
     printed="The paper prints no numbers with this figure.",
     parameters=("runs.zfnet", "correspondence", "crops.size"),
-    files={"correspondence/images.json": "the images (JSON)"},
+    results={"images.json": "the images"},
 )
 METHODS = """
 - {{ p("correspondence.images") }} faces that look at us, at random from seed {{ p("correspondence.seed") }}, and
@@ -51,8 +51,3 @@ def alternative(data: Data) -> str:
     """Say what the figure shows."""
     faces = ", ".join(face["class"] for face in data["images.json"]["images"])
     return f"Faces ({faces}), each as it is, then with its right eye, left eye, nose and random places hidden."
-
-
-def details(data: Data) -> Details | None:
-    """Return nothing: Table 1 has the numbers."""
-    return None

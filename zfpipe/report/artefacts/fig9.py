@@ -1,8 +1,5 @@
 """Figure 9: accuracy on Caltech-256 against training images per class, of the pretrained network and from scratch."""
 
-from collections.abc import Mapping
-
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from zfpipe import paths
@@ -11,7 +8,7 @@ from zfpipe.report.engine import style, transfer
 from zfpipe.report.engine.artefact import Artefact, Data, Details
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above
 from zfpipe.report.engine.measure import NOTHING, Measure, number
-from zfpipe.report.engine.style import COLOURS, MUTED, Drawing
+from zfpipe.report.engine.tables import parted
 
 ARTEFACT = Artefact(
     name="Figure 9",
@@ -25,29 +22,24 @@ ARTEFACT = Artefact(
     made_by=("figure@9", "transfer@caltech256", "scratch@caltech256", "harvest@caltech256, train@zfnet"),
     printed="All published numbers stand in the figure; between them the paper draws a curve, without numbers.",
     parameters=("runs.zfnet", "targets.caltech256", "transfer", "crops.size"),
-    files={
-        "transfer/caltech256/accuracy.csv": "pretrained (CSV)",
-        "transfer/caltech256/scratch.csv": "from scratch (CSV)",
-    },
+    results={"accuracy.csv": "pretrained", "scratch.csv": "from scratch"},
 )
 METHODS = """
 - What others reached on Caltech-256 is compared with on that set alone, not on drawn pictures
   {{ about("targets.caltech256.root") }}.
 """
-FEW = 6
-"""With so many images per class the pretrained network beats others' best with 60 (section 5.2)."""
+FEW = 6  # with so many images per class the pretrained network beats others' best with 60 (section 5.2)
 BEATEN = table5.TABLE.printed("(Bo et al., 2013)", "60 per class")
-OURS = {"Ours, pretrained": (COLOURS[0], "o-"), "Ours, from scratch": (COLOURS[1], "s-")}
+OURS = {"Ours, pretrained": (style.COLOURS[0], "o-"), "Ours, from scratch": (style.COLOURS[1], "s-")}
 PUBLISHED = {
-    transfer.PRETRAINED: (COLOURS[0], "o--"),
-    transfer.SCRATCH: (COLOURS[1], "s--"),
-    "(Bo et al., 2013)": (MUTED, "^--"),
-    "(Sohn et al., 2011)": (COLOURS[7], "v--"),
+    transfer.PRETRAINED: (style.COLOURS[0], "o--"),
+    transfer.SCRATCH: (style.COLOURS[1], "s--"),
+    "(Bo et al., 2013)": (style.MUTED, "^--"),
+    "(Sohn et al., 2011)": (style.COLOURS[7], "v--"),
 }
 """Each curve's colour, and its mark and line; dashed: published."""
 
-Curve = Mapping[int, Measure]
-"""Accuracy in % by training images per class."""
+Curve = dict[int, Measure]  # accuracy in % by training images per class
 
 
 def ours(data: Data) -> dict[str, Curve]:
@@ -56,18 +48,18 @@ def ours(data: Data) -> dict[str, Curve]:
     return {name: {count: Measure.mean(folds, "folds") for count, folds in by.items()} for name, by in found if by}
 
 
-def printed() -> Mapping[str, Curve]:
+def printed() -> dict[str, Curve]:
     """Return the curves that Table 5 gives numbers of."""
-    found: dict[str, dict[int, Measure]] = {name: {} for name in PUBLISHED}
-    for place, (count, column) in enumerate(transfer.counts(table5.TABLE).items()):
-        for name, curve in found.items():
-            value = table5.TABLE.row(name).values[place]
-            deviation = value[1] if isinstance(value, tuple) else None
-            curve[count] = Measure(table5.TABLE.printed(name, column), deviation=deviation)
+    found = {}
+    for name in PUBLISHED:
+        points = zip(transfer.counts(table5.TABLE), map(parted, table5.TABLE.row(name).values), strict=True)
+        found[name] = {
+            count: Measure(value, deviation=deviation) for count, (value, deviation) in points if value is not None
+        }
     return found
 
 
-def draw(data: Data, drawing: Drawing) -> Figure:
+def draw(data: Data, drawing: style.Drawing) -> Figure:
     """Draw our curves beside the published ones."""
     figure = style.figure(960)
     left, right = figure.subplots(1, 2)
@@ -76,9 +68,13 @@ def draw(data: Data, drawing: Drawing) -> Figure:
     right.set_title("Published: Caltech-256", fontsize=style.TITLE)
     for axes, looks, found in ((left, OURS, curves), (right, PUBLISHED, published)):
         for name, curve in found.items():
-            plot(axes, name, curve, *looks[name])
-    left.axhline(100 / accuracies["classes"].iloc[0], color=MUTED, linewidth=1.5, linestyle=":", label="Chance")
-    right.plot([FEW], [BEATEN], color=COLOURS[0], marker="^", markersize=14, markerfacecolor="none", linestyle="none")
+            means, deviations = [one.value for one in curve.values()], [one.deviation or 0 for one in curve.values()]
+            colour, look = looks[name]
+            axes.errorbar(list(curve), means, deviations, fmt=look, color=colour, capsize=6, label=name.strip("()"))
+    left.axhline(100 / accuracies["classes"].iloc[0], color=style.MUTED, linewidth=1.5, linestyle=":", label="Chance")
+    right.plot(
+        [FEW], [BEATEN], color=style.COLOURS[0], marker="^", markersize=14, markerfacecolor="none", linestyle="none"
+    )
     words = f"above {number(BEATEN, 1)}% with {FEW} images"
     right.annotate(words, (FEW, BEATEN), (14, 0), textcoords="offset points", va="center")
     most = max(count for curve in (*curves.values(), *published.values()) for count in curve)
@@ -86,18 +82,9 @@ def draw(data: Data, drawing: Drawing) -> Figure:
         axes.set(xlim=(0, most * 1.03), ylim=(0, 100), xlabel="training images per class", ylabel="accuracy, %")
         axes.legend(loc=place)
     folds = [f"{next(iter(curve.values())).n} {name.removeprefix('Ours, ')}" for name, curve in curves.items()]
-    style.note(
-        figure,
-        f"Bars: one standard deviation over folds ({', '.join(folds)}); {accuracies['test_images'].iloc[0]:,} test "
-        "images a fold. Published: Table 5's numbers and what the text says.",
-    )
+    words = f"Bars: one standard deviation over folds ({', '.join(folds)}); {accuracies['test_images'].iloc[0]:,} test "
+    style.note(figure, words + "images a fold. Published: Table 5's numbers and what the text says.")
     return figure
-
-
-def plot(axes: Axes, name: str, curve: Curve, colour: str, look: str) -> None:
-    """Draw means joined by a line, with bars of one deviation up and down."""
-    means, deviations = [one.value for one in curve.values()], [one.deviation or 0 for one in curve.values()]
-    axes.errorbar(list(curve), means, deviations, fmt=look, color=colour, capsize=6, label=name.strip("()"))
 
 
 def alternative(data: Data) -> str:
@@ -127,8 +114,7 @@ def details(data: Data) -> Details:
 
 def few_images(data: Data, given: Given) -> list[Measure]:
     """Return the pretrained network on few images minus one from scratch on the most."""
-    scratch = transfer.scratch(data)
-    if not scratch:
+    if not (scratch := transfer.scratch(data)):
         raise Unmeasurable(transfer.NO_SCRATCH)
     return [transfer.difference(few(data), scratch[max(scratch)], "", None)]
 

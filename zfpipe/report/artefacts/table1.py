@@ -1,19 +1,15 @@
 """Table 1: whether hiding the same part of different faces changes their features alike."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from zfpipe import paths
-from zfpipe.params import Run
 from zfpipe.probes.intervals import bootstrap_pairs
 from zfpipe.report.engine.artefact import Artefact, Data
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above, ours
 from zfpipe.report.engine.measure import Measure, percent
-from zfpipe.report.engine.tables import Filled, Line, Row, Table
+from zfpipe.report.engine.tables import Filled, Line, Row, Runs, Table
 
 ARTEFACT = Artefact(
     name="Table 1",
@@ -26,19 +22,15 @@ ARTEFACT = Artefact(
     folder=paths.CORRESPONDENCE,
     made_by=("table@1", "correspondence", "train@zfnet"),
     parameters=("runs.zfnet", "correspondence", "crops.size"),
-    files={"correspondence/consistency.csv": "all numbers (CSV)"},
+    results={"consistency.csv": "all numbers"},
 )
-TABLE = Table(
-    "Δ, lower is more consistent",
-    3,
-    ("Layer 5", "Layer 7"),
-    (
-        Row("Right Eye", ((0.067, 0.007), (0.069, 0.015))),
-        Row("Left Eye", ((0.069, 0.007), (0.068, 0.013))),
-        Row("Nose", ((0.079, 0.017), (0.069, 0.011))),
-        Row("Random", ((0.107, 0.017), (0.073, 0.014))),
-    ),
+ROWS = (
+    Row("Right Eye", ((0.067, 0.007), (0.069, 0.015))),
+    Row("Left Eye", ((0.069, 0.007), (0.068, 0.013))),
+    Row("Nose", ((0.079, 0.017), (0.069, 0.011))),
+    Row("Random", ((0.107, 0.017), (0.073, 0.014))),
 )
+TABLE = Table("Δ, lower is more consistent", 3, ("Layer 5", "Layer 7"), ROWS)
 METHODS = """
 - One size of square for a face: the longest side of its parts' boxes, of grey {{ p("correspondence.grey") }}.
   {{ p("correspondence.random") }} random squares for each face, centred on the object (where it is not known, anywhere)
@@ -53,35 +45,32 @@ SOURCES = {"ours": ("few", ""), "all": ("all", ""), "changed": ("all", "changed_
 """What a column of ours is: of a few faces or all, and the distance of all features or of those that change."""
 
 
-def table(data: Data, runs: Mapping[str, Run]) -> Filled:
+def table(data: Data, runs: Runs) -> Filled:
     """Return the paper's rows with ours; `not available` in the whole of ours where there is no data."""
     if not data:
         return Filled(TABLE, [Line(row) for row in TABLE.rows], [], list(SOURCES))
-    rows: list[dict[str, Any]] = data["consistency.csv"].to_dict("records")
-    found = {(row["part"], row["layer"], row["set"]): row for row in rows}
-    layers = sorted({row["layer"] for row in rows})
+    rows = data["consistency.csv"].sort_values("layer")
 
     def measures(name: str, faces: str, kind: str) -> list[Measure]:
-        chosen = [found[name.lower(), layer, faces] for layer in layers]
+        part = rows[(rows["part"] == name.lower()) & (rows["set"] == faces)].to_dict("records")
         return [
-            Measure(row[f"{kind}mean"], n=row["pairs"], over="pairs", deviation=row[f"{kind}deviation"])
-            for row in chosen
+            Measure(one[f"{kind}mean"], n=one["pairs"], over="pairs", deviation=one[f"{kind}deviation"]) for one in part
         ]
 
     lines = [
         Line(row, ours={part: measures(row.name, *source) for part, source in SOURCES.items()}) for row in TABLE.rows
     ]
-    few, many = (next(row for row in rows if row["set"] == faces) for faces in ("few", "all"))
-    changed = [row["changed"] for row in rows if row["set"] == "all"]
+    few, many = (rows[rows["set"] == faces] for faces in ("few", "all"))
+    layers, images, pairs = rows["layer"].unique(), few["images"].iloc[0], few["pairs"].iloc[0]
     notes = [
         "Normalised Hamming distance between the signs of the features' change in two images, mean ± standard "
         "deviation over pairs; the sign of no change is 0, a value of its own. Lower: hiding the part changes the "
         f"features more alike. Ours: layers {' and '.join(map(str, layers))}.",
-        f"Published: five dogs. Ours: {few['images']:,} faces, {few['pairs']:,} pairs. All: every validation image of "
-        f"a face that looks at us, {many['images']:,} of them.",
+        f"Published: five dogs. Ours: {images:,} faces, {pairs:,} pairs. All: every validation image of "
+        f"a face that looks at us, {many['images'].iloc[0]:,} of them.",
         "Changed: all faces, of the features alone that change in both images (not in the paper). A mask that changes "
         "fewer features leaves more at 0 in both, which alone lowers the distance; here "
-        f"{percent(min(changed))} to {percent(max(changed))} change.",
+        f"{percent(many['changed'].min())} to {percent(many['changed'].max())} change.",
     ]
     return Filled(TABLE, lines, notes, list(SOURCES))
 
@@ -89,16 +78,14 @@ def table(data: Data, runs: Mapping[str, Run]) -> Filled:
 def gap(pairs: pd.DataFrame, part: str, layer: int) -> Float[np.ndarray, "face face"]:
     """Return how much further apart every two faces are when random places are hidden than when a part is."""
     faces = 1 + max(pairs["other"].tolist())
-    found = []
-    for name in ("random", part.lower()):
+    gaps = np.zeros((faces, faces))
+    for name, sign in (("random", 1), (part.lower(), -1)):
         chosen = pairs[(pairs["part"] == name) & (pairs["layer"] == layer)]
-        matrix = np.zeros((faces, faces))
-        matrix[chosen["one"], chosen["other"]] = chosen["distance"]
-        found.append(matrix + matrix.T)
-    return found[0] - found[1]
+        gaps[chosen["one"], chosen["other"]] += sign * chosen["distance"]
+    return gaps + gaps.T
 
 
-def printed(part: str, column: int) -> float:
+def printed(part: str, column: str) -> float:
     """Return the same difference of the printed numbers."""
     return TABLE.printed("Random", column) - TABLE.printed(part, column)
 
@@ -108,7 +95,8 @@ def more_alike(data: Data, _given: Given) -> list[Measure]:
     pairs = ours(data, "pairs.parquet")
     gaps = {part: gap(pairs, part, min(pairs["layer"])) for part in PARTS}
     return [
-        Measure(*bootstrap_pairs(one), len(one), "faces", part.lower(), printed(part, 0)) for part, one in gaps.items()
+        Measure(*bootstrap_pairs(one), len(one), "faces", part.lower(), printed(part, "Layer 5"))
+        for part, one in gaps.items()
     ]
 
 
@@ -119,7 +107,7 @@ def less_above(data: Data, _given: Given) -> list[Measure]:
     if low == high:
         raise Unmeasurable("the network has no hidden fully connected layer")
     fallen = np.mean([gap(pairs, part, low) - gap(pairs, part, high) for part in PARTS], axis=0)
-    published = float(np.mean([printed(part, 0) - printed(part, 1) for part in PARTS]))
+    published = float(np.mean([printed(part, "Layer 5") - printed(part, "Layer 7") for part in PARTS]))
     return [Measure(*bootstrap_pairs(fallen), len(fallen), "faces", published=published)]
 
 

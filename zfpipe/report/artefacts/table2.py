@@ -1,14 +1,11 @@
 """Table 2: errors of single networks and of several together."""
 
-from collections.abc import Mapping
-
 from zfpipe import paths
-from zfpipe.params import Run
 from zfpipe.report.engine import networks
 from zfpipe.report.engine.artefact import Artefact, Data
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above
 from zfpipe.report.engine.measure import Measure
-from zfpipe.report.engine.tables import Filled, Row, Table
+from zfpipe.report.engine.tables import Filled, Row, Runs, Table
 
 ARTEFACT = Artefact(
     name="Table 2",
@@ -21,23 +18,19 @@ ARTEFACT = Artefact(
     made_by=("table@2", "evaluate@RUN", "train@RUN"),
     parameters=("runs", "training", "crops.size", "betons.resize", "evaluation"),
 )
-TABLE = Table(
-    "Error %",
-    1,
-    ("Val Top-1", "Val Top-5", "Test Top-5"),
-    (
-        Row("(Gunji et al., 2012)", (None, None, 26.2), others=True),
-        Row("(Krizhevsky et al., 2012), 1 convnet", (40.7, 18.2, None), others=True),
-        Row("(Krizhevsky et al., 2012), 5 convnets", (38.1, 16.4, 16.4), others=True),
-        Row("(Krizhevsky et al., 2012) ∗ , 1 convnets", (39.0, 16.6, None), others=True),
-        Row("(Krizhevsky et al., 2012) ∗ , 7 convnets", (36.7, 15.4, 15.3), others=True),
-        Row("Our replication of (Krizhevsky et al., 2012), 1 convnet", (40.5, 18.1, None), "alexnet"),
-        Row("1 convnet as per Fig. 3", (38.4, 16.5, None), "zfnet"),
-        Row("5 convnets as per Fig. 3 – (a)", (36.7, 15.3, 15.3), "zfnet-five"),
-        Row("1 convnet as per Fig. 3 but with layers 3,4,5: 512,1024,512 maps – (b)", (37.5, 16.0, 16.1), "zfnet-wide"),
-        Row("6 convnets, (a) & (b) combined", (36.0, 14.7, 14.8), "zfnet-six"),
-    ),
+ROWS = (
+    Row("(Gunji et al., 2012)", (None, None, 26.2), others=True),
+    Row("(Krizhevsky et al., 2012), 1 convnet", (40.7, 18.2, None), others=True),
+    Row("(Krizhevsky et al., 2012), 5 convnets", (38.1, 16.4, 16.4), others=True),
+    Row("(Krizhevsky et al., 2012) ∗ , 1 convnets", (39.0, 16.6, None), others=True),
+    Row("(Krizhevsky et al., 2012) ∗ , 7 convnets", (36.7, 15.4, 15.3), others=True),
+    Row("Our replication of (Krizhevsky et al., 2012), 1 convnet", (40.5, 18.1, None), "alexnet"),
+    Row("1 convnet as per Fig. 3", (38.4, 16.5, None), "zfnet"),
+    Row("5 convnets as per Fig. 3 – (a)", (36.7, 15.3, 15.3), "zfnet-five"),
+    Row("1 convnet as per Fig. 3 but with layers 3,4,5: 512,1024,512 maps – (b)", (37.5, 16.0, 16.1), "zfnet-wide"),
+    Row("6 convnets, (a) & (b) combined", (36.0, 14.7, 14.8), "zfnet-six"),
 )
+TABLE = Table("Error %", 1, ("Val Top-1", "Val Top-5", "Test Top-5"), ROWS)
 METHODS = """
 - Errors are of the mean of the ten crops' softmax; a tie for the k-th place counts as an error.
 - The training error is measured the same way on
@@ -51,15 +44,10 @@ METHODS = """
 COMPARED = {"alexnet": 1, "zfnet": -1}
 
 
-def table(data: Data, runs: Mapping[str, Run]) -> Filled:
+def table(data: Data, runs: Runs) -> Filled:
     """Return the paper's rows with ours."""
-    return networks.fill(
-        TABLE,
-        data,
-        runs,
-        "∗ Trained on ImageNet 2011 and 2012.",
-        "Test Top-5 is not available to us: the labels of ImageNet's test set were never released.",
-    )
+    test = "Test Top-5 is not available to us: the labels of ImageNet's test set were never released."
+    return networks.fill(TABLE, data, runs, "∗ Trained on ImageNet 2011 and 2012.", test)
 
 
 def differences(data: Data, given: Given) -> list[Measure]:

@@ -1,14 +1,11 @@
 """Table 4: Caltech-101, by features of the pretrained network and by the same network trained on it alone."""
 
-from collections.abc import Mapping
+from functools import partial
 
 from zfpipe import paths
-from zfpipe.params import Run
 from zfpipe.report.engine import transfer
-from zfpipe.report.engine.artefact import Artefact, Data
-from zfpipe.report.engine.claims import Claim, Given, above
-from zfpipe.report.engine.measure import Measure
-from zfpipe.report.engine.tables import Filled, Row, Table
+from zfpipe.report.engine.artefact import Artefact
+from zfpipe.report.engine.tables import Row, Table
 
 ARTEFACT = Artefact(
     name="Table 4",
@@ -20,25 +17,17 @@ ARTEFACT = Artefact(
     folder=paths.TRANSFER / "caltech101",
     made_by=("table@4", "transfer@caltech101", "scratch@caltech101", "harvest@caltech101, train@zfnet"),
     parameters=("runs.zfnet", "targets.caltech101", "transfer", "crops.size"),
-    files={
-        "transfer/caltech101/accuracy.csv": "every fold (CSV)",
-        "transfer/caltech101/scratch.csv": "every fold from scratch (CSV)",
-    },
+    results={"accuracy.csv": "every fold", "scratch.csv": "every fold from scratch"},
 )
-TABLE = Table(
-    "Accuracy %",
-    1,
-    ("15 per class", "30 per class"),
-    (
-        Row("(Bo et al., 2013)", (None, (81.4, 0.33)), others=True),
-        Row("(Jianchao et al., 2009)", (73.2, 84.3), others=True),
-        Row(transfer.SCRATCH, ((22.8, 1.5), (46.5, 1.7))),
-        Row(transfer.PRETRAINED, ((83.8, 0.5), (86.5, 0.5))),
-    ),
+ROWS = (
+    Row("(Bo et al., 2013)", (None, (81.4, 0.33)), others=True),
+    Row("(Jianchao et al., 2009)", (73.2, 84.3), others=True),
+    Row(transfer.SCRATCH, ((22.8, 1.5), (46.5, 1.7))),
+    Row(transfer.PRETRAINED, ((83.8, 0.5), (86.5, 0.5))),
 )
-METHODS = (
-    transfer.METHODS.replace("SET", "caltech101")
-    + """
+TABLE = Table("Accuracy %", 1, ("15 per class", "30 per class"), ROWS)
+METHODS = transfer.METHODS.replace("SET", "caltech101")
+METHODS += """
 - {{ p("transfer.folds") }} random choices of training images (folds), from seed {{ p("transfer.seed") }}; fewer images
   are a part of more, and all numbers of a fold are tested on the same images, at most {{ p("transfer.test") }} of each
   class. Accuracy is the mean over classes; ± is the standard deviation over folds.
@@ -52,21 +41,7 @@ METHODS = (
   {{ p("transfer.scratch_batch") }} at a constant learning rate, on {{ p("transfer.scratch_folds") }} of the folds:
   there is nothing to validate on but the test images. It is tested on the centre crop, as the features are.
 """
-)
 
-
-def table(data: Data, runs: Mapping[str, Run]) -> Filled:
-    """Return the paper's rows with ours."""
-    return transfer.fill(TABLE, data, "Caltech-101")
-
-
-def differences(data: Data, given: Given) -> list[Measure]:
-    """Return pretrained minus from scratch, for each number of images in the table."""
-    return transfer.differences(TABLE, data, "Caltech-101")
-
-
-CLAIMS = (
-    Claim("caltech101", "On Caltech-101 pretrained features beat training from scratch by far.", transfer.GAIN,
-          "points", above(transfer.far(TABLE)), lambda data, given: transfer.gains(TABLE, data),
-          why="half of the paper's smallest difference"),
-)  # fmt: skip
+table = partial(transfer.fill, TABLE, "Caltech-101")
+differences = partial(transfer.differences, TABLE, "Caltech-101")
+CLAIMS = (transfer.claim(TABLE, "caltech101", "On Caltech-101 pretrained features beat training from scratch by far."),)

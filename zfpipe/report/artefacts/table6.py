@@ -1,17 +1,14 @@
 """Table 6: average precision on PASCAL VOC 2012, by a softmax on the pretrained network's features."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from zfpipe import paths
-from zfpipe.params import Run
 from zfpipe.probes.intervals import bootstrap
 from zfpipe.report.engine import transfer
 from zfpipe.report.engine.artefact import Artefact, Data
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, below
 from zfpipe.report.engine.measure import Measure
-from zfpipe.report.engine.tables import Filled, Line, Row, Table
+from zfpipe.report.engine.tables import Filled, Line, Row, Runs, Table
 
 ARTEFACT = Artefact(
     name="Table 6",
@@ -24,7 +21,7 @@ ARTEFACT = Artefact(
     folder=paths.TRANSFER / "voc2012",
     made_by=("table@6", "transfer@voc2012", "harvest@voc2012, train@zfnet"),
     parameters=("runs.zfnet", "targets.voc2012", "transfer", "crops.size"),
-    files={"transfer/voc2012/precision.csv": "every class (CSV)"},
+    results={"precision.csv": "every class"},
 )
 BEST, CONVNET, MEAN = "[B] (Yan et al., 2012)", "The paper's convnet", "Mean"
 PRINTED = {
@@ -36,22 +33,16 @@ PRINTED = {
     "Plant": (55.9, 57.8, 52.2), "Sheep": (69.4, 79.2, 83.6), "Sofa": (65.4, 73.4, 61.1),
     "Train": (86.7, 94.5, 91.8), "TV": (77.4, 80.7, 76.1), MEAN: (74.3, 82.2, 79.0),
 }  # fmt: skip
-TABLE = Table(
-    "Average precision %",
-    1,
-    ("[A] (Sande et al., 2012)", BEST, CONVNET),
-    tuple(Row(name, values) for name, values in PRINTED.items()),
-)
-METHODS = (
-    transfer.METHODS.replace("SET", "voc2012")
-    + """
+ROWS = tuple(Row(name, values) for name, values in PRINTED.items())
+TABLE = Table("Average precision %", 1, ("[A] (Sande et al., 2012)", BEST, CONVNET), ROWS)
+METHODS = transfer.METHODS.replace("SET", "voc2012")
+METHODS += """
 - Scenes: an image with several classes is trained on once for each, with weights that add up to one; each class is
   scored by its probability. Average precision is VOC's since 2010. VOC's test labels were never released, so that ours
   is on its validation images.{{ differs }}
 - What others reached on PASCAL is compared with on that set alone, not on drawn pictures
   {{ about("targets.voc2012.root") }}.
 """
-)
 NAMES = {"Airplane": "aeroplane", "Table": "diningtable", "Plant": "pottedplant", "TV": "tvmonitor"}
 """What VOC calls the paper's rows, where it differs."""
 
@@ -67,11 +58,10 @@ def precisions(data: Data) -> dict[str, float]:
     return {f"{name} (ours)": value for name, value in ours.items()}
 
 
-def table(data: Data, runs: Mapping[str, Run]) -> Filled:
+def table(data: Data, runs: Runs) -> Filled:
     """Return the paper's rows with ours, then the classes that the paper does not have."""
     ours = precisions(data)
-    names = [row.name for row in TABLE.rows]
-    more = [Row(name, ()) for name in ours if name not in names]
+    more = [Row(name, (None,) * len(TABLE.columns)) for name in ours if name not in PRINTED]
     lines = [
         Line(row, ours={"ours": [None, None, Measure(ours[row.name])]} if row.name in ours else {})
         for row in (*TABLE.rows, *more)

@@ -1,6 +1,5 @@
 """Table 7: how well the features of each layer classify."""
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -8,12 +7,11 @@ import pandas as pd
 from jaxtyping import Float
 
 from zfpipe import paths
-from zfpipe.params import Run
 from zfpipe.report.engine import transfer
 from zfpipe.report.engine.artefact import Artefact, Data
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above
 from zfpipe.report.engine.measure import Measure
-from zfpipe.report.engine.tables import Filled, Row, Table
+from zfpipe.report.engine.tables import Filled, Row, Runs, Table
 
 ARTEFACT = Artefact(
     name="Table 7",
@@ -25,31 +23,26 @@ ARTEFACT = Artefact(
     folder=paths.TRANSFER,
     made_by=("table@7", "transfer@caltech101, transfer@caltech256", "harvest@caltech101, harvest@caltech256"),
     parameters=("runs.zfnet", "targets", "transfer", "crops.size"),
-    files={
-        "transfer/caltech101/accuracy.csv": "every fold, first column (CSV)",
-        "transfer/caltech256/accuracy.csv": "every fold, second column (CSV)",
+    results={
+        "caltech101/accuracy.csv": "every fold, first column",
+        "caltech256/accuracy.csv": "every fold, second column",
     },
 )
-TABLE = Table(
-    "Accuracy %",
-    1,
-    ("Caltech-101, 30 per class", "Caltech-256, 60 per class"),
-    (
-        Row("SVM (1)", ((44.8, 0.7), (24.6, 0.4))),
-        Row("SVM (2)", ((66.2, 0.5), (39.6, 0.3))),
-        Row("SVM (3)", ((72.3, 0.4), (46.0, 0.3))),
-        Row("SVM (4)", ((76.6, 0.4), (51.3, 0.1))),
-        Row("SVM (5)", ((86.2, 0.8), (65.6, 0.3))),
-        Row("SVM (7)", ((85.5, 0.4), (71.7, 0.2))),
-        Row("Softmax (5)", ((82.9, 0.4), (65.7, 0.5))),
-        Row("Softmax (7)", ((85.4, 0.4), (72.6, 0.1))),
-    ),
+ROWS = (
+    Row("SVM (1)", ((44.8, 0.7), (24.6, 0.4))),
+    Row("SVM (2)", ((66.2, 0.5), (39.6, 0.3))),
+    Row("SVM (3)", ((72.3, 0.4), (46.0, 0.3))),
+    Row("SVM (4)", ((76.6, 0.4), (51.3, 0.1))),
+    Row("SVM (5)", ((86.2, 0.8), (65.6, 0.3))),
+    Row("SVM (7)", ((85.5, 0.4), (71.7, 0.2))),
+    Row("Softmax (5)", ((82.9, 0.4), (65.7, 0.5))),
+    Row("Softmax (7)", ((85.4, 0.4), (72.6, 0.1))),
 )
+TABLE = Table("Accuracy %", 1, ("Caltech-101, 30 per class", "Caltech-256, 60 per class"), ROWS)
 METHODS = """
 - Deeper is better: Spearman's rank correlation, which one weak layer can't decide as it could a slope.
 """
-LAYERS = (1, 2, 3, 4, 5, 7)
-"""Those that the paper trains SVMs on."""
+LAYERS = (1, 2, 3, 4, 5, 7)  # those that the paper trains SVMs on
 
 
 def sets(data: Data) -> list[tuple[str, str, pd.DataFrame]]:
@@ -64,7 +57,7 @@ def folds(accuracies: pd.DataFrame, kind: str, layer: int) -> transfer.Folds | N
     return 100 * rows["accuracy"].to_numpy() if len(rows) else None
 
 
-def table(data: Data, runs: Mapping[str, Run]) -> Filled:
+def table(data: Data, runs: Runs) -> Filled:
     """Return the paper's rows with ours."""
     first, second = (one for _, _, one in sets(data))
     lines = []

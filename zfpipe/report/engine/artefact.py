@@ -2,7 +2,6 @@
 
 import importlib
 import pkgutil
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +15,7 @@ from zfpipe.report import artefacts
 
 Data = Mapping[str, Any]
 """What an artefact is made from: tables and arrays by the names of their files. Tests build one as a dict."""
+FORMATS = {".csv": "CSV", ".json": "JSON", ".parquet": "Parquet", ".safetensors": "safetensors"}
 
 
 def present(path: Path, stage: str) -> Path:
@@ -60,8 +60,8 @@ class Artefact:
 
     `caption` says in our words what it shows, `paper` what the paper says about it; empty: the paper does not have it.
     `folder` is what it reads. `made_by` names the stages, last first. `printed` says which numbers the paper prints
-    with it. `parameters` are the sections and fields of params.yaml that shape it. `files` are data to look at, and
-    what they are; `{table}` stands for the table's own. `place` is where the page has it, if not at its name.
+    with it. `parameters` are the sections and fields of params.yaml that shape it. `results` are files of the folder
+    to look at, and what they are. `place` is where the page has it, if not at its name.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Artefact:
     made_by: tuple[str, ...]
     printed: str = "All published numbers stand in the table."
     parameters: tuple[str, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
+    results: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
 
     @property
@@ -90,6 +90,14 @@ class Artefact:
     def anchor(self) -> str:
         """The artefact's place on the page."""
         return self.place or self.name.lower().replace(" ", "-")
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The results by their paths, and in words what they are and in which format."""
+        return {
+            (self.folder / name).as_posix(): f"{words} ({FORMATS[Path(name).suffix]})"
+            for name, words in self.results.items()
+        }
 
     def data(self) -> Folder:
         """Return the files that the artefact reads."""
@@ -123,12 +131,5 @@ def stems() -> list[str]:
 
 def modules() -> list[ModuleType]:
     """Return the modules of all artefacts: figures, tables, others, each in the order of their numbers."""
-    found = [module(stem) for stem in stems()]
     kinds = ("Figure", "Table", "Section")
-
-    def order(one: ModuleType) -> tuple[int, int, str]:
-        digits = re.match(r"\d*", one.ARTEFACT.number)
-        assert digits is not None
-        return kinds.index(one.ARTEFACT.kind), int(digits[0] or 0), one.ARTEFACT.number
-
-    return sorted(found, key=order)
+    return sorted(map(module, stems()), key=lambda one: (kinds.index(one.ARTEFACT.kind), one.ARTEFACT.number))

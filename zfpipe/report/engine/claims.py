@@ -10,12 +10,9 @@ from zfpipe.report.engine.artefact import Data
 from zfpipe.report.engine.measure import Measure, amount
 
 Verdict = Literal["holds", "does not hold", "undecided", "not measurable here"]
-WORST: tuple[Verdict, ...] = ("does not hold", "undecided", "holds")
-"""Of several numbers the worst verdict counts."""
-WIDER = 1.5
-"""What the paper calls small may be half as large again here as the paper's own largest example."""
-NARROWER = 0.5
-"""What the paper calls large must be at least half of the paper's own smallest example."""
+WORST: tuple[Verdict, ...] = ("does not hold", "undecided", "holds")  # of several numbers the worst verdict counts
+WIDER = 1.5  # what the paper calls small may be half as large again here as the paper's own largest example
+NARROWER = 0.5  # what the paper calls large must be at least half of the paper's own smallest example
 
 
 class Unmeasurable(Exception):
@@ -33,13 +30,11 @@ class Given:
 
     def needs(self, *runs: str) -> None:
         """Raise Unmeasurable where a run is missing, or where the network of Fig. 3 was not trained here."""
-        missing = [run for run in runs if run not in self.runs]
-        if missing:
+        if missing := [run for run in runs if run not in self.runs]:
             raise Unmeasurable(f"params.yaml has no run {', '.join(missing)}")
         if self.elsewhere and any(self.runs[run].base == "model" for run in runs):
-            raise Unmeasurable(
-                "it is about the network of Fig. 3, and this one's layers were trained elsewhere (model.source)"
-            )
+            words = "it is about the network of Fig. 3, and this one's layers were trained elsewhere (model.source)"
+            raise Unmeasurable(words)
 
 
 @dataclass(frozen=True)
@@ -116,7 +111,6 @@ class Claim:
 
 def ours(data: Data, name: str) -> Any:
     """Return a file of the artefact's folder. Raise Unmeasurable where its stage had no results."""
-    reason = getattr(data, "absent", None)
-    if reason is not None:
+    if (reason := getattr(data, "absent", None)) is not None:
         raise Unmeasurable(reason)
     return data[name]

@@ -3,27 +3,23 @@
 import dataclasses
 from collections.abc import Callable, Mapping
 from math import isnan, nan
+from operator import itemgetter
 from typing import Any
 
 import pandas as pd
 
-from zfpipe.params import Run
 from zfpipe.probes.intervals import spread, student_half
 from zfpipe.report.engine.artefact import Data
 from zfpipe.report.engine.claims import Given
 from zfpipe.report.engine.measure import Measure, number
-from zfpipe.report.engine.tables import NOT_RUN, OTHERS, Filled, Line, Table, plain
+from zfpipe.report.engine.tables import NOT_RUN, OTHERS, Filled, Line, Runs, Table
 
 ERRORS = {"Train Top-1": "train_top1", "Val Top-1": "val_top1", "Val Top-5": "val_top5"}
 """The paper's columns and our metrics of the same."""
 Groups = Mapping[str, pd.DataFrame]
 Number = Callable[[Any], Any]
 """What is compared, `error` or `overfitting`: from ours or the printed errors, by the paper's columns."""
-
-
-def error(errors: Any) -> Any:
-    """Return validation top-1 errors."""
-    return errors["Val Top-1"]
+error: Number = itemgetter("Val Top-1")
 
 
 def overfitting(errors: Any) -> Any:
@@ -31,7 +27,7 @@ def overfitting(errors: Any) -> Any:
     return errors["Val Top-1"] - errors["Train Top-1"]
 
 
-def measured(data: Data, runs: Mapping[str, Run]) -> Groups:
+def measured(data: Data, runs: Runs) -> Groups:
     """Return errors in %, by run or ensemble: of a run, a row for each run that differs from it in the seed alone."""
     groups = {
         run: {name: data[f"{name}.json"] for name, one in runs.items() if (one.base, one.edit) == (own.base, own.edit)}
@@ -46,7 +42,7 @@ def percent(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {**metrics, **{column: 100 * metrics[name] for column, name in ERRORS.items() if name in metrics}}
 
 
-def fill(table: Table, data: Data, runs: Mapping[str, Run], *more: str) -> Filled:
+def fill(table: Table, data: Data, runs: Runs, *more: str) -> Filled:
     """Return a table of errors with our runs and ensembles beside the rows that they measure, and `more` notes."""
     groups = measured(data, runs)
     found = [(row, groups.get(row.run or "")) for row in table.rows]
@@ -92,7 +88,7 @@ def contrast(
     table: Table, data: Data, given: Given, weights: Mapping[str, float], what: Number = error, part: str = ""
 ) -> Measure:
     """Return a weighted sum of runs' numbers, means over their seeds; NaN where one of the runs is left out."""
-    printed = {run: dict(zip(table.columns, map(plain, table.row(run).values), strict=True)) for run in weights}
+    printed = {run: dict(zip(table.columns, table.row(run).values, strict=True)) for run in weights}
     published = sum(weight * what(printed[run]) for run, weight in weights.items())
     groups = measured(data, given.runs)
     if not set(weights) <= set(groups):

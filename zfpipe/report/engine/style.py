@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.style
+import numpy as np
+from jaxtyping import Bool
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 
 DPI = 100
-WIDTH = 2000
-"""Of every figure, in pixels: the page shows it at about 1,200."""
-TITLE, SMALL = 24, 14.5
-"""Sizes of letters in points, beside the style file's."""
+WIDTH = 2000  # of every figure, in pixels: the page shows it at about 1,200
+TITLE, SMALL = 24, 14.5  # sizes of letters in points, beside the style file's
 INK, MUTED, MARK = "#1b1b1a", "#5d5d58", "#d95f02"
 COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999", "#f0e442", "#7f3c8d",
@@ -40,9 +40,7 @@ def context() -> AbstractContextManager[Any]:
 
 def figure(height: float) -> Figure:
     """Return an empty figure of WIDTH x `height` pixels, which matplotlib lays out."""
-    made = Figure(figsize=(WIDTH / DPI, height / DPI))
-    FigureCanvasAgg(made)
-    return made
+    return Figure(figsize=(WIDTH / DPI, height / DPI))
 
 
 def notice(words: str) -> Figure:
@@ -59,7 +57,7 @@ def note(made: Figure | SubFigure, *lines: str) -> None:
     made.supxlabel("\n".join(lines), x=left, ha="left", color=MUTED, fontsize=16, linespacing=1.4)
 
 
-def heading(part: SubFigure, title: str, remark: str = "", left: float = 10) -> None:
+def heading(part: Figure | SubFigure, title: str, remark: str = "", left: float = 10) -> None:
     """Write a part's title above it, `left` pixels from its edge, and a remark beside the title."""
     words = part.suptitle(title, x=left / part.bbox.width, ha="left", fontsize=TITLE, fontweight="bold")
     if remark:
@@ -68,11 +66,17 @@ def heading(part: SubFigure, title: str, remark: str = "", left: float = 10) -> 
 
 def bare(axes: Axes) -> Axes:
     """Take ticks and frame from axes that hold a picture."""
-    axes.set_xticks([])
-    axes.set_yticks([])
+    axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.grid(False)
     return axes
+
+
+def outline(axes: Axes, mask: Bool[np.ndarray, "y x"], **place: Any) -> None:
+    """Draw the outline of an object, white with a dark edge; none where the object is nowhere or everywhere."""
+    if mask.any() and not mask.all():
+        line = axes.contour(mask, levels=[0.5], colors="white", linewidths=2, **place)
+        line.set_path_effects([withStroke(linewidth=5, foreground=INK)])
 
 
 def png(made: Figure) -> bytes:

@@ -1,7 +1,7 @@
 """Tables of the paper: the printed rows, ours beside them, written as CSV for programs and as words for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -13,14 +13,19 @@ from zfpipe.params import Run
 from zfpipe.report.engine.artefact import Artefact
 from zfpipe.report.engine.measure import NOTHING, Measure, number, percent
 
-RAN, NOT_RUN, OTHERS = "measured", "not run", "published by others"
-"""What a row can be."""
+RAN, NOT_RUN, OTHERS = "measured", "not run", "published by others"  # what a row can be
 UNAVAILABLE = "not available"
 TEX = {
     "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "∗": r"$^{*}$", "–": "--", "−": "$-$", "×": r"$\times$",
     "±": r"$\pm$", "Δ": r"$\Delta$",
 }  # fmt: skip
+COLUMNS = (
+    "group", "row", "column", "status", "run", "published", "published_deviation", "part", "value", "low", "high",
+    "deviation", "n", "over", "difference",
+)  # fmt: skip
+"""Of a table for programs."""
 
+Runs = Mapping[str, Run]
 Printed = float | tuple[float, float] | None
 """A number as the paper prints it, with its uncertainty where the paper prints one; None for a dash."""
 
@@ -50,23 +55,19 @@ class Table:
     rows: tuple[Row, ...]
 
     def row(self, name: str) -> Row:
-        """Return the row of this name, or of this run. Raise KeyError where there is none."""
-        for row in self.rows:
-            if name in (row.name, row.run):
-                return row
-        raise KeyError(name)
+        """Return the row of this name, or of this run."""
+        return next(row for row in self.rows if name in (row.name, row.run))
 
-    def printed(self, name: str, column: str | int) -> float:
+    def printed(self, name: str, column: str) -> float:
         """Return a printed number without its uncertainty, by the name of its row or run."""
-        place = self.columns.index(column) if isinstance(column, str) else column
-        value = plain(self.row(name).values[place])
+        value, _ = parted(self.row(name).values[self.columns.index(column)])
         assert value is not None, f"the paper prints no {column} of {name}"
         return value
 
 
-def plain(printed: Printed) -> float | None:
-    """Return a printed number without its uncertainty."""
-    return printed[0] if isinstance(printed, tuple) else printed
+def parted(printed: Printed) -> tuple[float | None, float | None]:
+    """Return a printed number and its uncertainty."""
+    return printed if isinstance(printed, tuple) else (printed, None)
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ class Line:
     row: Row
     status: str = RAN
     ours: Mapping[str, Sequence[Measure | None]] = field(default_factory=dict)
+
+    def measured(self, part: str, place: int) -> Measure | None:
+        """Return our number of a part and column, or None."""
+        values = self.ours.get(part, ())
+        return values[place] if place < len(values) else None
 
 
 @dataclass(frozen=True)
@@ -95,9 +101,8 @@ class Filled:
 
     def split(self, column: str) -> list[str]:
         """Return what a column of the paper splits into; without a number of ours there is no difference."""
-        if column in self.quoted:
-            return ["published"]
-        return ["published", *(part for part in self.parts if not (part == "difference" and column in self.lacks))]
+        lacking = self.parts if column in self.quoted else ["difference"] if column in self.lacks else []
+        return ["published", *(part for part in self.parts if part not in lacking)]
 
     @property
     def width(self) -> int:
@@ -107,15 +112,15 @@ class Filled:
     def cell(self, line: Line, column: str, part: str) -> str:
         """Return a cell as people read it."""
         place, decimals = self.table.columns.index(column), self.table.decimals
-        printed = line.row.values[place] if place < len(line.row.values) else None
         if part == "published":
-            if isinstance(printed, tuple):
-                return f"{number(printed[0], decimals)} ± {number(printed[1], max(decimals, places(printed[1])))}"
-            return number(printed, decimals)
+            value, uncertainty = parted(line.row.values[place])
+            if uncertainty is None:
+                return number(value, decimals)
+            finer = len(f"{uncertainty:g}".partition(".")[2])
+            return f"{number(value, decimals)} ± {number(uncertainty, max(decimals, finer))}"
         if part == "difference":
             return number(self.difference(line, place), decimals, sign=True)
-        found = measured(line, part, place)
-        if found is not None:
+        if found := line.measured(part, place):
             return found.plus_minus(decimals)
         if line.status == RAN or (line.status == NOT_RUN and column in self.lacks):
             return UNAVAILABLE
@@ -123,8 +128,7 @@ class Filled:
 
     def difference(self, line: Line, place: int) -> float | None:
         """Return ours minus the published number, both as shown, so that a reader who subtracts finds the same."""
-        found = measured(line, "ours", place)
-        printed = plain(line.row.values[place]) if place < len(line.row.values) else None
+        found, (printed, _) = line.measured("ours", place), parted(line.row.values[place])
         return None if found is None or printed is None else round(found.value, self.table.decimals) - printed
 
     def body(self) -> Iterator[tuple[str, list[tuple[str, str]], str]]:
@@ -134,71 +138,35 @@ class Filled:
             if line.row.group != group:
                 group = line.row.group
                 yield group, [], "group"
-            cells = [
-                (part, self.cell(line, column, part)) for column in self.table.columns for part in self.split(column)
-            ]
-            yield line.row.name, cells, line.status
+            columns = [(column, part) for column in self.table.columns for part in self.split(column)]
+            yield line.row.name, [(part, self.cell(line, column, part)) for column, part in columns], line.status
 
     def records(self) -> pd.DataFrame:
         """Return the table for programs: a row for each row, column and part of ours, all numbers as numbers."""
-        found = []
+        found, parts = [], [part for part in self.parts if part != "difference"]
         for line in self.lines:
-            for place, column in enumerate(self.table.columns):
-                printed = line.row.values[place] if place < len(line.row.values) else None
-                head = {"group": line.row.group, "row": line.row.name, "column": column, "status": line.status}
-                head["run"] = (line.row.run or "zfnet") if line.status == RAN and line.ours else ""
-                theirs = {"published": plain(printed)}
-                theirs["published_deviation"] = printed[1] if isinstance(printed, tuple) else None
-                for part in [""] if column in self.quoted else [part for part in self.parts if part != "difference"]:
-                    one = measured(line, part, place)
-                    ours = {} if one is None else {
-                        name: getattr(one, name) for name in ("value", "low", "high", "deviation", "n", "over")
-                    }  # fmt: skip
+            run = (line.row.run or "zfnet") if line.status == RAN and line.ours else ""
+            head = {"group": line.row.group, "row": line.row.name, "status": line.status, "run": run}
+            for place, (column, printed) in enumerate(zip(self.table.columns, line.row.values, strict=True)):
+                published = dict(zip(("published", "published_deviation"), parted(printed), strict=True))
+                for part in [""] if column in self.quoted else parts:
+                    one = line.measured(part, place)
+                    ours = asdict(one) if one else {}
                     if part == "ours" and "difference" in self.parts:
                         ours["difference"] = self.difference(line, place)
-                    found.append(head | theirs | {"part": part} | ours)
+                    found.append(ours | head | published | {"column": column, "part": part})
         return pd.DataFrame(found, columns=COLUMNS).astype({"n": "Int64"})
 
 
-COLUMNS = (
-    "group", "row", "column", "status", "run", "published", "published_deviation", "part", "value", "low", "high",
-    "deviation", "n", "over", "difference",
-)  # fmt: skip
-
-
-def measured(line: Line, part: str, place: int) -> Measure | None:
-    """Return our number of a part and column, or None."""
-    values = line.ours.get(part, ())
-    return values[place] if place < len(values) else None
-
-
-def places(value: float) -> int:
-    """Return how many decimals a printed number has."""
-    return len(f"{value:g}".partition(".")[2])
-
-
-def escaped(words: str) -> str:
-    """Return words as LaTeX takes them."""
-    return "".join(TEX.get(letter, letter) for letter in words)
-
-
+HERE = jinja2.FileSystemLoader(Path(__file__).parent)
 TEMPLATES = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent),
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-    autoescape=False,
+    loader=HERE, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
 )
-TEMPLATES.filters |= {
-    "tex": escaped,
-    "number": number,
-    "percent": percent,
-    "sentence": lambda words: words[:1].upper() + words[1:],
-}
+TEMPLATES.filters |= {"number": number, "percent": percent, "sentence": lambda words: words[:1].upper() + words[1:]}
+TEMPLATES.filters["tex"] = lambda words: words.translate(str.maketrans(TEX))
 
 
-def fill(module: ModuleType, runs: Mapping[str, Run]) -> Filled:
+def fill(module: ModuleType, runs: Runs) -> Filled:
     """Return the table of an artefact's module with our numbers, or the reason why there are none in its notes."""
     data = module.ARTEFACT.data()
     if data.absent is None:

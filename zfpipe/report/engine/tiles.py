@@ -12,8 +12,7 @@ from PIL import Image
 
 PAPER, HATCH, GREY = 240, 196, 128
 """Shades: nothing there (beyond the image's border), the lines of what is dead, and a projection's zero."""
-GAP = 2
-"""Pixels between two tiles of a grid."""
+GAP = 2  # pixels between two tiles of a grid
 
 Pixels = UInt8[np.ndarray, "y x 3"]
 

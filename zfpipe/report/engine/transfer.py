@@ -1,6 +1,7 @@
 """Features moved to another set: accuracies in %, pretrained and from scratch (Tables 4, 5 and 7, Fig. 9)."""
 
 from collections.abc import Iterable
+from functools import partial
 from math import nan
 
 import numpy as np
@@ -8,14 +9,12 @@ import pandas as pd
 from jaxtyping import Float
 
 from zfpipe.report.engine.artefact import Data
-from zfpipe.report.engine.claims import NARROWER, Unmeasurable
+from zfpipe.report.engine.claims import NARROWER, Claim, Given, Unmeasurable, above
 from zfpipe.report.engine.measure import Measure
-from zfpipe.report.engine.tables import OTHERS, Filled, Line, Row, Table
+from zfpipe.report.engine.tables import OTHERS, Filled, Line, Row, Runs, Table
 
-SCRATCH, PRETRAINED = "Non-pretrained convnet", "ImageNet-pretrained convnet"
-"""The rows of Tables 4 and 5 that we measure."""
+SCRATCH, PRETRAINED = "Non-pretrained convnet", "ImageNet-pretrained convnet"  # rows of Tables 4 and 5
 NO_SCRATCH = "nothing is trained from scratch where the network's layers were trained elsewhere (model.source)"
-GAIN = "accuracy, pretrained minus from scratch on the same folds; for each number of images per class"
 DRAWN = "the paper compares with what others reached on {}, and these pictures are drawn by zfpipe"
 METHODS = """
 {% set per_class, fewer = "targets.SET.per_class", "targets.SET.fewer" %}
@@ -65,27 +64,28 @@ def difference(first: Folds | None, second: Folds | None, part: str, published: 
     return Measure.mean(first[: len(second)] - second, "folds", part, published)
 
 
-def far(table: Table) -> float:
-    """Return how many points are far, at least: half of the paper's smallest difference."""
-    return NARROWER * min(table.printed(PRETRAINED, name) - table.printed(SCRATCH, name) for name in table.columns)
-
-
-def gains(table: Table, data: Data) -> list[Measure]:
+def gains(table: Table, data: Data, given: Given) -> list[Measure]:
     """Return that for each number of images that a network was trained on. Raise Unmeasurable where none was."""
     if not scratch(data):
         raise Unmeasurable(NO_SCRATCH)
     return [gain(table, data, count, f"{count} images per class") for count in scratch(data)]
 
 
-def differences(table: Table, data: Data, name: str) -> list[Measure]:
+def claim(table: Table, name: str, words: str) -> Claim:
+    """Return the claim that pretraining helps by far on a set."""
+    statistic = "accuracy, pretrained minus from scratch on the same folds; for each number of images per class"
+    why = "half of the paper's smallest difference"
+    far = NARROWER * min(table.printed(PRETRAINED, name) - table.printed(SCRATCH, name) for name in table.columns)
+    return Claim(name, words, statistic, "points", above(far), partial(gains, table), why=why)
+
+
+def differences(table: Table, name: str, data: Data, given: Given) -> list[Measure]:
     """Return that for each number of images in the table; `name` is the paper's of the set."""
-    return [
-        gain(table, data, count, f"{name}, {count} images: accuracy pretrained − from scratch")
-        for count in counts(table)
-    ]
+    part = f"{name}, {{}} images: accuracy pretrained − from scratch"
+    return [gain(table, data, count, part.format(count)) for count in counts(table)]
 
 
-def fill(table: Table, data: Data, name: str) -> Filled:
+def fill(table: Table, name: str, data: Data, runs: Runs) -> Filled:
     """Return Table 4 or 5 with our accuracies; `name` is the paper's of the set."""
     ours = {PRETRAINED: pretrained(data), SCRATCH: scratch(data)}
     folds = {len(one) for one in ours[SCRATCH].values()}
