@@ -99,7 +99,7 @@ def test_of_several_numbers_the_worst_decides() -> None:
 def test_a_folder_reads_files_when_asked(tmp_path: Path) -> None:
     store.save_all(tmp_path, {"a.json": {"one": 1}, "sub/b.npy": np.arange(3)})
     folder = Folder(tmp_path, "filters")
-    assert list(folder) == ["a.json", "sub/b.npy"] and len(folder) == 2 and folder.absent is None
+    assert folder.absent is None and not folder, "nothing is read yet"
     assert folder["a.json"] == {"one": 1} and folder["sub/b.npy"].tolist() == [0, 1, 2]
     with pytest.raises(UserError, match=r"c.csv not found; make it: dvc repro filters$"):
         folder["c.csv"]

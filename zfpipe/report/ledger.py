@@ -23,7 +23,6 @@ VERDICTS: dict[Verdict, tuple[str, str]] = {
 Entry = dict[str, Any]
 """A claim as claims.json has it; no number where `reason` says why."""
 NUMBER = tuple(field.name for field in dataclasses.fields(Measure))
-COLUMNS = ("artefact", "claim", "unit", *NUMBER)
 
 
 def build(modules: Iterable[ModuleType], given: Given) -> tuple[list[Entry], pd.DataFrame]:
@@ -35,36 +34,33 @@ def build(modules: Iterable[ModuleType], given: Given) -> tuple[list[Entry], pd.
     for module in modules:
         artefact, data = module.ARTEFACT, module.ARTEFACT.data()
         for claim in getattr(module, "CLAIMS", ()):
+            head = {"section": claim.section or artefact.section, "artefact": artefact.anchor}
             entry, measures = judged(claim, data, given)
-            entries.append({"section": artefact.section, "artefact": artefact.anchor} | entry)
+            entries.append(head | entry)
             rows += [(artefact.name, claim.id, claim.unit, *dataclasses.astuple(one)) for one in measures]
         if hasattr(module, "differences"):
             found = module.differences(data, given)
             rows += [(artefact.name, "", "points", *dataclasses.astuple(one)) for one in found]
-    entries = [entry | {"section": entry.pop("own") or entry["section"]} for entry in entries]
-    table = pd.DataFrame(rows, columns=COLUMNS).astype({"n": "Int64"})
+    table = pd.DataFrame(rows, columns=("artefact", "claim", "unit", *NUMBER)).astype({"n": "Int64"})
     return sorted(entries, key=lambda entry: entry["section"]), table
 
 
 def judged(claim: Claim, data: Any, given: Given) -> tuple[Entry, Sequence[Measure]]:
     """Return a claim with its number and verdict, and all its measures."""
     rule = claim.rule.words(claim.unit) + (f" ({claim.why})" if claim.why else "")
-    entry: Entry = {"own": claim.section, "id": claim.id, "claim": claim.claim, "statistic": claim.statistic}
-    entry |= {"unit": claim.unit, "rule": rule, **dict.fromkeys(NUMBER)}
+    entry: Entry = {"id": claim.id, "claim": claim.claim, "statistic": claim.statistic, "unit": claim.unit}
+    entry |= {"rule": rule, **dict.fromkeys(NUMBER), "published": rounded(claim.published)}
     try:
         measures = claim.measure(data, given)
     except Unmeasurable as error:
-        return entry | {
-            "published": rounded(claim.published),
-            "verdict": "not measurable here",
-            "reason": str(error),
-        }, ()
+        return entry | {"verdict": "not measurable here", "reason": str(error)}, ()
     verdict, found = claim.judge(measures)
     reason = "the interval includes the rule's limit" if found.low is not None else found.count
-    entry |= {name: rounded(value) for name, value in dataclasses.asdict(found).items()}
-    entry["published"] = rounded(claim.published if found.published is None else found.published)
-    entry["part"] = found.part if len(measures) > 1 else ""
-    return entry | {"verdict": verdict, "reason": reason if verdict == "undecided" else None}, measures
+    numbers = {name: rounded(value) for name, value in dataclasses.asdict(found).items()}
+    if found.published is None:
+        numbers["published"] = entry["published"]
+    numbers["part"] = found.part if len(measures) > 1 else ""
+    return entry | numbers | {"verdict": verdict, "reason": reason if verdict == "undecided" else None}, measures
 
 
 def rounded(value: Any) -> Any:
@@ -102,13 +98,4 @@ def metrics(entries: Sequence[Entry]) -> dict[str, Any]:
 def markdown(entries: Sequence[Entry]) -> str:
     """Return the ledger for GitHub and the like."""
     claims = [(entry, measure(entry)) for entry in entries]
-    return TEMPLATES.get_template("claims.md.jinja").render(
-        summary=summary(entries), claims=claims, verdicts=VERDICTS, rule=RULE
-    )
-
-
-RULE = (
-    "A claim holds when the whole 95 % interval lies on the claimed side of a threshold fixed before anything was "
-    "measured; it does not hold when the whole interval lies on the other side; else it is undecided, as it is "
-    "without an interval. A claim about several layers, parts or rows must hold for each; what decides is shown."
-)
+    return TEMPLATES.get_template("claims.md.jinja").render(summary=summary(entries), claims=claims, verdicts=VERDICTS)

@@ -114,17 +114,8 @@ def values(settings: Params) -> dict[str, Any]:
         built = [run for run in tree["runs"].values() if run["base"] == base]
         if built:
             tree[base] = min(built, key=lambda run: len(run["edit"]))["network"]
-    found = {f"targets.{name}.drawn": target.embedded for name, target in settings.targets}
-
-    def add(name: str, value: Any) -> None:
-        found[name] = value
-        if isinstance(value, dict):
-            for field, inside in value.items():
-                add(f"{name}.{field}", inside)
-
-    for name, section in tree.items():
-        add(name, section)
-    return found
+    drawn = {f"targets.{name}.drawn": target.embedded for name, target in settings.targets}
+    return drawn | {name: value for one, section in tree.items() for name, value in provenance.named(one, section)}
 
 
 def written(value: Any) -> str:

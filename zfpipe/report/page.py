@@ -27,7 +27,7 @@ def render(settings: Params) -> str:
     metrics = Folder(paths.METRICS, "evaluate@RUN")
     histories = {run: store.load(present(paths.history(run), f"train@{run}")) for run in settings.runs}
     entries = store.load(present(paths.CLAIMS, "claims"))
-    environment = TEMPLATES.overlay(autoescape=True, loader=jinja2.FileSystemLoader(HERE))
+    environment = TEMPLATES.overlay(autoescape=True, loader=jinja2.FileSystemLoader([HERE, HERE / "engine"]))
     return environment.get_template("page.html.jinja").render(
         style=(HERE / "page.css").read_text(),
         link=link,
@@ -41,7 +41,6 @@ def render(settings: Params) -> str:
         verdicts=ledger.VERDICTS,
         tally=ledger.tally(entries),
         summary=ledger.summary(entries),
-        rule=ledger.RULE,
         claims=[(entry, ledger.measure(entry)) for entry in entries],
         differences=differences(),
         histories={run: history.to_dict("list") for run, history in histories.items() if len(history)},

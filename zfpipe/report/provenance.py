@@ -7,7 +7,7 @@ to find the commit by that checksum instead.
 import hashlib
 import io
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -52,15 +52,17 @@ def chosen(tree: Mapping[str, Any], names: Iterable[str]) -> list[tuple[str, str
             run = tree["runs"].get(only)
             found.append((name, f"{run['base']}, seed {run['seed']}" if run else f"all {len(tree['runs'])}"))
         else:
-            found += leaves(name, tree[section][only] if only else tree[section])
+            parts = named(name, tree[section][only] if only else tree[section])
+            found += [(one, "null" if value is None else str(value)) for one, value in parts if type(value) is not dict]
     return found
 
 
-def leaves(name: str, value: Any) -> list[tuple[str, str]]:
-    """Return a parameter by its whole name, as params.yaml writes it; the fields of a section one by one."""
-    if not isinstance(value, dict):
-        return [(name, "null" if value is None else str(value))]
-    return [leaf for field, inside in value.items() for leaf in leaves(f"{name}.{field}", inside)]
+def named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield a parameter or section and all fields within by their whole names."""
+    yield name, value
+    if isinstance(value, dict):
+        for field, inside in value.items():
+            yield from named(f"{name}.{field}", inside)
 
 
 def yaml(tree: Mapping[str, Any]) -> str:

@@ -51,18 +51,16 @@ class Sheets:
 
     def add(self, rows: pd.DataFrame, projections: np.ndarray, patches: np.ndarray) -> None:
         """The next map: its rows of the table by rank, projections and patches `(rank, y, x, 3)`."""
-        boxes = rows[["x0", "y0", "x1", "y1"]].to_numpy()
-        for kind, pictures in zip(KINDS, (projections, patches), strict=True):
-            square = np.full((self.side * self.tile, self.side * self.tile, 3), tiles.PAPER, np.uint8)
-            for rank, fired in enumerate(rows["activation"].to_numpy() > 0):
-                seen = tiles.visible(boxes[rank], self.drawing.crop)
-                pixels = pictures[rank]
-                if kind == "projections":
-                    pixels = tiles.contrast(pixels, seen, self.drawing.percentile)
-                small = tiles.tile(pixels, seen, self.tile) if fired else tiles.hatched(self.tile, self.tile)
-                y, x = (place * self.tile for place in divmod(rank, self.side))
-                square[y : y + self.tile, x : x + self.tile] = small
-            self.waiting[kind].append(square)
+        fired = rows["activation"].to_numpy() > 0
+        seen = [tiles.visible(box, self.drawing.crop) for box in rows[["x0", "y0", "x1", "y1"]].to_numpy()]
+        shown = [
+            tiles.contrast(one, where, self.drawing.percentile) for one, where in zip(projections, seen, strict=True)
+        ]
+        dead = tiles.hatched(self.tile, self.tile)
+        for kind, pictures in zip(KINDS, (shown, patches), strict=True):
+            small = [tiles.tile(one, where, self.tile) for one, where in zip(pictures, seen, strict=True)]
+            small = [one if fires else dead for one, fires in zip(small, fired, strict=True)]
+            self.waiting[kind].append(tiles.grid(small, self.side, 0, tiles.PAPER))
         if len(self.waiting["patches"]) == COLUMNS * ROWS:
             self.flush()
 
@@ -77,11 +75,7 @@ class Sheets:
 
 def write_sheet(path: Path, squares: list[np.ndarray], sharp: bool) -> str:
     """Squares of one size row by row, COLUMNS on each; returns the file's name, with its ending."""
-    size = squares[0].shape[0]
-    sheet = np.full((-(-len(squares) // COLUMNS) * size, COLUMNS * size, 3), tiles.PAPER, np.uint8)
-    for place, square in enumerate(squares):
-        y, x = (number * size for number in divmod(place, COLUMNS))
-        sheet[y : y + size, x : x + size] = square
+    sheet = tiles.grid(squares, COLUMNS, 0, tiles.PAPER)
     path = path.with_suffix(".png" if sharp else ".jpg")
     with store.whole(path) as temporary:
         if sharp:
@@ -114,14 +108,8 @@ def described(sheets: Sheets, rows: pd.DataFrame, statistics: pd.DataFrame) -> d
         | {"top": tops[int(row["map"])]}
         for row in statistics.sort_values(by="map").to_dict("records")
     ]
-    return {
-        "layer": sheets.layer,
-        "field": sheets.receptive_field,
-        "side": sheets.side,
-        "sharp": sheets.tile <= SHARP,
-        "sheets": sheets.files,
-        "maps": maps,
-    }
+    of_layer = {"layer": sheets.layer, "field": sheets.receptive_field, "side": sheets.side}
+    return of_layer | {"sharp": sheets.tile <= SHARP, "sheets": sheets.files, "maps": maps}
 
 
 def rounded(value: Any) -> float:
@@ -133,14 +121,8 @@ def write_page(
     folder: Path, layers: Iterable[dict[str, Any]], classes: list[str], filters: list[str], images: int
 ) -> None:
     """The page and its data: a script, since a page that is opened from disk may not fetch files."""
-    data = {
-        "columns": COLUMNS,
-        "rows": ROWS,
-        "images": images,
-        "classes": classes,
-        "filters": filters,
-        "layers": list(layers),
-    }
+    data = {"columns": COLUMNS, "rows": ROWS, "images": images, "classes": classes, "filters": filters}
+    data |= {"layers": list(layers)}
     page = (HERE / "page.html").read_text(encoding="utf-8")
     page = page.replace("/* style */", (HERE.parent / "page.css").read_text(encoding="utf-8"))
     script = f"const ATLAS = {json.dumps(data, separators=(',', ':'))};\n"

@@ -2,9 +2,8 @@
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,33 +24,23 @@ def present(path: Path, stage: str) -> Path:
     return path
 
 
-class Folder(Data):
-    """The files of a stage's folder. Each is read when it is first asked for."""
+class Folder(dict[str, Any]):
+    """The files of a stage's folder by their names. Each is read when it is first asked for."""
 
     def __init__(self, path: Path, stage: str):
+        super().__init__()
         self.path, self.stage = path, stage
-        self.files: dict[str, Any] = {}
-
-    @cached_property
-    def absent(self) -> str | None:
+        self.absent = unavailable.reason(path)
         """Why the stage had no results, or None."""
-        return unavailable.reason(self.path)
 
-    def __getitem__(self, name: str) -> Any:
-        """Return a file's content. Raise UserError where the file is missing or can't be read."""
-        if name not in self.files:
-            path = present(self.path / name, self.stage)
-            try:
-                self.files[name] = store.load(path)
-            except ValueError as error:
-                raise UserError(f"{path} can't be read: {error}; make it again: dvc repro {self.stage}") from None
-        return self.files[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return (path.relative_to(self.path).as_posix() for path in sorted(self.path.rglob("*")) if path.is_file())
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+    def __missing__(self, name: str) -> Any:
+        """Read a file. Raise UserError where the file is missing or can't be read."""
+        path = present(self.path / name, self.stage)
+        try:
+            self[name] = store.load(path)
+        except ValueError as error:
+            raise UserError(f"{path} can't be read: {error}; make it again: dvc repro {self.stage}") from None
+        return self[name]
 
 
 @dataclass(frozen=True)
@@ -131,5 +120,9 @@ def stems() -> list[str]:
 
 def modules() -> list[ModuleType]:
     """Return the modules of all artefacts: figures, tables, others, each in the order of their numbers."""
-    kinds = ("Figure", "Table", "Section")
-    return sorted(map(module, stems()), key=lambda one: (kinds.index(one.ARTEFACT.kind), one.ARTEFACT.number))
+
+    def order(one: ModuleType) -> tuple[int, int, str]:
+        kind, number = one.ARTEFACT.kind, one.ARTEFACT.number
+        return ("Figure", "Table", "Section").index(kind), len(number.rstrip("abc")), number  # 7, 7b, 10
+
+    return sorted(map(module, stems()), key=order)

@@ -1,7 +1,6 @@
 """How every figure looks and is saved: one style file, one contrast rule, the same bytes every time."""
 
 import io
-import textwrap
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,9 +44,8 @@ def figure(height: float) -> Figure:
 
 def notice(words: str) -> Figure:
     """Return a figure that says why there is none."""
-    lines = textwrap.wrap(words, 150)
-    made = figure(40 + len(lines) * 34)
-    made.text(0.01, 0.5, "\n".join(lines), color=MUTED, va="center")
+    made = figure(120)
+    made.text(0.01, 0.5, words, color=MUTED, va="center", wrap=True)
     return made
 
 

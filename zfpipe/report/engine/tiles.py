@@ -65,13 +65,13 @@ def hatched(height: int, width: int) -> Pixels:
     return np.where(lines[..., None], HATCH, PAPER).astype(np.uint8).repeat(3, axis=2)
 
 
-def grid(tiles: Sequence[Pixels], columns: int) -> Pixels:
-    """Return tiles of one size row by row, a thin white gap between them."""
+def grid(tiles: Sequence[Pixels], columns: int, gap: int = GAP, paper: int = 255) -> Pixels:
+    """Return tiles of one size row by row, a thin gap between them, on white or another shade."""
     height, width = tiles[0].shape[:2]
     rows = math.ceil(len(tiles) / columns)
-    canvas = np.full((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3), 255, np.uint8)
+    canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), paper, np.uint8)
     for place, pixels in enumerate(tiles):
-        y, x = place // columns * (height + GAP), place % columns * (width + GAP)
+        y, x = place // columns * (height + gap), place % columns * (width + gap)
         canvas[y : y + height, x : x + width] = pixels
     return canvas
 
