@@ -99,7 +99,7 @@ def test_of_several_numbers_the_worst_decides() -> None:
 def test_a_folder_reads_files_when_asked(tmp_path: Path) -> None:
     store.save_all(tmp_path, {"a.json": {"one": 1}, "sub/b.npy": np.arange(3)})
     folder = Folder(tmp_path, "filters")
-    assert folder.absent is None and not folder, "nothing is read yet"
+    assert folder.absent is None and folder, "there are results, though none is read yet"
     assert folder["a.json"] == {"one": 1} and folder["sub/b.npy"].tolist() == [0, 1, 2]
     with pytest.raises(UserError, match=r"c.csv not found; make it: dvc repro filters$"):
         folder["c.csv"]
@@ -111,7 +111,7 @@ def test_a_folder_reads_files_when_asked(tmp_path: Path) -> None:
 def test_what_a_stage_could_not_measure_no_claim_can(tmp_path: Path) -> None:
     store.save(tmp_path / unavailable.NAME, "no faces\n")
     folder = Folder(tmp_path, "correspondence")
-    assert folder.absent == "no faces"
+    assert folder.absent == "no faces" and not folder
     with pytest.raises(Unmeasurable, match="no faces"):
         ours(folder, "pairs.parquet")
 

@@ -132,6 +132,8 @@ def test_published_stands_beside_ours(page: Page) -> None:
     assert "1 convnet as per Fig. 3 38.4 22.0 ± 2.0 −16.4 16.5 5.0 ± 0.0 −11.5" in page.words
     assert "(Gunji et al., 2012) – – – – – – 26.2 –" in page.words
     assert "Cow 63.2 77.8 74.4" in page.words
+    assert "Nose 0.079 ± 0.017 0.250 ± 0.062" in page.words, "a table that can be empty"
+    assert "SVM (7) 85.5 ± 0.4 65.0 ± 1.0" in page.words
 
 
 def test_counts_are_those_of_the_files(page: Page) -> None:
@@ -155,6 +157,17 @@ def test_numbers_follow_the_files(project: Path) -> None:
     words = Page(Path("reports/index.html").read_text()).words
     assert "Our replication of (Krizhevsky et al., 2012), 1 convnet 40.5 12.3 −28.2" in words
     assert "12.3% measured here" in words
+
+
+def test_what_a_stage_could_not_measure_is_said_in_its_place(project: Path) -> None:
+    store.save(Path("correspondence/unavailable.txt"), "no face looks at us\n")
+    for stage in ("figure 8", "table 1", "claims", "report"):
+        conftest.run_stage(stage)
+    page = Page(Path("reports/index.html").read_text())
+    assert "Nose 0.079 ± 0.017 not available" in page.words and "Not available: no face looks at us." in page.words
+    assert page.words.count("No face looks at us.") == 2, "two claims"
+    [picture] = [entry for entry in page.all("img") if entry["src"] == "figures/fig8.png"]
+    assert picture["alt"] == "Not available: no face looks at us."
 
 
 @pytest.mark.parametrize(

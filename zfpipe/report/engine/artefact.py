@@ -33,6 +33,10 @@ class Folder(dict[str, Any]):
         self.absent = unavailable.reason(path)
         """Why the stage had no results, or None."""
 
+    def __bool__(self) -> bool:
+        """Return whether there are results, read or not."""
+        return self.absent is None
+
     def __missing__(self, name: str) -> Any:
         """Read a file. Raise UserError where the file is missing or can't be read."""
         path = present(self.path / name, self.stage)
