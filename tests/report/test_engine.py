@@ -46,6 +46,7 @@ def test_a_measure_says_its_number_interval_and_what_it_is_over() -> None:
     alone = Measure.mean(np.array([4.0]), "seeds")
     assert alone.low is None and alone.count == "one seed: no interval" and alone.interval() == "–"
     assert alone.text(1) == "4.0" and alone.plus_minus(1) == "4.0"
+    assert Measure(2.0, 2.0, 2.0, 1, "images").count == "one image", "an interval is not denied where one is shown"
 
 
 def test_the_mean_of_a_few_has_students_interval() -> None:

@@ -41,9 +41,9 @@ class Measure:
 
     @property
     def count(self) -> str:
-        """What the number is over, such as `1,000 images`; one seed or fold has no interval."""
+        """What the number is over, such as `1,000 images`, or `one seed: no interval`."""
         if self.n == 1:
-            return f"one {self.over.removesuffix('s')}: no interval"
+            return f"one {self.over.removesuffix('s')}" + ": no interval" * (self.low is None)
         return f"{self.n:,} {self.over}" if self.n is not None else self.over
 
     def text(self, decimals: int | None = None, sign: bool = False, unit: str = "") -> str:
