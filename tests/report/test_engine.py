@@ -72,6 +72,9 @@ def test_the_mean_of_a_few_has_students_interval() -> None:
         (within(1.0), -3.0, 3.0, "undecided"),
         (within(1.0), 1.1, 2.0, "does not hold"),
         (within(1.0), -2.0, -1.1, "does not hold"),
+        (above(2.0), 2.5, math.inf, "holds"),
+        (below(2.0), -math.inf, 1.9, "holds"),
+        (above(), math.nan, math.nan, "undecided"),
     ],
 )
 def test_the_whole_interval_decides(rule: Rule, low: float, high: float, verdict: str) -> None:

@@ -48,7 +48,7 @@ class Rule:
         """Judge by the whole interval: inside, it holds; outside on one side, it does not; else it is undecided."""
         if measure.low is None or measure.high is None:
             return "undecided"
-        if self.low < measure.low and measure.high < self.high:
+        if (self.low < measure.low or self.low == -inf) and (measure.high < self.high or self.high == inf):
             return "holds"
         return "does not hold" if measure.high < self.low or measure.low > self.high else "undecided"
 
