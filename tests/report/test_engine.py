@@ -112,6 +112,14 @@ def test_a_folder_reads_files_when_asked(tmp_path: Path) -> None:
         folder["d.json"]
 
 
+def test_a_folder_is_left_alone_until_it_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[Path]()
+    monkeypatch.setattr(unavailable, "reason", asked.append)
+    folder = Folder(tmp_path, "principle")
+    assert not asked, "a stage opens nothing that it does not declare"
+    assert folder.absent is None and asked == [tmp_path]
+
+
 def test_what_a_stage_could_not_measure_no_claim_can(tmp_path: Path) -> None:
     store.save(tmp_path / unavailable.NAME, "no faces\n")
     folder = Folder(tmp_path, "correspondence")

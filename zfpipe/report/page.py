@@ -103,7 +103,5 @@ def glance(shown: list[ModuleType], settings: Params) -> list[tuple[str, str, st
 def differences() -> list[tuple[str, Measure]]:
     """Return the differences between rows of the tables, each with its table."""
     rows = store.load(present(paths.MEASURES, "claims")).astype({"n": "Int64"})
-    rows = rows[rows["claim"].isna()].astype(object).where(lambda found: found.notna(), None)
-    return [
-        (row["artefact"], Measure(**{name: row[name] for name in ledger.NUMBER})) for row in rows.to_dict("records")
-    ]
+    rows = rows[rows["claim"].isna()].astype(object).where(lambda found: found.notna(), None).to_dict("records")
+    return [(row["artefact"], Measure(**{name: row[name] for name in ledger.NUMBER})) for row in rows]

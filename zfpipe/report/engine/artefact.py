@@ -30,8 +30,11 @@ class Folder(dict[str, Any]):
     def __init__(self, path: Path, stage: str):
         super().__init__()
         self.path, self.stage = path, stage
-        self.absent = unavailable.reason(path)
-        """Why the stage had no results, or None."""
+
+    @property
+    def absent(self) -> str | None:
+        """Return why the stage had no results, or None."""
+        return unavailable.reason(self.path)
 
     def __bool__(self) -> bool:
         """Return whether there are results, read or not."""
