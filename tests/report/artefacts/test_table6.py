@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from tests.report.artefacts.made import DRAWN, REAL, judged, rows
 from zfpipe.report.artefacts import table6
+from zfpipe.report.engine import tables
 from zfpipe.report.engine.claims import Unmeasurable
 
 VOC = [
@@ -23,6 +26,14 @@ def test_other_classes_stand_apart_from_vocs() -> None:
     assert found["chair (ours)"] == ["–", "–", "–", "12.5", "–"]
     assert list(found)[-1] == "mean (ours)" and found["mean (ours)"][3] == "18.8"
     assert "1,400 validation images" in filled.notes[0] and "not VOC's" in filled.notes[1]
+
+
+def test_any_name_of_a_class_is_a_cell_of_markdown_and_latex(tmp_path: Path) -> None:
+    tables.write(table6.table(precision({"a|b": 0.1, r"c_d & $e^{\~}$ <f>": 0.2}), {}), table6.ARTEFACT, tmp_path)
+    assert r"| a\|b (ours) | – | – | – | 10.0 | – |" in (tmp_path / "table6.md").read_text()
+    found = (tmp_path / "table6.tex").read_text()
+    assert "\na$|$b (ours) & -- & -- & -- & 10.0 & -- \\\\\n" in found
+    assert r"c\_d \& \$e\^{}\{$\backslash$\~{}\}\$ $<$f$>$ (ours) &" in found
 
 
 def test_vocs_own_classes_stand_in_the_papers_rows() -> None:

@@ -16,8 +16,9 @@ from zfpipe.report.engine.measure import NOTHING, Measure, number, percent
 RAN, NOT_RUN, OTHERS = "measured", "not run", "published by others"  # what a row can be
 UNAVAILABLE = "not available"
 TEX = {
-    "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "∗": r"$^{*}$", "–": "--", "−": "$-$", "×": r"$\times$",
-    "±": r"$\pm$", "Δ": r"$\Delta$",
+    "\\": r"$\backslash$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "$": r"\$", "{": r"\{", "}": r"\}",
+    "~": r"\~{}", "^": r"\^{}", "<": "$<$", ">": "$>$", "|": "$|$", "∗": r"$^{*}$", "–": "--", "−": "$-$",
+    "×": r"$\times$", "±": r"$\pm$", "Δ": r"$\Delta$",
 }  # fmt: skip
 COLUMNS = (
     "group", "row", "column", "status", "run", "published", "published_deviation", "part", "value", "low", "high",
