@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
+from tests.imports import ROOT
 from zfpipe import store, unavailable
 from zfpipe.errors import UserError
 from zfpipe.report.engine import artefact
@@ -142,3 +144,13 @@ def test_every_artefact_is_found_in_order() -> None:
 def test_numbers_of_figures_are_found_by_the_names_of_their_files() -> None:
     assert {"1", "2", "7", "7b", "9"} <= set(artefact.numbers("fig"))
     assert artefact.numbers("table") == [str(number) for number in range(1, 8)]
+
+
+def test_an_artefact_names_stages_that_there_are() -> None:
+    stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+    for module in artefact.modules():
+        for name in ", ".join(module.ARTEFACT.made_by).split(", "):
+            stage, _, item = name.partition("@")
+            assert stage in stages, f"{module.ARTEFACT.name} is made by no {name}"
+            items = stages[stage].get("foreach", ())
+            assert not item or isinstance(items, str) or item in items, f"{stage} has no {item}"
