@@ -5,7 +5,7 @@ import cv2
 from benchmarks import harness
 from zfpipe.drawing.archive import draw_some
 
-PICTURES, CLASSES = 100, 25
+PICTURES, CLASSES = 120, 60
 
 
 def main() -> None:

@@ -95,11 +95,10 @@ def naive(network: ConvNet) -> nn.Sequential:
     layers: list[nn.Module] = []
     for conv in network.architecture.convs:
         layers += [nn.Conv2d(conv.maps_in, conv.maps, conv.filter_size, conv.stride, conv.padding), nn.ReLU()]
-        if conv.pool:
-            layers.append(nn.MaxPool2d(conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil))
-        if conv.normed:
-            norm = network.norm
-            layers.append(nn.LocalResponseNorm(norm.size, norm.alpha, norm.beta, norm.k))
+        norm, alpha = network.norm, network.norm.alpha / network.input_scale**2
+        pool = [nn.MaxPool2d(conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)] if conv.pool else []
+        normalise = [nn.LocalResponseNorm(norm.size, alpha, norm.beta, norm.k)] if conv.normed else []
+        layers += [*normalise, *pool] if norm.before_pool else [*pool, *normalise]
     layers.append(nn.Flatten())
     for dense in network.architecture.denses:
         layers.append(nn.Linear(dense.units_in, dense.units))

@@ -34,8 +34,8 @@ def test_a_row_for_each_image(path: Path) -> None:
 
 
 def test_masks_and_parts_are_read_only_when_asked_for(path: Path) -> None:
-    assert not {"labels", "mask", "parts"} & set(read_index(path).columns)
-    assert set(read_index(path, also=("parts",)).columns) == set(SCHEMA.names) - {"labels", "mask"}
+    assert not {"labels", "difficult", "mask", "parts"} & set(read_index(path).columns)
+    assert set(read_index(path, also=("parts",)).columns) == set(SCHEMA.names) - {"labels", "difficult", "mask"}
 
 
 def test_whole_numbers_stay_whole_where_some_are_missing(path: Path) -> None:

@@ -123,11 +123,14 @@ def devkit(tmp_path: Path) -> Path:
 def test_voc(devkit: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = list(voc.entries(devkit, settings()))
     folder = "VOCdevkit/VOC2012/JPEGImages"
+    boxes = Box(4, 0, 50, 40), Box(0, 0, 10, 10), Box(1, 2, 20, 30)
     assert found == [
-        Entry("train", 14, "person", f"{folder}/2008_1.jpg", 50, 40, box=Box(4, 0, 50, 40), labels=(11, 14)),
-        Entry("val", 0, "aeroplane", f"{folder}/2008_3.jpg", 50, 40, box=Box(1, 2, 20, 30), labels=(0,)),
+        Entry("train", 14, "person", f"{folder}/2008_1.jpg", 50, 40, box=boxes[0], labels=(11, 14), difficult=(7,)),
+        Entry("train", 11, "dog", f"{folder}/2008_2.jpg", 50, 40, box=boxes[1], labels=(), difficult=(11,)),
+        Entry("val", 0, "aeroplane", f"{folder}/2008_3.jpg", 50, 40, box=boxes[2], labels=(0,)),
     ]
-    assert "1 images of train left out" in capsys.readouterr().out
+    assert list(limited(found, settings())) == [found[0], found[2]], "no network is trained on a difficult object"
+    assert "1 images left out: all their objects are marked difficult" in capsys.readouterr().out
     assert next(iter(voc.entries(devkit / "VOCdevkit/VOC2012", settings()))).path == "JPEGImages/2008_1.jpg"
     assert tuple(sorted(voc.CLASSES)) == voc.CLASSES and len(voc.CLASSES) == 20
 
@@ -215,9 +218,10 @@ def test_objects_are_those_of_torchvision(devkit: Path) -> None:
         theirs = datasets.VOCDetection(devkit, "2012", split)
         for number, path in enumerate(theirs.images):
             objects = theirs[number][1]["annotation"]["object"]
-            names = {one["name"] for one in objects if one["difficult"] == "0"}
-            one = ours.get(Path(path).relative_to(devkit).as_posix())
-            assert {voc.CLASSES[label] for label in (one and one.labels) or ()} == names
+            one = ours[Path(path).relative_to(devkit).as_posix()]
+            plain = {thing["name"] for thing in objects if thing["difficult"] == "0"}
+            assert {voc.CLASSES[label] for label in one.labels or ()} == plain
+            assert {voc.CLASSES[label] for label in one.difficult or ()} == {thing["name"] for thing in objects} - plain
 
 
 def test_every_name_in_params_has_a_source() -> None:

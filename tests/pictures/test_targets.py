@@ -34,7 +34,8 @@ def test_voc_has_its_own_halves(tmp_path: Path) -> None:
     target = SETTINGS.targets.voc2012.model_copy(update={"root": str(root)})
     found = list(targets.entries("voc2012", target, 0, tmp_path / "nothing is drawn"))
     assert {one.split for one in found} == {"train", "val"}
-    assert all(one.labels and one.label in one.labels for one in found)
+    assert all(one.label in (one.labels or one.difficult or ()) for one in found)
+    assert any(not one.labels for one in found), "what is difficult alone is a miss for the other classes"
 
 
 def test_a_folder_that_is_no_caltech_is_one_line(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from functools import cache, cached_property
 import cv2
 import numpy as np
 
+from zfpipe.drawing.patterns import FINEST, PERIOD, weave
 from zfpipe.drawing.textures import Textures
 
 SHIFT = 4
@@ -33,6 +34,16 @@ class Frame:
     def pixels(self, points: np.ndarray) -> np.ndarray:
         """Points `(n, 2)` as x, y in pixels."""
         return points @ self.matrix + (self.x, self.y)
+
+    def own(self, window: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
+        """The figure's own x and y at each pixel of a window y0, y1, x0, x1, each `(y, x)`, float32."""
+        y0, y1, x0, x1 = window
+        (a, b), (c, d) = self.matrix.tolist()
+        scale = 1 / (a * d - b * c)
+        across, down = np.arange(x0, x1) - self.x, (np.arange(y0, y1) - self.y)[:, None]
+        x = (across * (d * scale)).astype(np.float32) - (down * (c * scale)).astype(np.float32)
+        y = (down * (a * scale)).astype(np.float32) - (across * (b * scale)).astype(np.float32)
+        return x, y
 
 
 @cache
@@ -69,6 +80,14 @@ def mirrored(points: np.ndarray) -> np.ndarray:
     return points * (-1, 1)
 
 
+def contrast(colour: Colour) -> Colour:
+    """A colour much darker than a bright one, or much brighter than a dark one."""
+    red, green, blue = colour
+    if 0.3 * red + 0.59 * green + 0.11 * blue > 125:
+        return 0.3 * red, 0.3 * green, 0.3 * blue
+    return 0.35 * red + 155, 0.35 * green + 155, 0.35 * blue + 155
+
+
 class Layer:
     """Colours times coverage, and coverage, of a figure, `(y, x, 3)` and `(y, x)`, before it goes over the ground."""
 
@@ -79,21 +98,31 @@ class Layer:
         self.light = (np.cos(light), np.sin(light))
         self.textures = textures
         self.rng = rng
+        self.period = max(PERIOD, FINEST / frame.scale)
         self.colour = np.zeros((height, width, 3), np.float32)
         self.alpha = np.zeros((height, width), np.float32)
         self.touched = (height, 0, width, 0)  # top, bottom, left, right of what is painted: nothing yet
 
     def fill(
-        self, outline: np.ndarray, colour: Colour, texture: str = "", amount: float = 0.15, shade: float = 0.0
+        self,
+        outline: np.ndarray,
+        colour: Colour,
+        texture: str = "",
+        amount: float = 0.15,
+        shade: float = 0.0,
+        pattern: str = "",
     ) -> None:
-        """Fills an outline; `amount` is the strength of the texture, `shade` of the light from one side."""
+        """Fills an outline; `amount` is the strength of the texture, `shade` of the light from one side.
+
+        `pattern` is one of `PATTERNS`, woven along the figure's own axes out of the colour and one that contrasts.
+        """
         pixels = self.frame.pixels(outline)
         window = self.window(pixels, 1)
         if window is None:
             return
         (y0, y1, x0, x1), mask = window
         cv2.fillPoly(mask, [fixed(pixels, x0, y0)], 255, cv2.LINE_AA, SHIFT)
-        self.lay(mask, (y0, y1, x0, x1), colour, texture, amount, shade)
+        self.lay(mask, (y0, y1, x0, x1), colour, texture, amount, shade, pattern)
 
     def stroke(self, points: np.ndarray, width: float, colour: Colour, closed: bool = False) -> None:
         """Draws a line; `width` in the figure's own units, at least a pixel."""
@@ -117,9 +146,13 @@ class Layer:
         (down,) = self.frame.pixels(np.array([(x - aspect * height, y + height / 2)]))
         source = np.array([(0, 0), (stamp.shape[1], 0), (0, stamp.shape[0])], np.float32)
         place = cv2.getAffineTransform(source, np.array([left, right, down], np.float32))
-        height_px, width_px = self.alpha.shape
-        mask = cv2.warpAffine(stamp, place, (width_px, height_px), flags=cv2.INTER_AREA)
-        self.lay(mask, (0, height_px, 0, width_px), colour, "", 0.0, 0.0)
+        window = self.window(np.array([left, right, down, right + down - left]), 1)
+        if window is None:
+            return
+        (y0, y1, x0, x1), empty = window
+        place[:, 2] -= (x0, y0)
+        mask = cv2.warpAffine(stamp, place, empty.shape[::-1], flags=cv2.INTER_AREA)
+        self.lay(mask, (y0, y1, x0, x1), colour, "", 0.0, 0.0)
 
     def glow(self, outline: np.ndarray, strength: float) -> None:
         """Lightens what is already there, softly."""
@@ -159,13 +192,17 @@ class Layer:
         texture: str,
         amount: float,
         shade: float,
+        pattern: str = "",
     ) -> None:
-        """Puts a colour where the mask is."""
+        """Puts a colour, or a pattern of it, where the mask is."""
         y0, y1, x0, x1 = window
         top, bottom, left, right = self.touched
         self.touched = min(top, y0), max(bottom, y1), min(left, x0), max(right, x1)
         cover = mask.astype(np.float32) * np.float32(1 / 255)
         paint = np.asarray(colour, np.float32)
+        if pattern:
+            other = np.asarray(contrast(colour), np.float32)
+            paint = paint + three(weave(pattern, self.frame.own(window), self.period)) * (other - paint)
         if texture or shade:
             bright = np.ones(mask.shape, np.float32)
             if shade:

@@ -1,4 +1,4 @@
-"""Faces of creatures: one anatomy (ears, head, muzzle, eyes, nose, markings), a breed for each class."""
+"""Faces of creatures: one anatomy (ears, head, muzzle, eyes, nose), a breed for each family."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -6,18 +6,22 @@ from typing import Literal
 import numpy as np
 
 from zfpipe.drawing.canvas import Colour, Layer, box, ellipse, mirrored, smooth
-from zfpipe.drawing.palette import DARK, WHITE, brightness, coat, mixed, varied
+from zfpipe.drawing.palette import DARK, WHITE, coat, mixed, varied
 
-Ears = Literal["pointed", "hanging", "folded", "tufts", "wide", "round", "long", "fluffy", "flaps"]
-Markings = Literal["none", "spots", "mask", "cheeks", "stripes", "blaze", "discs", "dark mask", "patches"]
+Ears = Literal["pointed", "hanging", "tufts", "wide", "round", "long"]
+Carrier = Literal["ears", "coat", "discs", "muzzle", "mane", "sides"]
+"""A part that carries a pattern; "sides": a dark ear and a dark patch around an eye."""
 
 
 @dataclass(frozen=True)
 class Breed:
-    """What makes one class of faces: shapes in units of the head's half height."""
+    """What all members of a family of faces share: shapes in units of the head's half height.
 
-    ears: Ears
-    markings: Markings
+    Of several kinds of ears each individual has one. `carriers` are the parts that tell the members apart.
+    """
+
+    ears: tuple[Ears, ...]
+    carriers: tuple[Carrier, Carrier]
     head_width: float
     jaw_width: float
     muzzle: tuple[float, float]
@@ -26,58 +30,47 @@ class Breed:
     pupil: Literal["round", "slit"] = "round"
     whiskers: bool = False
     beak: bool = False
-    jowls: bool = False
     tongue: float = 0.0
-    nose: Literal["wedge", "oval", "snout"] = "wedge"
-    mane: bool = False
     teeth: bool = False
 
 
-BREEDS = {
-    "bulldog": Breed("folded", "blaze", 1.08, 1.06, (0.62, 0.42), 0.11, 0.46, jowls=True),
-    "dalmatian": Breed("hanging", "spots", 0.8, 0.66, (0.4, 0.42), 0.12, 0.34, tongue=0.4),
-    "fox": Breed("pointed", "cheeks", 0.98, 0.3, (0.2, 0.4), 0.1, 0.38, whiskers=True),
-    "husky": Breed("pointed", "mask", 0.88, 0.62, (0.38, 0.4), 0.11, 0.34, tongue=0.25),
-    "owl": Breed("tufts", "discs", 1.0, 0.94, (0.0, 0.0), 0.25, 0.42, beak=True),
-    "siamese cat": Breed("wide", "dark mask", 0.82, 0.5, (0.28, 0.2), 0.17, 0.36, "slit", whiskers=True),
-    "spaniel": Breed("hanging", "none", 0.78, 0.7, (0.46, 0.4), 0.13, 0.34, tongue=0.3),
-    "tabby cat": Breed("wide", "stripes", 0.98, 0.8, (0.34, 0.22), 0.19, 0.4, "slit", whiskers=True),
+FACES = {
+    "cat": Breed(("wide", "pointed"), ("coat", "sides"), 0.96, 0.78, (0.32, 0.22), 0.18, 0.4, "slit", whiskers=True),
+    "dog": Breed(("hanging", "pointed"), ("ears", "coat"), 0.84, 0.7, (0.42, 0.36), 0.12, 0.36, tongue=0.4),
+    "owl": Breed(("tufts",), ("discs", "coat"), 1.0, 0.94, (0.0, 0.0), 0.2, 0.44, beak=True),
+    "bear": Breed(("round",), ("muzzle", "coat"), 1.02, 0.92, (0.56, 0.44), 0.1, 0.38),
+    "lion": Breed(("round",), ("mane", "coat"), 0.76, 0.64, (0.4, 0.36), 0.12, 0.34, whiskers=True),
+    "rabbit": Breed(("long",), ("ears", "coat"), 0.76, 0.7, (0.32, 0.24), 0.15, 0.42, whiskers=True, teeth=True),
 }
 
-STRANGERS = {
-    "bear": Breed("round", "none", 1.02, 0.92, (0.48, 0.4), 0.1, 0.36),
-    "koala": Breed("fluffy", "none", 0.86, 0.8, (0.34, 0.3), 0.1, 0.43, nose="oval"),
-    "lion": Breed("round", "none", 0.76, 0.64, (0.4, 0.36), 0.12, 0.34, whiskers=True, mane=True),
-    "panda": Breed("round", "patches", 1.06, 0.94, (0.34, 0.28), 0.11, 0.4),
-    "pig": Breed("flaps", "none", 0.96, 0.96, (0.46, 0.42), 0.1, 0.42, nose="snout"),
-    "rabbit": Breed("long", "none", 0.76, 0.7, (0.32, 0.24), 0.15, 0.42, whiskers=True, teeth=True),
-}
-"""The breeds of the transfer sets."""
-FACES = BREEDS | STRANGERS
 
-
-def draw_face(layer: Layer, name: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def draw_face(layer: Layer, first: str, second: str, rng: np.random.Generator, *, name: str) -> dict[str, np.ndarray]:
     """Draws a face about 2 units high and returns the outlines of its parts.
 
-    "right eye" and "left eye" are the creature's own: its right eye is on the left of the picture.
+    `first` and `second` are what the breed's two carriers carry. "right eye" and "left eye" are the creature's own:
+    its right eye is on the left of the picture.
     """
     breed = jittered(FACES[name], rng)
+    carried: dict[Carrier, str] = dict(zip(breed.carriers, (first, second), strict=True))
     fur = coat(rng)
-    if breed.markings == "spots":
-        fur = varied(WHITE, rng)
-    elif breed.markings in ("dark mask", "cheeks", "mask") and brightness(fur) < 110:
-        fur = mixed(fur, (190, 160, 120), 0.6)
-    if breed.markings == "patches":
-        fur = mixed(fur, WHITE, 0.6)
     deep = mixed(fur, DARK, 0.45)
     yaw = float(rng.uniform(-0.16, 0.16))
-    if breed.mane:
-        draw_mane(layer, breed, deep, rng)
-    draw_ears(layer, breed, fur, deep, rng)
-    head = outline(breed)
-    layer.fill(head, fur, "fur", 0.16, 0.22)
-    draw_markings(layer, breed, fur, yaw, rng)
-    return draw_features(layer, breed, fur, yaw, rng)
+    if "mane" in carried:
+        draw_mane(layer, breed, deep, carried["mane"], rng)
+    dark = 0  # the side of the dark ear, if there is one
+    if "sides" in carried:
+        dark = 1 if rng.random() < 0.5 else -1
+    draw_ears(layer, breed, fur, deep, carried.get("ears", ""), dark, rng)
+    layer.fill(outline(breed), fur, "fur", 0.12, 0.22, carried.get("coat", ""))
+    if dark:
+        side = dark if carried["sides"] == "same" else -dark
+        layer.fill(ellipse(side * breed.eye_gap + yaw, -0.14, 0.34, 0.36), mixed(fur, DARK, 0.85), "fur", 0.1)
+        layer.fill(ellipse(-side * breed.eye_gap + yaw, -0.14, 0.34, 0.36), mixed(fur, WHITE, 0.6), "fur", 0.1)
+    if "discs" in carried:
+        for side in (-1, 1):
+            layer.fill(ellipse(side * breed.eye_gap + yaw, -0.12, 0.46, 0.5), fur, "fur", 0.12, 0.1, carried["discs"])
+            layer.stroke(ellipse(side * breed.eye_gap + yaw, -0.12, 0.46, 0.5), 0.04, deep, closed=True)
+    return draw_features(layer, breed, fur, yaw, carried.get("muzzle", ""), rng)
 
 
 def jittered(breed: Breed, rng: np.random.Generator) -> Breed:
@@ -85,6 +78,7 @@ def jittered(breed: Breed, rng: np.random.Generator) -> Breed:
     wide, jaw, eye, gap = rng.uniform(0.94, 1.06, 4).tolist()
     return replace(
         breed,
+        ears=(breed.ears[int(rng.integers(len(breed.ears)))],),
         head_width=breed.head_width * wide,
         jaw_width=breed.jaw_width * jaw,
         eye=breed.eye * eye,
@@ -100,24 +94,25 @@ def outline(breed: Breed) -> np.ndarray:
     return smooth([(0.0, -0.9), *side, (0.0, 0.96), *[(-x, y) for x, y in reversed(side)]])
 
 
-def draw_mane(layer: Layer, breed: Breed, colour: Colour, rng: np.random.Generator) -> None:
+def draw_mane(layer: Layer, breed: Breed, colour: Colour, pattern: str, rng: np.random.Generator) -> None:
     """Two rings of tufts around the head, the outer one darker."""
     for reach, darker in ((1.3, 0.25), (1.1, 0.0)):
         tufts = np.arange(36) * np.pi / 18 + rng.uniform(0, 1)
         away = reach * np.where(np.arange(36) % 2, 1.0, 0.86) * rng.uniform(0.95, 1.03, 36)
         ring = np.stack([away * np.cos(tufts) * (0.3 + 0.85 * breed.head_width), away * np.sin(tufts)], 1)
-        layer.fill(ring, mixed(colour, DARK, darker), "fur", 0.25, 0.15)
+        layer.fill(ring, mixed(colour, DARK, darker), "fur", 0.2, 0.15, pattern)
 
 
-def draw_ears(layer: Layer, breed: Breed, fur: Colour, deep: Colour, rng: np.random.Generator) -> None:
-    """Both ears, behind the head, the same but for a little tilt."""
+def draw_ears(
+    layer: Layer, breed: Breed, fur: Colour, deep: Colour, pattern: str, dark: int, rng: np.random.Generator
+) -> None:
+    """Both ears, behind the head; the one on the side `dark`, -1 or 1, is dark and the other light."""
     wide = breed.head_width
     lift = float(rng.uniform(-0.06, 0.06))
     shapes = {
         "pointed": [(0.2 * wide, -0.72), (0.62 * wide, -1.5 + lift), (0.95 * wide, -0.4)],
         "wide": [(0.28 * wide, -0.75), (0.92 * wide, -1.32 + lift), (1.04 * wide, -0.22)],
         "tufts": [(0.3 * wide, -0.8), (0.72 * wide, -1.28 + lift), (0.84 * wide, -0.5)],
-        "folded": [(0.5 * wide, -0.8), (0.92 * wide, -1.02 + lift), (1.22 * wide, -0.58), (0.86 * wide, -0.5)],
         "hanging": [
             (0.5 * wide, -0.8),
             (1.1 * wide, -0.74),
@@ -140,75 +135,21 @@ def draw_ears(layer: Layer, breed: Breed, fur: Colour, deep: Colour, rng: np.ran
             (0.7 * wide, -1.3),
             (0.6 * wide, -0.66),
         ],
-        "fluffy": [
-            (0.56 * wide, -0.7),
-            (0.86 * wide, -1.08),
-            (1.38 * wide, -1.0 + lift),
-            (1.5 * wide, -0.52),
-            (1.2 * wide, -0.14),
-            (0.86 * wide, -0.14),
-        ],
-        "flaps": [(0.2 * wide, -0.78), (0.62 * wide, -1.3), (1.3 * wide, -1.02 + lift), (1.0 * wide, -0.42)],
     }
-    points = shapes[breed.ears]
-    pointed = breed.ears in ("pointed", "wide", "tufts", "flaps")
-    ear = np.array(points) if pointed else smooth(points)
-    black = mixed(deep, DARK, 0.6)
-    colour = {"spots": DARK, "dark mask": black, "patches": DARK}.get(breed.markings, mixed(fur, deep, 0.6))
-    for side in (ear, mirrored(ear)):
-        layer.fill(side, colour, "fur", 0.2, 0.1)
-        if breed.ears not in ("tufts", "folded", "hanging") and breed.markings != "patches":
-            middle = side.mean(0)
-            layer.fill(middle + (side - middle) * 0.52 + (0, 0.06), mixed(colour, (214, 150, 140), 0.55))
-
-
-def draw_markings(layer: Layer, breed: Breed, fur: Colour, yaw: float, rng: np.random.Generator) -> None:
-    """What lies on the fur under the features."""
-    wide = breed.head_width
-    light, dark = mixed(fur, WHITE, 0.8), mixed(fur, DARK, 0.75)
-    if breed.markings == "spots":
-        for _ in range(int(rng.integers(9, 15))):
-            x, y = rng.uniform(-0.8, 0.8) * wide, rng.uniform(-0.8, 0.6)
-            layer.fill(ellipse(x, y, *rng.uniform(0.06, 0.15, 2), points=12), DARK, "fur", 0.2)
-    elif breed.markings == "mask":
-        for side in (-1, 1):
-            layer.fill(ellipse(side * 0.42 + yaw, -0.42, 0.2, 0.12, side * 0.4), light, "fur", 0.12)
-            layer.fill(ellipse(side * 0.5 * wide + yaw / 2, 0.3, 0.34, 0.44, -side * 0.3), light, "fur", 0.12)
-        layer.fill(smooth([(yaw, -0.86), (0.14 + yaw, -0.3), (yaw, 0.2), (-0.14 + yaw, -0.3)]), dark, "fur", 0.12)
-    elif breed.markings == "cheeks":
-        for side in (-1, 1):
-            cheek = [
-                (side * 0.98 * wide, -0.02),
-                (side * 0.12 + yaw, 0.2),
-                (side * 0.06 + yaw, 0.9),
-                (side * 0.34, 0.72),
-            ]
-            layer.fill(np.array(cheek), varied(WHITE, rng, 6), "fur", 0.12)
-    elif breed.markings == "stripes":
-        for place in (-0.34, -0.17, 0.0, 0.17, 0.34):
-            layer.stroke(np.array([(place * 1.3, -0.84), (place + yaw, -0.44)]), 0.07, dark)
-        for side in (-1, 1):
-            for row in (-0.05, 0.15, 0.35):
-                layer.stroke(np.array([(side * 0.97 * wide, row), (side * 0.62 * wide, row + 0.1)]), 0.06, dark)
-    elif breed.markings == "blaze":
-        blaze = [(yaw - 0.12, -0.8), (yaw + 0.12, -0.8), (yaw + 0.3, 0.4), (yaw - 0.3, 0.4)]
-        layer.fill(smooth(blaze), light, "fur", 0.12)
-    elif breed.markings == "discs":
-        for side in (-1, 1):
-            layer.fill(ellipse(side * breed.eye_gap + yaw, -0.12, 0.42, 0.46), light, "fur", 0.14, 0.1)
-        for _ in range(10):
-            x, y = rng.uniform(-0.6, 0.6), rng.uniform(0.4, 0.86)
-            layer.fill(ellipse(x, y, 0.05, 0.09, points=8), dark)
-    elif breed.markings == "dark mask":
-        layer.fill(ellipse(yaw, 0.22, 0.5, 0.56), dark, "fur", 0.14)
-    elif breed.markings == "patches":
-        for side in (-1, 1):
-            patch = ellipse(side * (breed.eye_gap + 0.05) + yaw, -0.08, 0.22, 0.32, side * 0.5)
-            layer.fill(patch, mixed(dark, DARK, 0.7), "fur", 0.14)
+    (kind,) = breed.ears
+    ear = np.array(shapes[kind]) if kind in ("pointed", "wide", "tufts") else smooth(shapes[kind])
+    plain = mixed(fur, deep, 0.6)
+    for side, points in ((1, ear), (-1, mirrored(ear))):
+        colour = {dark: mixed(fur, DARK, 0.85), -dark: mixed(fur, WHITE, 0.6)}[side] if dark else plain
+        layer.fill(points, colour, "fur", 0.14, 0.1, pattern)
+        layer.stroke(points, 0.03, mixed(colour, DARK, 0.5), closed=True)
+        if kind == "round":
+            middle = points.mean(0)
+            layer.fill(middle + (points - middle) * 0.52 + (0, 0.06), mixed(colour, (214, 150, 140), 0.55))
 
 
 def draw_features(
-    layer: Layer, breed: Breed, fur: Colour, yaw: float, rng: np.random.Generator
+    layer: Layer, breed: Breed, fur: Colour, yaw: float, muzzle: str, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Muzzle, nose or beak, mouth, eyes, whiskers."""
     parts: dict[str, np.ndarray] = {}
@@ -218,7 +159,7 @@ def draw_features(
         layer.fill(beak, varied((206, 158, 62), rng), shade=0.3)
         parts["nose"] = beak
     else:
-        parts["nose"] = draw_muzzle(layer, breed, fur, yaw * 1.8, rng)
+        parts["nose"] = draw_muzzle(layer, breed, fur, yaw * 1.8, muzzle, rng)
     iris = varied([(92, 60, 34), (168, 128, 46), (110, 140, 90), (112, 150, 178)][int(rng.integers(4))], rng)
     look = float(rng.uniform(-0.2, 0.2))
     for side, part in ((-1, "right eye"), (1, "left eye")):
@@ -237,51 +178,37 @@ def draw_features(
     return parts
 
 
-def draw_muzzle(layer: Layer, breed: Breed, fur: Colour, x: float, rng: np.random.Generator) -> np.ndarray:
+def draw_muzzle(
+    layer: Layer, breed: Breed, fur: Colour, x: float, pattern: str, rng: np.random.Generator
+) -> np.ndarray:
     """Muzzle with mouth, tongue and nose; returns the nose."""
     wide, high = breed.muzzle
     light = mixed(fur, WHITE, 0.55)
-    if breed.markings == "dark mask":
-        light = mixed(fur, DARK, 0.55)
-    elif breed.nose == "snout":
-        light = mixed(fur, WHITE, 0.1)
     y = 0.46
     if breed.tongue:
         layer.fill(
             smooth([(x - 0.11, y + 0.2), (x + 0.11, y + 0.2), (x + 0.13, y + 0.5), (x, y + 0.6), (x - 0.13, y + 0.5)]),
             (214, 98, 110),
         )
-    layer.fill(ellipse(x, y, wide, high), light, "fur", 0.12, 0.2)
-    if breed.jowls:
-        for side in (-1, 1):
-            layer.fill(ellipse(x + side * 0.36, y + 0.22, 0.32, 0.36), light, "fur", 0.12, 0.2)
+    layer.fill(ellipse(x, y, wide, high), light, "fur", 0.12, 0.2, pattern)
     nose_wide = 0.1 + 0.16 * wide
-    nose = nose_outline(breed, x, y, nose_wide)
+    nose = smooth(
+        [
+            (x - nose_wide, y - 0.22),
+            (x + nose_wide, y - 0.22),
+            (x + 0.5 * nose_wide, y - 0.02),
+            (x - 0.5 * nose_wide, y - 0.02),
+        ]
+    )
     colour = varied((180, 104, 100), rng) if breed.pupil == "slit" and rng.random() < 0.6 else varied(DARK, rng, 6)
-    drop = 0.14 if breed.nose == "snout" else 0.0
-    mouth = y + 0.12 + drop
+    mouth = y + 0.12
     if breed.teeth:
         layer.fill(box(x - 0.09, mouth, x + 0.09, mouth + 0.24), WHITE)
         layer.stroke(np.array([(x, mouth), (x, mouth + 0.24)]), 0.02, DARK)
     layer.stroke(np.array([(x, y - 0.05), (x, mouth)]), 0.03, DARK)
     for side in (-1, 1):
-        curve = [(x, mouth), (x + side * 0.4 * wide, y + 0.2 + drop), (x + side * 0.75 * wide, y + 0.1 + drop)]
+        curve = [(x, mouth), (x + side * 0.4 * wide, y + 0.2), (x + side * 0.75 * wide, y + 0.1)]
         layer.stroke(np.array(curve), 0.03, DARK)
-    if breed.nose == "snout":
-        skin = mixed(fur, (222, 150, 142), 0.5)
-        layer.fill(nose, skin, "smooth", 0.06, 0.25)
-        for side in (-1, 1):
-            layer.fill(ellipse(x + side * 0.13, y - 0.08, 0.06, 0.1, points=14), mixed(skin, DARK, 0.7))
-        return nose
     layer.fill(nose, colour, shade=0.25)
     layer.fill(ellipse(x - 0.3 * nose_wide, y - 0.17, 0.25 * nose_wide, 0.03, points=8), mixed(colour, WHITE, 0.5))
     return nose
-
-
-def nose_outline(breed: Breed, x: float, y: float, wide: float) -> np.ndarray:
-    """The nose on a muzzle."""
-    if breed.nose == "oval":
-        return ellipse(x, y - 0.14, 0.19, 0.32)
-    if breed.nose == "snout":
-        return ellipse(x, y - 0.08, 0.38, 0.29)
-    return smooth([(x - wide, y - 0.22), (x + wide, y - 0.22), (x + 0.5 * wide, y - 0.02), (x - 0.5 * wide, y - 0.02)])

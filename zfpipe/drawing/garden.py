@@ -62,18 +62,18 @@ def ladybird(layer: Layer, rng: np.random.Generator) -> None:
     gloss(layer)
 
 
-def snail(layer: Layer, rng: np.random.Generator) -> None:
-    """A coiled shell on a creeping body with eyes on stalks."""
+def snail(layer: Layer, first: str, second: str, rng: np.random.Generator) -> None:
+    """A creeping body with eyes on stalks; `first` is the pattern of the shell, `second` of the body."""
     shell, skin = paint(rng), mixed(paint(rng), (196, 164, 128), 0.6)
     for x, y in ((0.66, -0.52), (0.98, -0.5)):
         layer.stroke(np.array([(0.8, 0.0), (x, y)]), 0.06, skin)
         layer.fill(ellipse(x, y - 0.04, 0.1, 0.1, points=14), (240, 240, 236))
         layer.fill(ellipse(x + 0.03, y - 0.04, 0.055, 0.055, points=12), (16, 14, 16))
-    body = [(-1.1, 0.78), (-0.5, 0.52), (0.36, 0.46), (0.6, 0.02), (0.84, -0.14), (1.04, 0.08), (0.9, 0.56), (0.6, 0.8)]
-    layer.fill(smooth(body), skin, "mottled", 0.1, 0.25)
+    body = [(-1.1, 0.84), (-0.5, 0.44), (0.36, 0.4), (0.6, 0.02), (0.84, -0.14), (1.04, 0.08), (0.9, 0.56), (0.6, 0.8)]
+    layer.fill(smooth(body), skin, "mottled", 0.1, 0.25, second)
     layer.stroke(np.array([(0.82, 0.24), (0.94, 0.26), (1.0, 0.18)]), 0.03, DARK)
-    layer.fill(ellipse(-0.16, -0.02, 0.68, 0.66, points=40), shell, "mottled", 0.1, 0.3)
-    angles = np.linspace(0.4, 0.4 + 5.2 * np.pi, 70)
-    reach = np.linspace(0.64, 0.03, 70)
+    layer.fill(ellipse(-0.16, -0.02, 0.68, 0.66, points=40), shell, "mottled", 0.1, 0.3, first)
+    angles = np.linspace(0.4, 0.4 + 3.2 * np.pi, 50)
+    reach = np.linspace(0.64, 0.03, 50)
     coil = np.stack([-0.16 + reach * np.cos(angles), -0.02 + reach * np.sin(angles)], 1)
     layer.stroke(coil, 0.06, mixed(shell, DARK, 0.6))

@@ -52,56 +52,33 @@ def mushroom(layer: Layer, rng: np.random.Generator) -> None:
         layer.fill(ellipse(x, y, size, size * 0.8, points=14), varied(WHITE, rng, 6))
 
 
-def butterfly(layer: Layer, rng: np.random.Generator) -> None:
-    """Four wings with dark rims and eye spots, a body, feelers."""
-    colour, spot = paint(rng), paint(rng)
+def butterfly(layer: Layer, first: str, second: str, rng: np.random.Generator) -> None:
+    """Four wings with rims, a body, feelers; `first` is the pattern of the upper wings, `second` of the lower."""
+    colour = paint(rng)
     rim = mixed(colour, DARK, 0.75)
     upper = smooth([(0.05, -0.1), (0.36, -0.78), (0.92, -0.86), (1.02, -0.4), (0.6, 0.02)])
     lower = smooth([(0.05, 0.02), (0.6, 0.04), (0.78, 0.42), (0.46, 0.82), (0.14, 0.46)])
-    for wing, eye in ((lower, (0.48, 0.42)), (upper, (0.7, -0.5))):
-        for side in (1, -1):
-            shape = wing if side == 1 else mirrored(wing)
+    for wing, pattern in ((lower, second), (upper, first)):
+        for shape in (wing, mirrored(wing)):
             middle = shape.mean(0)
             layer.fill(shape, rim)
-            layer.fill(middle + (shape - middle) * 0.8, colour, "mottled", 0.08, 0.15)
-            layer.fill(ellipse(side * eye[0], eye[1], 0.13, 0.13, points=16), rim)
-            layer.fill(ellipse(side * eye[0], eye[1], 0.08, 0.08, points=12), spot)
+            layer.fill(middle + (shape - middle) * 0.86, colour, "mottled", 0.08, 0.15, pattern)
     layer.fill(ellipse(0.0, 0.08, 0.07, 0.5, points=18), varied(DARK, rng), shade=0.3)
     for side in (-1, 1):
         layer.stroke(np.array([(0.0, -0.38), (side * 0.14, -0.7), (side * 0.26, -0.86)]), 0.018, DARK)
 
 
-def fish(layer: Layer, rng: np.random.Generator) -> None:
-    """A body with bands or scales, fins and a forked tail."""
-    colour, band = paint(rng), paint(rng)
-    fin = mixed(colour, DARK, 0.3)
-    layer.fill(np.array([(-0.55, 0.0), (-1.08, -0.46), (-0.92, 0.0), (-1.08, 0.46)]), fin, "fine", 0.12)
-    layer.fill(smooth([(-0.36, -0.3), (0.02, -0.76), (0.4, -0.36)]), fin, "fur", 0.14)
-    layer.fill(smooth([(-0.2, 0.34), (-0.02, 0.66), (0.22, 0.36)]), fin, "fur", 0.14)
-    body = smooth(
-        [(-0.66, 0.0), (-0.3, -0.36), (0.3, -0.42), (0.82, -0.16), (1.0, 0.06), (0.76, 0.24), (0.2, 0.42), (-0.3, 0.34)]
-    )
-    layer.fill(body, colour, "mottled", 0.08, 0.25)
-    if rng.random() < 0.6:
-        for x in (-0.34, -0.04, 0.28):
-            layer.fill(
-                smooth(
-                    [
-                        (x - 0.07, -0.33),
-                        (x + 0.07, -0.35),
-                        (x + 0.12, 0.0),
-                        (x + 0.05, 0.34),
-                        (x - 0.09, 0.33),
-                        (x - 0.02, 0.0),
-                    ]
-                ),
-                band,
-            )
-    else:
-        for x in np.arange(-0.4, 0.5, 0.16):
-            for y in (-0.2, -0.02, 0.16):
-                layer.stroke(ellipse(x, y, 0.08, 0.09, points=12)[:6], 0.018, mixed(colour, DARK, 0.4))
-    layer.stroke(np.array([(0.5, -0.3), (0.42, 0.0), (0.5, 0.28)]), 0.03, mixed(colour, DARK, 0.45))
-    layer.fill(smooth([(0.22, 0.06), (0.02, 0.26), (-0.06, 0.1)]), fin)
-    layer.fill(ellipse(0.72, -0.08, 0.09, 0.09, points=16), (240, 240, 236))
-    layer.fill(ellipse(0.74, -0.08, 0.05, 0.05, points=12), (16, 14, 16))
+def fish(layer: Layer, first: str, second: str, rng: np.random.Generator) -> None:
+    """A body of two halves, fins, a forked tail; `first` is the pattern of the front half, `second` of the rear."""
+    colour = paint(rng)
+    fin = mixed(paint(rng), DARK, 0.3)
+    layer.fill(np.array([(-0.6, 0.0), (-1.12, -0.5), (-0.96, 0.0), (-1.12, 0.5)]), fin, "fine", 0.12)
+    layer.fill(smooth([(-0.36, -0.34), (0.02, -0.84), (0.4, -0.4)]), fin, "fur", 0.14)
+    layer.fill(smooth([(-0.2, 0.4), (-0.02, 0.74), (0.22, 0.4)]), fin, "fur", 0.14)
+    front = smooth([(0.02, -0.5), (0.56, -0.42), (0.92, -0.16), (1.04, 0.06), (0.82, 0.32), (0.4, 0.48), (0.02, 0.5)])
+    rear = smooth([(0.06, -0.5), (-0.34, -0.42), (-0.72, -0.08), (-0.72, 0.08), (-0.34, 0.42), (0.06, 0.5)])
+    layer.fill(rear, colour, "mottled", 0.08, 0.25, second)
+    layer.fill(front, colour, "mottled", 0.08, 0.25, first)
+    layer.stroke(np.array([(0.04, -0.48), (0.1, 0.0), (0.04, 0.48)]), 0.06, mixed(colour, DARK, 0.6))
+    layer.fill(ellipse(0.76, -0.08, 0.12, 0.12, points=16), (240, 240, 236))
+    layer.fill(ellipse(0.79, -0.08, 0.06, 0.06, points=12), (16, 14, 16))

@@ -9,21 +9,17 @@ from zfpipe.drawing.vehicles import GLASS
 LAMPS: tuple[Colour, ...] = ((214, 52, 44), (232, 170, 48), (66, 180, 86))
 
 
-def tent(layer: Layer, rng: np.random.Generator) -> None:
-    """A ridge tent from its corner: an open front, a striped side, ropes and pegs."""
-    cloth, stripe = paint(rng), paint(rng)
+def tent(layer: Layer, first: str, second: str, rng: np.random.Generator) -> None:
+    """A ridge tent from its corner, with ropes; `first` is the pattern of the open front, `second` of the side."""
+    cloth, side = paint(rng), paint(rng)
     rope = varied((190, 180, 150), rng)
     for line in ([(-0.3, -0.64), (-1.15, 0.72)], [(0.62, -0.5), (1.24, 0.56)]):
         layer.stroke(np.array(line), 0.025, rope)
-    near, far = np.array([(-0.3, -0.64), (0.34, 0.74)]), np.array([(0.62, -0.5), (1.1, 0.52)])
-    for share in range(5):
-        left, right = near + (far - near) * share / 5, near + (far - near) * (share + 1) / 5
-        layer.fill(np.array([left[0], right[0], right[1], left[1]]), stripe if share % 2 else cloth, "fine", 0.1, 0.15)
-    layer.fill(np.array([(-0.3, -0.64), (0.34, 0.74), (-0.94, 0.74)]), mixed(cloth, WHITE, 0.25), "fine", 0.08, 0.2)
-    layer.fill(np.array([(-0.3, -0.46), (0.16, 0.74), (-0.68, 0.74)]), varied((52, 44, 44), rng))
-    layer.fill(
-        np.array([(-0.3, -0.46), (-0.4, 0.3), (-0.82, 0.74), (-0.68, 0.74)]), mixed(cloth, DARK, 0.2), "fine", 0.08
-    )
+    roof = np.array([(-0.3, -0.64), (0.62, -0.5), (1.1, 0.52), (0.34, 0.74)])
+    layer.fill(roof, side, "fine", 0.1, 0.15, second)
+    front = np.array([(-0.3, -0.64), (0.34, 0.74), (-0.94, 0.74)])
+    layer.fill(front, mixed(cloth, WHITE, 0.25), "fine", 0.08, 0.2, first)
+    layer.fill(np.array([(-0.3, -0.06), (0.02, 0.74), (-0.5, 0.74)]), varied((52, 44, 44), rng))
     layer.stroke(np.array([(-0.3, -0.78), (-0.3, 0.74)]), 0.05, varied((150, 116, 76), rng))
 
 
@@ -44,11 +40,11 @@ def traffic_light(layer: Layer, rng: np.random.Generator) -> None:
         layer.stroke(hood[12:], 0.07, mixed(case, DARK, 0.5))
 
 
-def windmill(layer: Layer, rng: np.random.Generator) -> None:
-    """A tapering tower with a cap, a door and windows, and four latticed sails at any angle."""
+def windmill(layer: Layer, first: str, second: str, rng: np.random.Generator) -> None:
+    """A tower with a cap and a door, four sails at any angle; `first` is the tower's pattern, `second` the sails'."""
     wall, cap, cloth = mixed(paint(rng), WHITE, 0.3), paint(rng), mixed(paint(rng), WHITE, 0.4)
     tower = np.array([(-0.3, -0.34), (0.3, -0.34), (0.5, 1.05), (-0.5, 1.05)])
-    layer.fill(tower, wall, str(rng.choice(["brick", "fine", "stone"])), 0.14, 0.2)
+    layer.fill(tower, wall, "fine", 0.14, 0.2, first)
     layer.fill(ellipse(0.0, -0.34, 0.36, 0.34, points=32)[16:], cap, "wood", 0.1, 0.2)
     layer.fill(box(-0.14, 0.66, 0.14, 1.05), cap, "wood", 0.1)
     layer.fill(box(-0.1, 0.14, 0.1, 0.38), WHITE)
@@ -59,11 +55,9 @@ def windmill(layer: Layer, rng: np.random.Generator) -> None:
         across = np.array([-along[1], along[0]])
         hub = np.array([0.0, -0.3])
         sail = [
-            hub + along * reach + across * wide for reach, wide in ((0.2, 0.0), (0.2, 0.24), (0.92, 0.24), (0.92, 0.0))
+            hub + along * reach + across * wide for reach, wide in ((0.2, 0.0), (0.2, 0.32), (0.96, 0.32), (0.96, 0.0))
         ]
-        layer.fill(np.array(sail), cloth, "fine", 0.08)
-        for reach in np.linspace(0.2, 0.92, 6):
-            layer.stroke(np.array([hub + along * reach, hub + along * reach + across * 0.24]), 0.025, wood)
+        layer.fill(np.array(sail), cloth, "fine", 0.08, pattern=second)
         layer.stroke(np.array(sail[1:3]), 0.025, wood)
         layer.stroke(np.array([hub, hub + along * 0.96]), 0.05, wood)
     layer.fill(ellipse(0.0, -0.3, 0.08, 0.08, points=14), mixed(wood, DARK, 0.5))

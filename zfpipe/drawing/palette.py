@@ -52,3 +52,8 @@ def hsv(hue: float, saturation: float, value: float) -> Colour:
 def brightness(colour: Colour) -> float:
     """How light a colour looks, 0 to 255."""
     return 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2]
+
+
+def ink(colour: Colour) -> Colour:
+    """A colour that stands out against another."""
+    return DARK if brightness(colour) > 120 else WHITE

@@ -5,28 +5,25 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from zfpipe.drawing import things
 from zfpipe.drawing.canvas import Frame, Layer, box, ellipse, smooth, three
-from zfpipe.drawing.faces import FACES, draw_face
 from zfpipe.drawing.grounds import ground
-from zfpipe.drawing.palette import paint, varied
+from zfpipe.drawing.palette import ink, paint, varied
+from zfpipe.drawing.patterns import PATTERNS, WORDS
 from zfpipe.drawing.sets import CLASSES as CLASSES
-from zfpipe.drawing.sets import FIGURES, SCENES, SETS, class_of
+from zfpipe.drawing.sets import KINDS, SCENES, SETS, TRIFLES, Kind, class_of, draw_kind
 from zfpipe.drawing.textures import Textures, textures
 from zfpipe.index.images import Box
 
 SPLITS = {"train": 0, "val": 1}
-DOGS = ("bulldog", "dalmatian", "husky", "spaniel")
-LEANING = ("aeroplane", "beach ball", "butterfly", "clock", "football", "guitar", "keyboard", "ladybird")
-"""Classes that may lie at an angle; the others stand upright within a fifth of a radian."""
-SIDED = ("aeroplane", "bus", "car", "fish", "lorry", "sailing boat", "snail", "teapot", "tent")
-"""Classes that look to one side, half of them to the other."""
+SIDED = ("aeroplane", "bus", "fish", "lorry", "sailing boat", "snail", "teapot", "tent")
+"""Families that look to one side, half of them to the other."""
 CLUTTER = (
     box(-1, -0.5, 1, 0.5),
     ellipse(0, 0, 1, 0.7),
     smooth([(-1, 0), (0, -0.4), (1, 0), (0, 0.4)]),
     box(-1.6, -0.12, 1.6, 0.12),
 )
+BOARD = box(-1.3, -0.45, 1.3, 0.45)
 RECOGNISABLE = 0.4
 """Share of an object that must be visible in a scene for its class to count."""
 
@@ -64,28 +61,24 @@ def draw(seed: int, split: str, number: int, which: str = "pictures") -> Picture
     image = ground(height, width, tiles, rng)
     clutter(image, light, tiles, rng)
     if which in SCENES:
-        masks = several(image, label, SETS[which], light, tiles, rng)
+        masks = several(image, label, KINDS[which], light, tiles, rng)
         label, mask = max(masks, key=lambda one: one[1].sum())
         return Picture(developed(image, rng), mask, {}, label, tuple(sorted({label for label, _ in masks})))
-    mask, parts = alone(image, SETS[which][label], light, tiles, rng)
+    mask, parts = alone(image, KINDS[which][label], light, tiles, rng)
     return Picture(developed(image, rng), mask, parts, label)
 
 
 def alone(
-    image: np.ndarray, name: str, light: float, tiles: Textures, rng: np.random.Generator
+    image: np.ndarray, kind: Kind, light: float, tiles: Textures, rng: np.random.Generator
 ) -> tuple[np.ndarray, dict[str, Box]]:
     """Draws one object, perhaps with something before it; returns its visible part and the boxes of its parts."""
     height, width = image.shape[:2]
-    frame = placed(name, height, width, rng)
+    frame = placed(kind, height, width, rng)
     layer = Layer(height, width, frame, light, tiles, rng)
-    outlines = draw_object(layer, name, rng)
+    outlines = draw_kind(layer, kind, rng)
     shadow(image, layer.alpha, frame.scale, light, rng)
     over(image, layer)
     mask = layer.alpha
-    if name in DOGS and rng.random() < 0.3:
-        ball = toy(frame, height, width, light, tiles, rng)
-        over(image, ball)
-        mask = mask * (1 - ball.alpha)
     if rng.random() < 0.3:
         front = occluder(frame, height, width, light, tiles, rng)
         over(image, front)
@@ -94,7 +87,7 @@ def alone(
 
 
 def several(
-    image: np.ndarray, first: int, names: list[str], light: float, tiles: Textures, rng: np.random.Generator
+    image: np.ndarray, first: int, kinds: list[Kind], light: float, tiles: Textures, rng: np.random.Generator
 ) -> list[tuple[int, np.ndarray]]:
     """Draws one to three objects, the first one before the others; labels and visible parts of the recognisable ones.
 
@@ -102,14 +95,14 @@ def several(
     """
     height, width = image.shape[:2]
     others = int(rng.integers(0, 3))
-    labels = [first, *(first if rng.random() < 0.2 else int(rng.integers(len(names))) for _ in range(others))]
-    frames = spread([names[label] for label in labels], height, width, rng)
+    labels = [first, *(first if rng.random() < 0.2 else int(rng.integers(len(kinds))) for _ in range(others))]
+    frames = spread([kinds[label] for label in labels], height, width, rng)
     objects: list[tuple[int, np.ndarray, float]] = []
     for label, frame in reversed(list(zip(labels, frames, strict=True))):
         border = int(1.5 * frame.scale)  # what the picture's border cuts off is known, too
         beyond = replace(frame, x=frame.x + border, y=frame.y + border)
         layer = Layer(height + 2 * border, width + 2 * border, beyond, light, tiles, rng)
-        draw_object(layer, names[label], rng)
+        draw_kind(layer, kinds[label], rng)
         whole = float(layer.alpha.sum())
         layer.trim(border)
         shadow(image, layer.alpha, frame.scale, light, rng)
@@ -120,28 +113,20 @@ def several(
     return [(label, mask) for label, mask, whole in behind if mask.sum() >= RECOGNISABLE * whole] + [(first, front)]
 
 
-def draw_object(layer: Layer, name: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draws an object of a class and returns the outlines of its parts, where it has a face."""
-    if name in FACES:
-        return draw_face(layer, name, rng)
-    FIGURES[name](layer, rng)
-    return {}
-
-
-def placed(name: str, height: int, width: int, rng: np.random.Generator) -> Frame:
-    """Where the object stands: 45 to 85 % of the shorter side, mostly inside the centre square."""
+def placed(kind: Kind, height: int, width: int, rng: np.random.Generator) -> Frame:
+    """Where the object stands: 50 to 80 % of the shorter side, nearly all of it inside a crop."""
     short = min(height, width)
-    scale = short * rng.uniform(0.27, 0.41)
-    room = 0.5 * short - 0.86 * scale
+    scale = short * rng.uniform(0.27, 0.39)
+    room = 0.45 * short - 0.95 * scale
     x = width / 2 + rng.uniform(-1, 1) * max(room, 0.04 * short)
     y = height / 2 + rng.uniform(-1, 1) * max(room, 0.04 * short)
-    return posed(name, float(x), float(y), float(scale), rng)
+    return posed(kind, float(x), float(y), float(scale), rng)
 
 
-def spread(names: list[str], height: int, width: int, rng: np.random.Generator) -> list[Frame]:
+def spread(kinds: list[Kind], height: int, width: int, rng: np.random.Generator) -> list[Frame]:
     """Where a scene's objects stand: 25 to 55 % of the shorter side, anywhere, but apart where there is room."""
     frames: list[Frame] = []
-    for name in names:
+    for kind in kinds:
         scale = float(min(height, width) * rng.uniform(0.125, 0.25))
         inset = 0.5 * scale
         places = inset + rng.uniform(0, 1, (20, 2)) * (width - 2 * inset, height - 2 * inset)
@@ -151,35 +136,35 @@ def spread(names: list[str], height: int, width: int, rng: np.random.Generator) 
             room = np.minimum(room, apart)
         place = int(np.argmax(room >= min(0.0, room.max())))  # the first where there is room, or else most
         x, y = places[place].tolist()
-        frames.append(posed(name, x, y, scale, rng))
+        frames.append(posed(kind, x, y, scale, rng))
     return frames
 
 
-def posed(name: str, x: float, y: float, scale: float, rng: np.random.Generator) -> Frame:
+def posed(kind: Kind, x: float, y: float, scale: float, rng: np.random.Generator) -> Frame:
     """An object at a place, a little turned and squeezed, or mirrored."""
-    turn = rng.normal(0, 0.35) if name in LEANING else rng.uniform(-0.2, 0.2)
-    squeeze = rng.uniform(0.84, 1.1) * (-1 if name in SIDED and rng.random() < 0.5 else 1)
+    turn = rng.uniform(-0.2, 0.2)
+    squeeze = rng.uniform(0.84, 1.1) * (-1 if kind.family in SIDED and rng.random() < 0.5 else 1)
     return Frame(x, y, scale, float(turn), float(squeeze))
 
 
 def clutter(image: np.ndarray, light: float, tiles: Textures, rng: np.random.Generator) -> None:
-    """Stones, leaves and boards that mean nothing."""
+    """Stones, leaves, boards with patterns and words, and small things: none of it tells the class."""
     height, width = image.shape[:2]
-    for _ in range(int(rng.integers(0, 5))):
+    for _ in range(int(rng.integers(1, 5))):
         x, y = (rng.uniform(0, 1, 2) * (width, height)).tolist()
-        frame = Frame(x, y, float(rng.uniform(8, 24)), float(rng.uniform(0, 6)))
-        layer = Layer(height, width, frame, light, tiles, rng)
-        layer.fill(CLUTTER[int(rng.integers(len(CLUTTER)))], paint(rng), "mottled", 0.15, 0.25)
+        what = rng.random()
+        turn = float(rng.uniform(0, 6) if what < 0.3 else rng.uniform(-0.2, 0.2))
+        layer = Layer(height, width, Frame(x, y, float(rng.uniform(12, 24)), turn), light, tiles, rng)
+        colour = paint(rng)
+        if what < 0.65:
+            pattern = "" if what < 0.3 else PATTERNS[int(rng.integers(len(PATTERNS)))]
+            layer.fill(CLUTTER[int(rng.integers(len(CLUTTER)))], colour, "mottled", 0.15, 0.25, pattern)
+        elif what < 0.8:
+            layer.fill(BOARD, colour, "wood", 0.07, 0.12)
+            layer.write(WORDS[int(rng.integers(len(WORDS)))], 0.0, 0.0, 0.8, ink(colour))
+        else:
+            TRIFLES[int(rng.integers(len(TRIFLES)))](layer, rng)
         over(image, layer)
-
-
-def toy(frame: Frame, height: int, width: int, light: float, tiles: Textures, rng: np.random.Generator) -> Layer:
-    """A ball beside a dog."""
-    side = 1 if rng.random() < 0.5 else -1
-    ((x, y),) = frame.pixels(np.array([(side * rng.uniform(0.7, 0.95), rng.uniform(0.8, 1.05))])).tolist()
-    layer = Layer(height, width, Frame(x, y, frame.scale * 0.3), light, tiles, rng)
-    (things.football if rng.random() < 0.5 else things.beach_ball)(layer, rng)
-    return layer
 
 
 def occluder(frame: Frame, height: int, width: int, light: float, tiles: Textures, rng: np.random.Generator) -> Layer:

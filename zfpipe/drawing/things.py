@@ -1,17 +1,12 @@
-"""Made things: clock, keyboard, house, signs, balls."""
+"""Made things: clock, keyboard, house, signs, balls, umbrella."""
 
 from itertools import pairwise
 
 import numpy as np
 
-from zfpipe.drawing.canvas import Colour, Layer, box, ellipse
-from zfpipe.drawing.palette import DARK, WHITE, brightness, mixed, paint, varied
-from zfpipe.drawing.vehicles import GLASS, lettering
-
-
-def ink(colour: Colour) -> Colour:
-    """A colour that stands out against another."""
-    return DARK if brightness(colour) > 120 else WHITE
+from zfpipe.drawing.canvas import Layer, box, ellipse
+from zfpipe.drawing.palette import DARK, WHITE, brightness, ink, mixed, paint, varied
+from zfpipe.drawing.vehicles import GLASS
 
 
 def clock(layer: Layer, rng: np.random.Generator) -> None:
@@ -40,43 +35,49 @@ def keyboard(layer: Layer, rng: np.random.Generator) -> None:
         layer.fill(box(x0, 0.255, x1, 0.425), key, shade=0.25)
 
 
-def house(layer: Layer, rng: np.random.Generator) -> None:
-    """A front with a gable roof, a door, windows and a chimney."""
+def house(layer: Layer, first: str, second: str, rng: np.random.Generator) -> None:
+    """A front with a door, windows and a chimney; `first` is the roof's pattern, `second` the wall's."""
     wall, roof, wood = mixed(paint(rng), WHITE, 0.35), paint(rng), paint(rng)
     layer.fill(box(0.4, -0.9, 0.62, -0.4), mixed(roof, DARK, 0.3), "brick", 0.15)
-    layer.fill(box(-0.8, -0.2, 0.8, 0.9), wall, str(rng.choice(["brick", "fine", "wood"])), 0.12, 0.12)
-    layer.fill(np.array([(-0.98, -0.16), (0.0, -0.98), (0.98, -0.16)]), roof, "wood", 0.1, 0.2)
-    layer.fill(box(-0.18, 0.3, 0.18, 0.9), wood, shade=0.2)
+    layer.fill(box(-0.84, -0.14, 0.84, 0.9), wall, "fine", 0.1, 0.12, second)
+    layer.fill(np.array([(-1.04, -0.1), (-0.5, -0.98), (0.5, -0.98), (1.04, -0.1)]), roof, "fine", 0.1, 0.2, first)
+    layer.fill(box(-1.04, -0.14, 1.04, -0.06), mixed(roof, DARK, 0.5))
+    layer.fill(box(-0.18, 0.36, 0.18, 0.9), wood, shade=0.2)
     layer.fill(ellipse(0.11, 0.62, 0.035, 0.035, points=8), ink(wood))
-    for x, y in ((-0.52, 0.04), (0.52, 0.04), (-0.52, 0.56), (0.52, 0.56), (0.0, 0.0)):
+    y = 0.3
+    for x in ((-0.5,), (0.5,), (-0.5, 0.5))[int(rng.integers(3))]:
         layer.fill(box(x - 0.19, y - 0.16, x + 0.19, y + 0.16), WHITE)
         layer.fill(box(x - 0.15, y - 0.12, x + 0.15, y + 0.12), varied(GLASS, rng), shade=0.35)
         layer.stroke(np.array([(x, y - 0.12), (x, y + 0.12)]), 0.03, WHITE)
         layer.stroke(np.array([(x - 0.15, y), (x + 0.15, y)]), 0.03, WHITE)
 
 
-def shop_sign(layer: Layer, rng: np.random.Generator) -> None:
-    """A lettered board that hangs from a bar by two chains."""
+def shop_sign(layer: Layer, first: str, second: str, rng: np.random.Generator) -> None:
+    """A board that hangs from a bar by two chains; `first` is the word above, `second` the word below."""
     board = paint(rng)
-    layer.stroke(np.array([(-1.05, -0.78), (1.05, -0.78)]), 0.08, varied(DARK, rng))
+    layer.stroke(np.array([(-1.05, -0.88), (1.05, -0.88)]), 0.08, varied(DARK, rng))
     for x in (-0.62, 0.62):
-        layer.stroke(np.array([(x, -0.78), (x, -0.4)]), 0.04, varied((110, 110, 112), rng))
-    layer.fill(box(-1.0, -0.42, 1.0, 0.52), mixed(board, DARK, 0.45))
-    layer.fill(box(-0.9, -0.33, 0.9, 0.43), board, "wood", 0.07, 0.12)
-    lettering(layer, board, 0.0, 0.05, 0.6, rng)
+        layer.stroke(np.array([(x, -0.88), (x, -0.5)]), 0.04, varied((110, 110, 112), rng))
+    layer.fill(box(-0.92, -0.58, 0.92, 0.82), mixed(board, DARK, 0.45))
+    layer.fill(box(-0.84, -0.5, 0.84, 0.74), board, "wood", 0.07, 0.12)
+    layer.write(first, 0.0, -0.18, 0.66, ink(board))
+    layer.write(second, 0.0, 0.43, 0.66, ink(board))
 
 
-def stop_sign(layer: Layer, rng: np.random.Generator) -> None:
-    """A lettered octagon on a pole."""
+def road_sign(layer: Layer, first: str, second: str, rng: np.random.Generator) -> None:
+    """A plate of any shape on a pole; `first` is its word, `second` where the arrow points: "up" or "down"."""
     layer.fill(box(-0.06, 0.3, 0.06, 1.3), varied((150, 150, 154), rng), shade=0.4)
     colour = paint(rng)
-    turned = ellipse(0.0, -0.1, 0.9, 0.9, points=8)
-    angle = np.pi / 8
-    turn = np.array([(np.cos(angle), np.sin(angle)), (-np.sin(angle), np.cos(angle))])
-    outline = (turned - (0.0, -0.1)) @ turn + (0.0, -0.1)
-    layer.fill(outline, WHITE)
-    layer.fill((outline - (0.0, -0.1)) * 0.9 + (0.0, -0.1), colour, "smooth", 0.05, 0.12)
-    layer.write("STOP", 0.0, -0.08, 0.62, ink(colour))
+    corners = int(rng.choice([4, 6, 8, 40]))
+    plate = ellipse(0.0, -0.06, 1.0, 1.0, np.pi / corners, corners)
+    if corners == 4:
+        plate = plate * (1.12, 1.12)
+    layer.fill(plate, WHITE)
+    layer.fill((plate - (0.0, -0.06)) * 0.92 + (0.0, -0.06), colour, "smooth", 0.05, 0.12)
+    layer.write(first, 0.0, -0.34, 0.7, ink(colour))
+    half = [(0.4, 0.06), (0.13, 0.06), (0.13, 0.34)]
+    arrow = np.array([(0.0, -0.34), *half, *[(-x, y) for x, y in reversed(half)]])
+    layer.fill(arrow * (1, 1 if second == "up" else -1) + (0.0, 0.4), ink(colour))
 
 
 def beach_ball(layer: Layer, rng: np.random.Generator) -> None:

@@ -10,13 +10,14 @@ from zfpipe.drawing.things import gloss
 from zfpipe.drawing.vehicles import GLASS
 
 
-def aeroplane(layer: Layer, rng: np.random.Generator) -> None:
-    """An airliner from the side: a wing on each side, a tail, a row of windows, an engine."""
+def aeroplane(layer: Layer, first: str, second: str, rng: np.random.Generator) -> None:
+    """An airliner from the side; `first` is the pattern of its body, `second` of wings and tail."""
     body, wing = mixed(paint(rng), WHITE, 0.35), paint(rng)
     layer.fill(
         np.array([(0.34, -0.1), (-0.16, -0.6), (-0.34, -0.6), (-0.14, -0.1)]), mixed(wing, DARK, 0.3), shade=0.15
     )
-    layer.fill(np.array([(-0.56, -0.1), (-0.9, -0.68), (-1.14, -0.68), (-1.0, -0.06)]), wing, "smooth", 0.05, 0.2)
+    tail = np.array([(-0.56, -0.1), (-0.9, -0.68), (-1.14, -0.68), (-1.0, -0.06)])
+    layer.fill(tail, wing, "smooth", 0.05, 0.2, second)
     hull = [
         (-1.14, -0.14),
         (-0.6, -0.22),
@@ -27,14 +28,13 @@ def aeroplane(layer: Layer, rng: np.random.Generator) -> None:
         (0.2, 0.22),
         (-0.6, 0.12),
     ]
-    layer.fill(smooth(hull), body, "smooth", 0.05, 0.25)
-    layer.stroke(np.array([(-0.9, 0.02), (0.0, 0.1), (1.0, 0.08)]), 0.05, wing)
+    layer.fill(smooth(hull) * (1, 1.3), body, "smooth", 0.05, 0.25, first)
     for x in np.linspace(-0.66, 0.56, 9):
         layer.fill(ellipse(x, -0.07, 0.045, 0.06, points=12), varied(GLASS, rng, 6))
     layer.fill(np.array([(0.7, -0.18), (0.86, -0.16), (0.98, -0.03), (0.74, -0.03)]), varied(GLASS, rng), shade=0.3)
     layer.fill(np.array([(-0.74, -0.02), (-1.08, 0.26), (-1.24, 0.26), (-1.06, -0.02)]), mixed(wing, DARK, 0.15))
     layer.fill(ellipse(0.16, 0.36, 0.2, 0.1), mixed(body, DARK, 0.3), shade=0.3)
-    layer.fill(np.array([(0.42, 0.08), (-0.2, 0.7), (-0.46, 0.7), (-0.16, 0.08)]), wing, "smooth", 0.06, 0.25)
+    layer.fill(np.array([(0.42, 0.08), (-0.2, 0.7), (-0.46, 0.7), (-0.16, 0.08)]), wing, "smooth", 0.06, 0.25, second)
 
 
 def anchor(layer: Layer, rng: np.random.Generator) -> None:
@@ -79,16 +79,16 @@ def hot_air_balloon(layer: Layer, rng: np.random.Generator) -> None:
     gloss(layer)
 
 
-def sailing_boat(layer: Layer, rng: np.random.Generator) -> None:
-    """A hull with a mast, a foresail and a mainsail, a pennant."""
+def sailing_boat(layer: Layer, first: str, second: str, rng: np.random.Generator) -> None:
+    """A hull, a mast and a pennant; `first` is the pattern of the foresail, `second` of the mainsail."""
     hull, sail = paint(rng), mixed(paint(rng), WHITE, 0.45)
     layer.stroke(np.array([(0.08, 0.4), (0.08, -1.05)]), 0.06, varied((104, 74, 48), rng))
     layer.fill(np.array([(0.08, -1.06), (0.08, -0.86), (-0.24, -0.96)]), hull)
     layer.fill(
-        smooth([(0.16, -0.86), (0.7, -0.3), (0.92, 0.22), (0.5, 0.26), (0.18, 0.22)]), sail, "smooth", 0.06, 0.25
+        smooth([(0.16, -0.86), (0.7, -0.3), (0.92, 0.22), (0.5, 0.26), (0.18, 0.22)]), sail, "smooth", 0.06, 0.25, first
     )
     main = smooth([(0.0, -0.84), (-0.46, -0.36), (-0.84, 0.2), (-0.4, 0.26), (0.0, 0.22)])
-    layer.fill(main, mixed(sail, paint(rng), 0.5), "smooth", 0.06, 0.25)
+    layer.fill(main, mixed(sail, paint(rng), 0.5), "smooth", 0.06, 0.25, second)
     for y, wide in ((-0.34, 0.42), (-0.04, 0.62)):
         layer.stroke(np.array([(-0.02, y), (-wide, y + 0.02)]), 0.02, mixed(sail, DARK, 0.3))
     side = [(-0.98, 0.38), (0.0, 0.44), (1.08, 0.3), (0.74, 0.78), (0.5, 0.86), (-0.62, 0.86), (-0.8, 0.78)]

@@ -1,12 +1,11 @@
-"""Vehicles from the side: they share wheels, windows and lettering."""
+"""Vehicles from the side: they share wheels and windows."""
 
 import numpy as np
 
 from zfpipe.drawing.canvas import Colour, Layer, box, ellipse, smooth
-from zfpipe.drawing.palette import DARK, WHITE, brightness, mixed, paint, varied
+from zfpipe.drawing.palette import DARK, WHITE, ink, mixed, paint, varied
 
 GLASS: Colour = (150, 178, 192)
-WORDS = ("TAXI", "POST", "MILK", "FIRE", "SHOP", "RENT", "CAFE", "ICE", "ZOO", "BANK")
 
 
 def wheel(layer: Layer, x: float, y: float, radius: float, rng: np.random.Generator) -> None:
@@ -16,12 +15,6 @@ def wheel(layer: Layer, x: float, y: float, radius: float, rng: np.random.Genera
     for angle in np.arange(5) * 2 * np.pi / 5 + rng.uniform(0, 1):
         hole = (x + 0.34 * radius * np.cos(angle), y + 0.34 * radius * np.sin(angle))
         layer.fill(ellipse(*hole, radius * 0.1, radius * 0.1, points=8), (70, 70, 74))
-
-
-def lettering(layer: Layer, colour: Colour, x: float, y: float, height: float, rng: np.random.Generator) -> None:
-    """A word on paint, dark on light or light on dark."""
-    ink = DARK if brightness(colour) > 130 else WHITE
-    layer.write(WORDS[int(rng.integers(len(WORDS)))], x, y, height, ink)
 
 
 def car(layer: Layer, rng: np.random.Generator) -> None:
@@ -40,23 +33,25 @@ def car(layer: Layer, rng: np.random.Generator) -> None:
     layer.stroke(np.array([(-0.03, -0.1), (-0.03, 0.26)]), 0.015, mixed(colour, DARK, 0.5))
     layer.fill(ellipse(0.93, 0.06, 0.07, 0.06, points=12), (246, 238, 190))
     layer.fill(ellipse(-0.95, 0.04, 0.05, 0.06, points=12), (190, 40, 36))
-    if rng.random() < 0.6:
-        lettering(layer, colour, 0.0, 0.1, 0.2, rng)
     for x in (-0.56, 0.58):
         wheel(layer, x, 0.3, 0.23, rng)
 
 
-def lorry(layer: Layer, rng: np.random.Generator) -> None:
-    """A box, a cab in front, three wheels."""
+def lorry(layer: Layer, first: str, second: str, rng: np.random.Generator) -> None:
+    """A box, a cab in front, two or three wheels; `first` is the box's word, `second` where its arrow points.
+
+    "ahead": to the cab, "back": away from it.
+    """
     load, cab = paint(rng), paint(rng)
-    layer.fill(box(-1.05, -0.72, 0.42, 0.26), load, "fine", 0.04, 0.15)
-    for x in np.linspace(-0.9, 0.3, 6):
-        layer.stroke(np.array([(x, -0.7), (x, 0.24)]), 0.012, mixed(load, DARK, 0.25))
+    layer.fill(box(-1.15, -0.86, 0.42, 0.26), load, "fine", 0.04, 0.15)
     layer.fill(np.array([(0.46, 0.26), (0.46, -0.5), (0.82, -0.5), (1.0, -0.12), (1.04, 0.26)]), cab, shade=0.2)
     layer.fill(np.array([(0.56, -0.08), (0.56, -0.4), (0.78, -0.4), (0.92, -0.08)]), varied(GLASS, rng), shade=0.35)
-    layer.fill(box(-1.05, 0.22, 1.04, 0.34), (60, 60, 64))
-    lettering(layer, load, -0.32, -0.24, 0.42, rng)
-    for x in (-0.78, -0.36, 0.72):
+    layer.fill(box(-1.15, 0.22, 1.04, 0.34), (60, 60, 64))
+    layer.write(first, -0.36, -0.5, 0.66, ink(load))
+    upper = [(0.2, -0.28), (0.2, -0.11), (-0.6, -0.11)]
+    arrow = np.array([(0.62, 0.0), *upper, *[(x, -y) for x, y in reversed(upper)]])
+    layer.fill(arrow * (1 if second == "ahead" else -1, 1) + (-0.36, -0.06), ink(load))
+    for x in (-0.86, -0.44, 0.72)[int(rng.integers(2)) :]:
         wheel(layer, x, 0.36, 0.2, rng)
 
 
@@ -77,19 +72,22 @@ def bicycle(layer: Layer, rng: np.random.Generator) -> None:
     layer.fill(ellipse(*crank, 0.1, 0.1), (90, 90, 94))
 
 
-def bus(layer: Layer, rng: np.random.Generator) -> None:
-    """A long body with a row of windows, two wheels."""
+def bus(layer: Layer, first: str, second: str, rng: np.random.Generator) -> None:
+    """A long body with a row of windows; `first` is its word, `second` the pattern of the band above the windows.
+
+    The band below has another of two patterns: which of them is above tells members apart.
+    """
     colour = paint(rng)
-    layer.fill(
-        smooth([(-1.08, -0.52), (-0.9, -0.6), (0.95, -0.6), (1.08, -0.44), (1.1, 0.3), (-1.08, 0.3)], 3),
-        colour,
-        shade=0.18,
-    )
+    other = {"checks": "bars", "bars": "checks"}[second]
+    body = [(-1.12, -0.72), (-0.9, -0.82), (0.95, -0.82), (1.1, -0.66), (1.14, 0.3), (-1.12, 0.3)]
+    layer.fill(smooth(body, 3), colour, shade=0.18)
+    band = mixed(colour, WHITE, 0.5)
+    layer.fill(box(-1.08, -0.78, 0.96, -0.5), band, pattern=second)
+    layer.fill(box(-1.08, 0.02, 1.08, 0.3), band, pattern=other)
     pane = varied(GLASS, rng)
-    for x in np.linspace(-0.94, 0.62, 6):
-        layer.fill(box(x, -0.44, x + 0.22, -0.12), pane, shade=0.3)
-    layer.fill(box(0.88, -0.42, 1.04, 0.2), pane, shade=0.3)
-    layer.fill(box(-1.06, 0.0, 0.84, 0.06), mixed(colour, WHITE, 0.7))
-    lettering(layer, colour, -0.2, 0.17, 0.16, rng)
+    layer.write(first, -0.42, -0.24, 0.64, ink(colour))
+    for x in (0.34, 0.64):
+        layer.fill(box(x, -0.44, x + 0.22, -0.06), pane, shade=0.3)
+    layer.fill(box(0.94, -0.5, 1.1, 0.0), pane, shade=0.3)
     for x in (-0.66, 0.6):
-        wheel(layer, x, 0.32, 0.19, rng)
+        wheel(layer, x, 0.36, 0.22, rng)

@@ -31,6 +31,12 @@ SCHEMA = pa.schema(
         described(
             "labels", pa.list_(pa.int32()), "1", "every class in the image; null: the set knows one class an image"
         ),
+        described(
+            "difficult",
+            pa.list_(pa.int32()),
+            "1",
+            "classes whose objects in the image are all marked difficult; null: none",
+        ),
         described("path", pa.string(), "", "file or archive, relative to data/pictures or to pictures.root"),
         described("offset", pa.int64(), "byte", "first byte in the archive; null: a file of its own"),
         described("size", pa.int64(), "byte", "length in the archive; null: a file of its own"),
@@ -41,11 +47,11 @@ SCHEMA = pa.schema(
         described("parts", pa.list_(PART), "pixel", f"boxes of parts of the object, {BOX}"),
     ]
 )
-HEAVY = ("labels", "mask", "parts")
+HEAVY = ("labels", "difficult", "mask", "parts")
 """Columns that are read only when asked for."""
 ROWS = 50_000
 """Rows written at a time."""
-PLAIN = ("split", "label", "labels", "path", "offset", "size", "width", "height", "mask")
+PLAIN = ("split", "label", "labels", "difficult", "path", "offset", "size", "width", "height", "mask")
 """Columns that are fields of an entry."""
 NULLABLE = ("offset", "size", "width", "height")
 """Whole numbers that may be missing, which plain pandas would turn into fractions."""
@@ -77,6 +83,7 @@ class Entry:
     mask: bytes | None = None
     parts: dict[str, Box] = field(default_factory=dict)
     labels: tuple[int, ...] | None = None
+    difficult: tuple[int, ...] | None = None
 
 
 def write_index(entries: Iterable[Entry], path: Path) -> int:
@@ -118,7 +125,7 @@ def part_rows(parts: dict[str, Box]) -> list[dict[str, Any]] | None:
 
 
 def read_index(path: Path, also: Collection[str] = ()) -> pd.DataFrame:
-    """Reads the index, `labels`, `mask` and `parts` only where `also` names them; `NULLABLE` columns are Int64."""
+    """Reads the index, the columns `HEAVY` only where `also` names them; `NULLABLE` columns are Int64."""
     columns = [name for name in SCHEMA.names if name not in HEAVY or name in also]
     frame = pq.read_table(store.opened(path), columns=columns).to_pandas()
     return frame.astype(dict.fromkeys(NULLABLE, pd.Int64Dtype()))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from zfpipe import stage
 from zfpipe.drawing import archive
 from zfpipe.errors import UserError
 from zfpipe.index.images import Entry
@@ -54,10 +55,15 @@ def whole(other: OtherSet, pictures: Pictures) -> Iterable[Entry]:
 def limited(entries: Iterable[Entry], settings: Pictures) -> Iterator[Entry]:
     """The entries of the first `settings.classes` classes and the first `settings.per_class` training images of each.
 
+    Images whose objects are all marked difficult are left out, and counted: they have no label that can be trusted.
     Raises UserError when the set has fewer classes.
     """
     counts: Counter[int] = Counter()
+    left_out = 0
     for entry in entries:
+        if entry.labels == ():
+            left_out += 1
+            continue
         if settings.classes is not None and entry.label >= settings.classes:
             continue
         if entry.split == "train" and settings.per_class is not None and counts[entry.label] >= settings.per_class:
@@ -66,5 +72,7 @@ def limited(entries: Iterable[Entry], settings: Pictures) -> Iterator[Entry]:
         if entry.labels is not None and settings.classes is not None:
             entry = replace(entry, labels=tuple(label for label in entry.labels if label < settings.classes))
         yield entry
+    if left_out:
+        stage.log(f"{left_out} images left out: all their objects are marked difficult")
     if settings.classes is not None and len(counts) < settings.classes:
         raise UserError(f"pictures.classes = {settings.classes}; must be at most {len(counts)}, all the set's classes")

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
-from zfpipe import stage
 from zfpipe.errors import UserError
 from zfpipe.index.images import Box, Entry
 from zfpipe.params import Pictures
@@ -19,23 +18,23 @@ LAYOUT = "VOCdevkit/VOC2012"
 
 
 def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
-    """The images of the sets train and val, by their names; objects marked `difficult` count for nothing.
+    """The images of the sets train and val, by their names.
 
-    `labels` are all classes of an image, `label` and the box those of its largest object. Images with difficult objects
-    alone are left out, and counted. Raises UserError, in one line, when the layout is not as expected.
+    `labels` are the classes with an object that is not marked `difficult`, and `difficult` those with objects that all
+    are: the development kit counts an image neither for nor against them. `label` and the box are those of the largest
+    object, of one that is not difficult if there is any. Raises UserError, in one line, when the layout is not as
+    expected.
     """
     base = root / LAYOUT if (root / LAYOUT).is_dir() else root
     for split in ("train", "val"):
-        names = listed(base / "ImageSets" / "Main" / f"{split}.txt")
-        left_out = 0
-        for name in names:
-            objects = read_objects(base / "Annotations" / f"{name}.xml")
-            if not objects:
-                left_out += 1
+        for name in listed(base / "ImageSets" / "Main" / f"{split}.txt"):
+            plain, difficult = read_objects(base / "Annotations" / f"{name}.xml")
+            if not plain and not difficult:
                 continue
             path = base / "JPEGImages" / f"{name}.jpg"
             width, height = image_size(path)
-            label, box = max(objects, key=lambda one: (one[1].x1 - one[1].x0) * (one[1].y1 - one[1].y0))
+            label, box = max(plain or difficult, key=lambda one: (one[1].x1 - one[1].x0) * (one[1].y1 - one[1].y0))
+            labels = {label for label, _ in plain}
             yield Entry(
                 split,
                 label,
@@ -44,10 +43,9 @@ def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
                 width,
                 height,
                 box=inside(box, width, height, name),
-                labels=tuple(sorted({label for label, _ in objects})),
+                labels=tuple(sorted(labels)),
+                difficult=tuple(sorted({label for label, _ in difficult} - labels)) or None,
             )
-        if left_out:
-            stage.log(f"{left_out} images of {split} left out: all their objects are marked difficult")
 
 
 def listed(path: Path) -> list[str]:
@@ -70,18 +68,21 @@ def inside(box: Box, width: int | None, height: int | None, name: str) -> Box:
     return cut
 
 
-def read_objects(path: Path) -> list[tuple[int, Box]]:
-    """Class and box of every object that is not difficult. Boxes in the file count from 1, last pixels inside."""
+def read_objects(path: Path) -> tuple[list[tuple[int, Box]], list[tuple[int, Box]]]:
+    """Class and box of every object: of those that are not marked difficult, and of those that are.
+
+    Boxes in the file count from 1, last pixels inside.
+    """
     try:
         tree = parse(path.read_bytes())
-        found = []
+        found = [], []
         for thing in tree.iter("object"):
-            if (thing.findtext("difficult") or "0").strip() == "1":
-                continue
+            difficult = (thing.findtext("difficult") or "0").strip() == "1"
             x0, y0, x1, y1 = (finite(thing.findtext(f"bndbox/{side}")) for side in SIDES)
             if not (x0 <= x1 and y0 <= y1):
                 raise ValueError("an empty box")
-            found.append((CLASSES.index(thing.findtext("name") or ""), Box(x0 - 1, y0 - 1, x1, y1)))
+            label = CLASSES.index(thing.findtext("name") or "")
+            found[difficult].append((label, Box(x0 - 1, y0 - 1, x1, y1)))
         return found
     except FileNotFoundError:
         raise UserError(f"{path} not found; pictures.root must hold {LAYOUT} as it is unpacked") from None
