@@ -12,7 +12,7 @@ from tests.network.test_network import plain
 from tests.networks import KINDS, random_images, small_network
 from tests.oracles import convnet as oracle
 from zfpipe import params
-from zfpipe.deconvnet.deconvnet import Units, filtered_down, project, unnormalised, unpooled
+from zfpipe.deconvnet.deconvnet import Units, filtered_down, project, to_rectified, unnormalised, unpooled
 from zfpipe.network.convnet import ConvNet
 
 SUM = params.Deconvnet(unpooling="sum", norm="skip")
@@ -32,16 +32,16 @@ def strongest(network: ConvNet, images: torch.Tensor, layer: int) -> Units:
 
 @pytest.mark.parametrize("settings", [SUM, OVERWRITE], ids=["sum", "overwrite"])
 @pytest.mark.parametrize("layer", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("kind", ["zfnet", "vgg"])
+@pytest.mark.parametrize("kind", ["zfnet", "alexnet", "vgg"])
 def test_projection_equals_the_slow_twin(kind: str, layer: int, settings: params.Deconvnet) -> None:
     network, images = small_network(kind, crop=65), random_images(2, 65)
     with torch.no_grad():
         units = strongest(network, images, layer)
     pixels, activations = project(network, images, units, settings)
-    layers, norm = plain(network)
+    layers, norm, before_pool = plain(network)
     for row in range(2):
         image = images[row].double().numpy()
-        traces = oracle.up(image, layers[:layer], norm)
+        traces = oracle.up(image, layers[:layer], norm, before_pool)
         start = (int(units.maps[row]), int(units.ys[row]), int(units.xs[row]))
         slow = oracle.down(image, layers[:layer], traces, start, settings.unpooling == "overwrite")
         assert activations[row].item() == pytest.approx(traces[-1].rectified[start], rel=1e-4)
@@ -53,7 +53,7 @@ def test_the_two_unpoolings_differ_where_windows_share_a_switch() -> None:
     network, images = small_network("zfnet"), random_images(8)
     *_, trace = network.trace(images, 2)
     assert trace.switches is not None
-    signal = torch.ones_like(trace.pooled)
+    signal = torch.ones_like(trace.output)
     summed, kept = (unpooled(signal, trace, rule) for rule in ("sum", "overwrite"))
     shared = sum(len(switches) - len(switches.unique()) for switches in trace.switches.flatten(2).flatten(0, 1))
     assert shared > 0
@@ -76,10 +76,9 @@ def test_each_step_down_is_the_transpose_of_the_step_up(kind: str) -> None:
             assert down.shape == below.shape
             assert (up * above).sum().item() == pytest.approx((below * down).sum().item(), rel=1e-3, abs=1e-2)
             if trace.switches is not None:
-                above = torch.randn(trace.pooled.shape, generator=generator)
+                above = torch.randn(trace.output.shape, generator=generator)
                 down = unpooled(above, trace, "sum")
-                up = trace.rectified.flatten(2).gather(2, trace.switches.flatten(2)).view(trace.pooled.shape)
-                torch.testing.assert_close(up, trace.pooled)
+                up = trace.rectified.flatten(2).gather(2, trace.switches.flatten(2)).view(trace.output.shape)
                 assert (up * above).sum().item() == pytest.approx((trace.rectified * down).sum().item(), rel=1e-3)
             below = trace.output
 
@@ -100,12 +99,31 @@ def test_where_the_relu_has_nothing_to_do_the_deconvnet_is_the_gradient() -> Non
     torch.testing.assert_close(pixels, gradient * activations[:, None, None, None], rtol=1e-3, atol=1e-3)
 
 
-def test_the_way_through_the_normalisation_is_its_gradient() -> None:
-    network, images = small_network("zfnet"), random_images(2)
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_way_to_the_rectified_map_is_the_transpose_of_what_follows_the_relu(kind: str) -> None:
+    """Of pooling and normalisation in either order, by finite differences in double precision."""
+    network, images = small_network(kind).double(), random_images(2).double()
+    generator = torch.Generator().manual_seed(9)
+    for trace, conv in zip(network.trace(images), network.architecture.convs, strict=True):
+        rectified = trace.rectified.detach()
+        change = 1e-5 * torch.randn(rectified.shape, generator=generator, dtype=torch.float64) * (rectified > 0)
+        above = torch.randn(trace.output.shape, generator=generator, dtype=torch.float64)
+        with torch.no_grad():
+            up = network.finish(conv, rectified + change) - network.finish(conv, rectified - change)
+        down = to_rectified(network, trace, above, GRADIENT)
+        assert (up / 2 * above).sum().item() == pytest.approx((change * down).sum().item(), rel=1e-4)
+        if trace.normed is not None:
+            assert not torch.allclose(down, to_rectified(network, trace, above, SUM), rtol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["zfnet", "alexnet"])
+def test_the_way_through_the_normalisation_is_its_gradient(kind: str) -> None:
+    network, images = small_network(kind), random_images(2)
     (trace,) = network.trace(images, 1)
-    signal = torch.randn(trace.pooled.shape, generator=torch.Generator().manual_seed(5))
+    assert trace.normed is not None
+    signal = torch.randn(trace.normed.shape, generator=torch.Generator().manual_seed(5))
     down = unnormalised(network, trace, signal, "gradient").double()
-    pooled, signal, norm = trace.pooled.detach().double(), signal.double(), network.norm
+    pooled, signal, norm = trace.normed.detach().double(), signal.double(), network.norm
     slow = torch.zeros_like(pooled)  # d out[c] / d in[j], term by term
     for c in range(pooled.shape[1]):
         near = range(max(0, c - norm.size // 2), min(pooled.shape[1], c + norm.size // 2 + 1))
@@ -189,6 +207,7 @@ def test_the_input_scale_is_part_of_the_way_up_and_of_its_transpose() -> None:
     units = strongest(network, images, 3)
     pixels, activations = project(network, images, units, SUM)
     network.input_scale = 0.5
+    network.norm = network.norm.model_copy(update={"alpha": network.norm.alpha * 0.5**2})  # the layers get equal values
     scaled, same = project(network, images * 2, units, SUM)
     torch.testing.assert_close(same, activations)
     torch.testing.assert_close(scaled, pixels * 0.5)

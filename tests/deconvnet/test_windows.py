@@ -118,7 +118,7 @@ def test_painting_is_unpooling_rectifying_and_filtering() -> None:
     with torch.no_grad():
         traces = list(network.trace(images, 2))
         for conv, trace in zip(network.architecture.convs, traces, strict=False):
-            signal = torch.randn(trace.pooled.shape, generator=torch.Generator().manual_seed(conv.layer))
+            signal = torch.randn(trace.output.shape, generator=torch.Generator().manual_seed(conv.layer))
             filters = network.conv(conv.layer).weight
             plain = functional.conv_transpose2d(unpooled(signal, trace, "sum").relu(), filters, stride=conv.stride)
             painted = windows.down(signal, trace, filters, conv)

@@ -1,6 +1,7 @@
 """The network: normalisation against torch's, forward against trace and oracle, initial weights."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,11 +49,12 @@ def test_gradients_equal_those_of_the_plain_layers(kind: str) -> None:
     signal = images * network.input_scale
     for conv in network.architecture.convs:
         signal = torch.relu(network.conv(conv.layer)(signal))
-        if conv.pool:
-            signal = functional.max_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
-        if conv.normed:
-            norm = network.norm
-            signal = functional.local_response_norm(signal, norm.size, norm.alpha, norm.beta, norm.k)
+        for step in ("norm", "pool") if network.norm.before_pool else ("pool", "norm"):
+            if step == "pool" and conv.pool:
+                signal = functional.max_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
+            if step == "norm" and conv.normed:
+                norm = network.norm
+                signal = functional.local_response_norm(signal, norm.size, norm.alpha / 0.1**2, norm.beta, norm.k)
     expected, found = network.classify(signal), network(images)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
     weights = torch.randn(found.shape, generator=torch.Generator().manual_seed(2))
@@ -62,17 +64,45 @@ def test_gradients_equal_those_of_the_plain_layers(kind: str) -> None:
         torch.testing.assert_close(fast, slow, rtol=1e-4, atol=1e-5 * float(slow.abs().max()), msg=name)
 
 
-@pytest.mark.parametrize("kind", ["zfnet", "vgg"])
+@pytest.mark.parametrize("kind", ["zfnet", "alexnet", "vgg"])
 def test_forward_equals_the_slow_twin(kind: str) -> None:
     network = small_network(kind, crop=65)
     image = random_images(1, 65)
-    layers, norm = plain(network)
-    traces = oracle.up(image[0].double().numpy(), layers, norm)
+    layers, norm, before_pool = plain(network)
+    traces = oracle.up(image[0].double().numpy(), layers, norm, before_pool)
     with torch.no_grad():
         fast = list(network.trace(image))
     for slow, quick in zip(traces, fast, strict=True):
         np.testing.assert_allclose(quick.rectified[0].numpy(), slow.rectified, rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(quick.output[0].numpy(), slow.output, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1 / 32, 1 / 16, 4.0])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_scaled_pixels_are_normalised_as_the_papers(kind: str, scale: float) -> None:
+    """At equal filters, and biases scaled alike, every value is scaled alike, in every layer."""
+    network, other, images = small_network(kind), small_network(kind), random_images(2)
+    other.input_scale = scale
+    for name, bias in other.named_parameters():
+        if name.endswith("bias"):
+            bias.data *= scale
+    with torch.no_grad():
+        for one, same in zip(network.trace(images), other.trace(images), strict=True):
+            torch.testing.assert_close(same.output, one.output * scale, rtol=1e-4, atol=1e-4 * scale)
+            if one.normed is not None:
+                factors = (one.output.amax((1, 2, 3)) / one.normed.amax((1, 2, 3))).max()
+                assert factors < 0.95 * network.norm.k**-network.norm.beta, "the neighbours must matter in this test"
+        torch.testing.assert_close(other(images), network(images) * scale, rtol=1e-3, atol=1e-3 * scale)
+
+
+def test_krizhevskys_normalisation_stands_before_the_pool() -> None:
+    """Section 5.1's "exact architecture"; that of Fig. 3 stands after it."""
+    assert SETTINGS.alexnet.norm.before_pool and not SETTINGS.model.norm.before_pool
+    for kind, side in (("zfnet", "output"), ("alexnet", "rectified")):
+        traces = list(small_network(kind).trace(random_images(1)))
+        assert [trace.normed is not None for trace in traces] == [True, True, False, False, False]
+        for trace in traces[:2]:
+            assert trace.normed is not None and trace.normed.shape == getattr(trace, side).shape
 
 
 def test_forward_goes_through_the_traced_layers(network: ConvNet) -> None:
@@ -148,12 +178,29 @@ def test_a_new_softmax_leaves_the_rest_as_it_is_and_alone_learns() -> None:
     for name, weight in network.named_parameters():
         assert name.startswith("denses.8") or torch.equal(weight, other.get_parameter(name))
     same = with_new_softmax(network, 5, 0.01, seed=1)
-    assert torch.equal(same(random_images(2)), network(random_images(2)))
-    assert not any(weight.requires_grad for weight in same.parameters())
+    assert not torch.equal(same.get_parameter("denses.8.weight"), network.get_parameter("denses.8.weight"))
+    assert same.get_parameter("denses.8.weight").requires_grad, "new, though the classes are as many as its own"
 
 
-def plain(network: ConvNet) -> tuple[list[oracle.PlainLayer], tuple[int, float, float, float]]:
-    """The same network for the slow twin."""
+def test_its_own_softmax_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    network, cpu = small_network("zfnet"), torch.device("cpu")
+    weights.save(network, tmp_path / weights.FILE)
+    elsewhere = SETTINGS.model.model_copy(update={"source": "nets:small", "softmax": "own"})
+    own = weights.started(elsewhere, 64, 5, 0, tmp_path, cpu)
+    for name, weight in network.named_parameters():
+        assert torch.equal(weight, own.get_parameter(name)) and not own.get_parameter(name).requires_grad
+    with pytest.raises(UserError, match=r"model.softmax = own, of 5 classes, but the pictures have 7; must be new, or"):
+        weights.started(elsewhere, 64, 7, 0, tmp_path, cpu)
+    new = weights.started(elsewhere.model_copy(update={"softmax": "new"}), 64, 5, 0, tmp_path, cpu)
+    assert [name for name, weight in new.named_parameters() if weight.requires_grad] == [
+        "denses.8.weight",
+        "denses.8.bias",
+    ]
+
+
+def plain(network: ConvNet) -> tuple[list[oracle.PlainLayer], tuple[int, float, float, float], bool]:
+    """The same network for the slow twin, for pixels that are not scaled."""
+    assert network.input_scale == 1
     layers = []
     for conv in network.architecture.convs:
         module = network.conv(conv.layer)
@@ -169,4 +216,4 @@ def plain(network: ConvNet) -> tuple[list[oracle.PlainLayer], tuple[int, float, 
             )
         )
     norm = network.norm
-    return layers, (norm.size, norm.k, norm.alpha, norm.beta)
+    return layers, (norm.size, norm.k, norm.alpha, norm.beta), norm.before_pool

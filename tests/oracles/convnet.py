@@ -73,13 +73,20 @@ def normalise(maps: np.ndarray, size: int, k: float, alpha: float, beta: float) 
     return result
 
 
-def up(image: np.ndarray, layers: list[PlainLayer], norm: tuple[int, float, float, float]) -> list[PlainTrace]:
+def up(
+    image: np.ndarray, layers: list[PlainLayer], norm: tuple[int, float, float, float], before_pool: bool = False
+) -> list[PlainTrace]:
     """The convnet, layer by layer."""
     traces, signal = [], image
     for layer in layers:
-        rectified = np.maximum(convolve(signal, layer), 0)
-        pooled, switches = pool(rectified, *layer.pool) if layer.pool else (rectified, {})
-        signal = normalise(pooled, *norm) if layer.normed else pooled
+        rectified = signal = np.maximum(convolve(signal, layer), 0)
+        switches = {}
+        if layer.normed and before_pool:
+            signal = normalise(signal, *norm)
+        if layer.pool:
+            signal, switches = pool(signal, *layer.pool)
+        if layer.normed and not before_pool:
+            signal = normalise(signal, *norm)
         traces.append(PlainTrace(rectified, switches, signal))
     return traces
 

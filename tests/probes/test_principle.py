@@ -1,6 +1,9 @@
 """Fig. 1's steps against the deconvnet as a whole, and each step by hand."""
 
+from typing import Literal
+
 import numpy as np
+import pytest
 import torch
 
 from tests.networks import random_images, small_network
@@ -11,14 +14,19 @@ from zfpipe.probes.principle import steps
 SUM = Deconvnet(unpooling="sum", norm="skip")
 
 
-def test_the_steps_lead_to_the_projection() -> None:
-    network, image = small_network("zfnet"), random_images(1)
-    unit = (3, 5, 4)
-    found = steps(network, image, unit, SUM)
-    whole, activations = project(network, image, Units(2, *(torch.tensor([place]) for place in unit)), SUM)
+@pytest.mark.parametrize("norm", ["skip", "gradient"])
+@pytest.mark.parametrize("kind", ["zfnet", "alexnet"])
+def test_the_steps_lead_to_the_projection(kind: str, norm: Literal["skip", "gradient"]) -> None:
+    network, image, settings = small_network(kind), random_images(1), SUM.model_copy(update={"norm": norm})
+    *_, second = network.trace(image, 2)
+    place = int(second.rectified[0].argmax())
+    number, y, x = (int(one) for one in np.unravel_index(place, second.rectified.shape[1:]))
+    unit = number, y, x
+    found = steps(network, image, unit, settings)
+    whole, activations = project(network, image, Units(2, *(torch.tensor([place]) for place in unit)), settings)
     assert activations.item() > 0
     np.testing.assert_allclose(found.reconstruction, whole[0].permute(1, 2, 0), rtol=1e-4, atol=1e-5)
-    assert found.kept[5, 4] == found.map2[5, 4]
+    assert found.kept[y, x] == found.map2[y, x]
     assert np.count_nonzero(found.kept) == 1
 
 

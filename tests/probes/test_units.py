@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.conftest import CROP
+from tests.conftest import CROP, label_of
 from tests.network.test_network import plain
 from tests.networks import KINDS, random_images, small_network
 from tests.oracles import convnet as oracle
 from zfpipe import params
-from zfpipe.drawing.picture import CLASSES, class_of
+from zfpipe.drawing.picture import CLASSES
 from zfpipe.network.convnet import ConvNet
 from zfpipe.probes import units
 from zfpipe.reading.inputs import MeanSubtraction
@@ -59,7 +59,7 @@ def test_the_strongest_equal_a_full_sort(
                 values, ids = zip(*tops[int(str(unit))], strict=True)
                 assert top["id"].tolist() == list(ids) and top["rank"].tolist() == list(range(9))
                 np.testing.assert_allclose(top["activation"], values, rtol=1e-4)
-    assert strongest["label"].tolist() == [class_of(image) for image in strongest["id"]]
+    assert strongest["label"].tolist() == [label_of(image) for image in strongest["id"]]
 
 
 def test_keys_order_all_activations_and_of_equal_ones_the_smaller_id_first() -> None:
@@ -82,8 +82,8 @@ def chosen(network: ConvNet, images: torch.Tensor, layer: int) -> torch.Tensor:
 
 def slow(network: ConvNet, image: np.ndarray, layer: int, unit: int, overwrite: bool) -> np.ndarray:
     """The way down once more, number by number, from the definition."""
-    layers, norm = plain(network)
-    traces = oracle.up(image, layers, norm)
+    layers, norm, before_pool = plain(network)
+    traces = oracle.up(image, layers, norm, before_pool)
     maps, side = traces[-1].output, network.architecture.average
     cells = np.arange(maps.shape[1])
     windows = [cells[[place]] for place in cells]
@@ -138,10 +138,11 @@ def backpropagated(network: ConvNet, images: torch.Tensor, layer: int, unit: tor
     signal = inputs
     for conv in network.architecture.convs:
         signal = Rule.apply(network.conv(conv.layer)(signal), torch.relu, rule)
-        if conv.pool:
-            signal = functional.max_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
-        if conv.normed:
-            signal = Rule.apply(signal, lambda maps, layer=conv.layer: network.normalise(layer, maps), torch.clone)
+        for step in ("norm", "pool") if network.norm.before_pool else ("pool", "norm"):
+            if step == "pool" and conv.pool:
+                signal = functional.max_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
+            if step == "norm" and conv.normed:
+                signal = Rule.apply(signal, lambda maps, layer=conv.layer: network.normalise(layer, maps), torch.clone)
     side = network.architecture.average
     signal = (functional.adaptive_avg_pool2d(signal, side) if side else signal).flatten(1)
     for dense in network.architecture.denses:

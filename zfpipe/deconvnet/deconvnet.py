@@ -52,10 +52,20 @@ def descend(
         conv = convs[traces[position].layer]
         signal = filtered_down(functional.relu(signal), network.conv(conv.layer).weight, conv)
         if position > 0:
-            below = traces[position - 1]
-            signal = unnormalised(network, below, signal, settings.norm)
-            signal = unpooled(signal, below, settings.unpooling)
+            signal = to_rectified(network, traces[position - 1], signal, settings)
     return signal * network.input_scale
+
+
+def to_rectified(
+    network: ConvNet,
+    trace: LayerTrace,
+    signal: Float[Tensor, "batch map pooled_y pooled_x"],
+    settings: Deconvnet,
+) -> Float[Tensor, "batch map y x"]:
+    """Takes a signal in a layer's output down to its rectified map: back through what follows the ReLU, last first."""
+    if network.norm.before_pool:
+        return unnormalised(network, trace, unpooled(signal, trace, settings.unpooling), settings.norm)
+    return unpooled(unnormalised(network, trace, signal, settings.norm), trace, settings.unpooling)
 
 
 def filtered_down(
@@ -89,9 +99,9 @@ def unnormalised(
     network: ConvNet, trace: LayerTrace, signal: Float[Tensor, "batch map y x"], rule: Literal["skip", "gradient"]
 ) -> Float[Tensor, "batch map y x"]:
     """The way down through the normalisation: nothing, as the paper lists none, or its gradient."""
-    if trace.output is trace.pooled or rule == "skip":
+    if trace.normed is None or rule == "skip":
         return signal
     with torch.enable_grad():
-        pooled = trace.pooled.detach().requires_grad_()
-        output = network.normalise(trace.layer, pooled)
-    return torch.autograd.grad(output, pooled, signal)[0]
+        maps = trace.normed.detach().requires_grad_()
+        output = network.normalise(trace.layer, maps)
+    return torch.autograd.grad(output, maps, signal)[0]

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from zfpipe.beton.compiled import numba, set_numba_threads
-from zfpipe.deconvnet.deconvnet import Units, project, unnormalised, unpooled
+from zfpipe.deconvnet.deconvnet import Units, project, to_rectified, unnormalised, unpooled
 from zfpipe.deconvnet.receptive_field import receptive_field
 from zfpipe.network.architecture import Conv
 from zfpipe.network.convnet import ConvNet, LayerTrace
@@ -136,8 +136,12 @@ def project_some(
     # A single unit filtered down is its filter
     signal = activations[:, None, None, None] * network.conv(units.layer).weight[units.maps]
     for conv, below, (_, output) in list(zip(convs[:-1], traces, frames, strict=False))[::-1]:
-        signal = unnormalised(network, below, output.inside(signal), settings.norm)
-        signal = down(signal, below, network.conv(conv.layer).weight, conv)
+        signal, filters = output.inside(signal), network.conv(conv.layer).weight
+        if below.normed is not None and network.norm.before_pool and settings.norm == "gradient":
+            rectified = to_rectified(network, below, signal, settings).relu()
+            signal = functional.conv_transpose2d(rectified, filters, stride=conv.stride)
+            continue
+        signal = down(unnormalised(network, below, signal, settings.norm), below, filters, conv)
     return pixels.inside(signal) * network.input_scale, activations
 
 
@@ -166,10 +170,11 @@ def cut_trace(
         switches -= switches // rectified.whole * (rectified.whole - rectified.size) + first[:, None, None, None]
         switches.clamp_(0, rectified.size**2 - 1)  # beyond the border, where the signal is zero
     unread = whole.rectified.new_zeros(len(rows), whole.rectified.shape[1], 1, 1)
-    pooled = above = unread.expand(-1, -1, output.size, output.size)
-    if norm == "gradient" and whole.output is not whole.pooled:
-        pooled = output.cut(whole.pooled, rows)
-    return LayerTrace(whole.layer, unread.expand(-1, -1, rectified.size, rectified.size), switches, pooled, above)
+    given = None
+    if norm == "gradient" and whole.normed is not None:
+        given = (output if whole.normed.shape == whole.output.shape else rectified).cut(whole.normed, rows)
+    maps, above = (unread.expand(-1, -1, side, side) for side in (rectified.size, output.size))
+    return LayerTrace(whole.layer, maps, switches, given, above)
 
 
 def down(
@@ -246,11 +251,8 @@ def trace(
         filters = network.conv(conv.layer)
         rectified = functional.relu(functional.conv2d(signal, filters.weight, filters.bias, conv.stride))
         rectified = signal = rectified_frames.inside(rectified)
-        switches = None
-        if conv.pool and conv is not convs[-1]:
-            signal, switches = functional.max_pool2d(rectified, conv.pool.size, conv.pool.stride, return_indices=True)
+        switches = given = None
+        if conv is not convs[-1]:
+            signal, switches, given = network.after(conv, rectified, switches=True)
             signal = output_frames.inside(signal)
-        pooled = signal
-        if conv.normed and conv is not convs[-1]:
-            signal = network.normalise(conv.layer, pooled)
-        yield LayerTrace(conv.layer, rectified, switches, pooled, signal)
+        yield LayerTrace(conv.layer, rectified, switches, given, signal)

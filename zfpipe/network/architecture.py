@@ -47,7 +47,7 @@ class Filters:
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution layer: filter, ReLU, then perhaps pooling, then perhaps normalisation.
+    """A convolution layer: filter, ReLU, then perhaps pooling and perhaps normalisation, in `Norm`'s order.
 
     Sizes are sides of squares in pixels of that layer's maps: `input_size` of what comes in, `map_size`
     after the filter, `size` after the pooling.

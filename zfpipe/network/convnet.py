@@ -21,13 +21,14 @@ class LayerTrace:
     """What one convolution layer computed for a batch, kept for the deconvnet and the probes.
 
     `rectified` is the map after the ReLU, before pooling: the "feature map" of the figures. `switches`
-    holds, for each pooled value, where in its flattened map it came from (section 2.1).
+    holds, for each pooled value, where in its flattened map it came from (section 2.1). `normed` is what the
+    normalisation was given, the rectified map or the pooled one; None: the layer has no normalisation.
     """
 
     layer: int
     rectified: Float[Tensor, "batch map y x"]
     switches: Int64[Tensor, "batch map pooled_y pooled_x"] | None
-    pooled: Float[Tensor, "batch map pooled_y pooled_x"]
+    normed: Float[Tensor, "batch map _ _"] | None
     output: Float[Tensor, "batch map pooled_y pooled_x"]
 
 
@@ -37,6 +38,12 @@ class ConvNet(nn.Module):
     The input is `(batch, 3, crop, crop)`: RGB minus the mean, about -128..128, which the network multiplies by
     `input_scale` first. The mean is the training images', pixel by pixel, unless `input_mean` gives one for each
     colour. The output is `(batch, classes)` logits.
+
+    `norm` is as it is for pixels that are not scaled. Where these are multiplied by s, every layer's values are s times
+    as large at equal filters and s times the biases, as both ReLU and pooling pass a factor on. The normalisation
+    passes it on too, if what it adds to k stays the same: if alpha times the squares does. So in every layer, not in
+    the first alone, alpha is divided by s squared, and the normalisation does what it does at the paper's scale. A
+    network of another library has an s of 1.
     """
 
     def __init__(
@@ -72,9 +79,9 @@ class ConvNet(nn.Module):
         assert isinstance(module, nn.Conv2d)
         return module
 
-    def normalise(self, layer: int, pooled: Float[Tensor, "batch map y x"]) -> Float[Tensor, "batch map y x"]:
-        """Local response normalisation after a layer's pooling."""
-        return normalised(pooled, self.get_buffer(f"band{layer}"), self.norm)
+    def normalise(self, layer: int, maps: Float[Tensor, "batch map y x"]) -> Float[Tensor, "batch map y x"]:
+        """A layer's local response normalisation of its rectified or pooled maps."""
+        return normalised(maps, self.get_buffer(f"band{layer}"), self.norm, self.input_scale)
 
     def trace(
         self, images: Float[Tensor, "batch 3 y x"], last: int | None = None, switches: bool = True
@@ -85,23 +92,38 @@ class ConvNet(nn.Module):
             if last is not None and conv.layer > last:
                 return
             rectified = functional.relu(self.conv(conv.layer)(signal))
-            pooled, places = rectified, None
-            if conv.pool and switches:
-                pooled, places = functional.max_pool2d(
-                    rectified, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil, return_indices=True
-                )
-            elif conv.pool:
-                pooled = functional.max_pool2d(rectified, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
-            signal = self.normalise(conv.layer, pooled) if conv.normed else pooled
-            yield LayerTrace(conv.layer, rectified, places, pooled, signal)
+            signal, places, given = self.after(conv, rectified, switches)
+            yield LayerTrace(conv.layer, rectified, places, given, signal)
+
+    def after(
+        self, conv: Conv, rectified: Float[Tensor, "batch map y x"], switches: bool
+    ) -> tuple[
+        Float[Tensor, "batch map pooled_y pooled_x"],
+        Int64[Tensor, "batch map pooled_y pooled_x"] | None,
+        Float[Tensor, "batch map _ _"] | None,
+    ]:
+        """What follows a layer's ReLU: its output, its switches, and what the normalisation was given."""
+        signal, places, given = rectified, None, None
+        if conv.normed and self.norm.before_pool:
+            given = signal
+            signal = self.normalise(conv.layer, signal)
+        if conv.pool and switches:
+            signal, places = functional.max_pool2d(
+                signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil, return_indices=True
+            )
+        elif conv.pool:
+            signal = functional.max_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
+        if conv.normed and not self.norm.before_pool:
+            given = signal
+            signal = self.normalise(conv.layer, signal)
+        return signal, places, given
 
     def finish(
         self, layer: Conv, rectified: Float[Tensor, "batch map y x"]
     ) -> Float[Tensor, "batch map pooled_y pooled_x"]:
         """What follows a layer's ReLU: pooling and normalisation, where it has them."""
-        pool = layer.pool
-        pooled = functional.max_pool2d(rectified, pool.size, pool.stride, ceil_mode=pool.ceil) if pool else rectified
-        return self.normalise(layer.layer, pooled) if layer.normed else pooled
+        signal, _, _ = self.after(layer, rectified, switches=False)
+        return signal
 
     def dense(self, maps: Float[Tensor, "batch map y x"]) -> Iterator[tuple[int, Float[Tensor, "batch unit"]]]:
         """The fully connected layers by number, on the last convolution layer's output: after the ReLU, logits last."""
@@ -126,6 +148,9 @@ class ConvNet(nn.Module):
             module, pool = self.conv(conv.layer), conv.pool
             weight = module.weight * self.input_scale if conv is self.architecture.convs[0] else module.weight
             signal = functional.conv2d(signal, weight, module.bias, conv.stride, conv.padding)
+            if conv.normed and self.norm.before_pool:
+                signal = self.finish(conv, functional.relu_(signal))
+                continue
             if pool:  # before the ReLU, which then has a quarter to do; values and gradients are the same
                 signal = functional.max_pool2d(signal, pool.size, pool.stride, ceil_mode=pool.ceil)
             signal = functional.relu_(signal)
@@ -141,10 +166,14 @@ def band(maps: int, size: int) -> Float[Tensor, "map map 1 1"]:
 
 
 def normalised(
-    maps: Float[Tensor, "batch map y x"], band: Float[Tensor, "map map 1 1"], norm: Norm
+    maps: Float[Tensor, "batch map y x"], band: Float[Tensor, "map map 1 1"], norm: Norm, input_scale: float = 1.0
 ) -> Float[Tensor, "batch map y x"]:
-    """`nn.LocalResponseNorm` (Krizhevsky et al. 2012, 3.3), as a banded 1x1 convolution, which is faster."""
-    return Normalisation.apply(maps, band.to(maps.dtype) * (norm.alpha / norm.size), norm.k, norm.beta)
+    """`nn.LocalResponseNorm` (Krizhevsky et al. 2012, 3.3), as a banded 1x1 convolution, which is faster.
+
+    Alpha is that for maps of pixels as they are; theirs were multiplied by `input_scale`.
+    """
+    alpha = norm.alpha / input_scale**2
+    return Normalisation.apply(maps, band.to(maps.dtype) * (alpha / norm.size), norm.k, norm.beta)
 
 
 class Normalisation(torch.autograd.Function):
@@ -202,16 +231,12 @@ def initialise(network: ConvNet, scheme: Literal["gaussian", "he"], std: float, 
 
 
 def with_new_softmax(network: ConvNet, classes: int, std: float, seed: int) -> ConvNet:
-    """A copy whose layers are fixed but for a new softmax, weights from N(0, std): 5.2's way to use features elsewhere.
-
-    Asked for as many classes as it has it keeps its softmax, fixed like the rest.
-    """
+    """A copy whose layers are fixed but for a new softmax from N(0, std): 5.2's way to use features elsewhere."""
     network = copy.deepcopy(network).requires_grad_(False)
     *below, softmax = network.architecture.denses
-    if softmax.units != classes:
-        network.architecture = replace(network.architecture, denses=(*below, replace(softmax, units=classes)))
-        new = nn.Linear(softmax.units_in, classes)
-        nn.init.normal_(new.weight, 0, std, generator=torch.Generator().manual_seed(seed))
-        nn.init.zeros_(new.bias)
-        network.denses[str(softmax.layer)] = new
+    network.architecture = replace(network.architecture, denses=(*below, replace(softmax, units=classes)))
+    new = nn.Linear(softmax.units_in, classes)
+    nn.init.normal_(new.weight, 0, std, generator=torch.Generator().manual_seed(seed))
+    nn.init.zeros_(new.bias)
+    network.denses[str(softmax.layer)] = new
     return network

@@ -31,10 +31,22 @@ def untrained(model: Network, crop: int, classes: int, seed: int) -> ConvNet:
 
 
 def started(model: Network, crop: int, classes: int, seed: int, pretrained: Path, device: torch.device) -> ConvNet:
-    """A network before training: random weights, or those in `pretrained` under a new softmax."""
+    """A network before training: random weights, or those in `pretrained` under a new softmax or its own.
+
+    Raises UserError where it keeps its own, which has other classes than so many.
+    """
     if not model.trained_elsewhere:
         return untrained(model, crop, classes, seed)
-    return with_new_softmax(load(pretrained / FILE, device), classes, model.init.std, seed)
+    network = load(pretrained / FILE, device)
+    if not model.keeps_softmax:
+        return with_new_softmax(network, classes, model.init.std, seed)
+    own = network.architecture.denses[-1].units
+    if own != classes:
+        raise UserError(
+            f"model.softmax = own, of {own} classes, but the pictures have {classes}; must be new, or pictures of the "
+            "classes that the network was trained on"
+        )
+    return network.requires_grad_(False)
 
 
 def serialised(network: ConvNet) -> bytes:

@@ -74,7 +74,7 @@ class Occlusion:
             ys = spread(self.network.architecture, part.tops, part.height)
             xs = spread(self.network.architecture, part.lefts, part.width)
             plan = list(zip(steps(self.network.architecture, ys), steps(self.network.architecture, xs), strict=True))
-            quick = share(self.network.architecture, plan) <= WORTHWHILE
+            quick = share(self.network, plan) <= WORTHWHILE
             found = self.through_differences(part, plan) if quick else self.through_images(part)
             seen = (ys[-1].last > ys[-1].first) & (xs[-1].last > xs[-1].first)
             if not seen.all():
@@ -232,12 +232,16 @@ def pasted(ys: Step, xs: Step) -> Int64[Tensor, "places"]:
     return rows.where(places < area, len(places) * area).flatten()
 
 
-def share(architecture: Architecture, plan: list[tuple[Step, Step]]) -> float:
+def share(network: ConvNet, plan: list[tuple[Step, Step]]) -> float:
     """Multiply-adds of filters and normalisation for the differences, as a share of those for whole maps."""
     part = whole = 0.0
-    for conv, (y, x) in zip(architecture.convs, plan, strict=True):
+    for conv, (y, x) in zip(network.architecture.convs, plan, strict=True):
         weights = conv.maps_in * conv.maps * conv.filter_size**2
-        band = conv.maps**2 if conv.normed else 0
-        part += y.changed.size * x.changed.size * weights / conv.stride**2 + y.output.size * x.output.size * band
-        whole += conv.map_size**2 * weights + conv.size**2 * band
+        part += y.changed.size * x.changed.size * weights / conv.stride**2
+        whole += conv.map_size**2 * weights
+        if conv.normed:
+            first = network.norm.before_pool
+            rows, columns = (step.pooling if first else step.output for step in (y, x))
+            part += rows.size * columns.size * conv.maps**2
+            whole += (conv.map_size if first else conv.size) ** 2 * conv.maps**2
     return part / whole

@@ -95,9 +95,9 @@ class Normalise(nn.Module):
         self.network = (network,)  # in a tuple, so that its weights don't count as this module's
         self.layer = layer
 
-    def forward(self, pooled: Tensor) -> Tensor:
+    def forward(self, maps: Tensor) -> Tensor:
         """As in the network."""
-        return self.network[0].normalise(self.layer, pooled)
+        return self.network[0].normalise(self.layer, maps)
 
 
 def modules(network: ConvNet) -> tuple[nn.Sequential, nn.ReLU]:
@@ -107,10 +107,9 @@ def modules(network: ConvNet) -> tuple[nn.Sequential, nn.ReLU]:
     for conv in network.architecture.convs:
         last = nn.ReLU()
         row += [network.conv(conv.layer), last]
-        if conv.pool:
-            row.append(nn.MaxPool2d(conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil))
-        if conv.normed:
-            row.append(Normalise(network, conv.layer))
+        normalise = [Normalise(network, conv.layer)] if conv.normed else []
+        pool = [nn.MaxPool2d(conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)] if conv.pool else []
+        row += [*normalise, *pool] if network.norm.before_pool else [*pool, *normalise]
     if network.architecture.average is not None:
         row.append(nn.AdaptiveAvgPool2d(network.architecture.average))
     row.append(nn.Flatten())

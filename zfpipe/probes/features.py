@@ -39,7 +39,7 @@ def run(
     maps = strongest.drop_duplicates(["layer", "map"]).filter(["layer", "map"])
     tables = [purity(strongest), pd.concat(alike)]
     if settled is not None:
-        tables.append(settled.rename(columns={"epoch": "settled"}))
+        tables.append(settled.rename(columns={"epoch": "settled"}).drop(columns="dead"))
     for table in tables:
         maps = maps.merge(table, on=["layer", "map"], how="left")
     maps = maps.filter(["layer", "map", *MEASURES])
@@ -128,7 +128,7 @@ def purity(strongest: pd.DataFrame) -> pd.DataFrame:
 def summary(maps: pd.DataFrame) -> pd.DataFrame:
     """Each measure's mean over a layer's maps with its 95 % bootstrap interval; `settled` is a median.
 
-    Maps are drawn again with replacement. A map that never settles counts as infinitely late; an infinite median
+    Maps are drawn again with replacement. A map without an epoch counts as infinitely late; an infinite median
     stands as missing. A measure that `maps` lacks is of no maps.
     """
     found = []

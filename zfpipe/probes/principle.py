@@ -26,9 +26,9 @@ SHOWN = 4
 class Steps:
     """What Fig. 1 draws: on the way up one map each of layers 1 and 2, on the way down the same places.
 
-    `switches` are flat places in `map1`, one for each value of `pooled1`. `kept` is `map2` with one activation left;
-    `filtered` what the transposed filter makes of it below, `unpooled` and `rectified` follow; `reconstruction` is in
-    pixels, from all maps of layer 1, of which `layer1_map` passes on most.
+    `switches` are flat places in `map1`, one for each value of `pooled1`: the value of `map1` there. `kept` is `map2`
+    with one activation left; `filtered` what the transposed filter makes of it below, `unpooled` and `rectified`
+    follow; `reconstruction` is in pixels, from all maps of layer 1, of which `layer1_map` passes on most.
     """
 
     map1: Float[np.ndarray, "y1 x1"]
@@ -94,12 +94,16 @@ def steps(network: ConvNet, image: Float[Tensor, "1 3 y x"], unit: tuple[int, in
     kept = torch.zeros_like(second.rectified)
     kept[0, *unit] = second.rectified[0, *unit]
     down = filtered_down(kept.relu(), network.conv(2).weight, conv2)
-    down = unnormalised(network, first, down, settings.norm)
+    if not network.norm.before_pool:
+        down = unnormalised(network, first, down, settings.norm)
     above = unpooled(down, first, settings.unpooling)
+    if network.norm.before_pool:
+        above = unnormalised(network, first, above, settings.norm)
     rectified = above.relu()
     pixels = filtered_down(rectified, network.conv(1).weight, conv1) * network.input_scale
     most = int(rectified[0].sum((1, 2)).argmax())
     assert first.switches is not None
+    pooled = first.rectified.flatten(2).gather(2, first.switches.flatten(2)).view_as(first.switches)
 
     def plane(maps: Tensor, number: int) -> np.ndarray:
         return maps[0, number].cpu().numpy()
@@ -107,7 +111,7 @@ def steps(network: ConvNet, image: Float[Tensor, "1 3 y x"], unit: tuple[int, in
     return Steps(
         plane(first.rectified, most),
         plane(first.switches, most),
-        plane(first.pooled, most),
+        plane(pooled, most),
         plane(second.rectified, unit[0]),
         plane(kept, unit[0]),
         plane(down, most),

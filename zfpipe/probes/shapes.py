@@ -37,9 +37,10 @@ def measure(network: ConvNet) -> list[dict[str, Any]]:
                 "filter_size": filters.weight.shape[-1],
                 "stride": filters.stride[0],
                 "padding": filters.padding[0],
-                "pooled": trace.pooled.shape[-1] if trace.switches is not None else None,
+                "pooled": trace.output.shape[-1] if trace.switches is not None else None,
                 "pool": [conv.pool.size, conv.pool.stride] if conv.pool else None,
-                "normed": trace.output is not trace.pooled,
+                "normed": conv.normed,
+                "before_pool": conv.normed and network.norm.before_pool,
                 "parameters": sum(parameter.numel() for parameter in filters.parameters()),
             }
         )

@@ -14,7 +14,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from zfpipe.deconvnet.deconvnet import descend, unnormalised, unpooled
+from zfpipe.deconvnet.deconvnet import descend, to_rectified
 from zfpipe.network.architecture import Architecture
 from zfpipe.network.convnet import ConvNet
 from zfpipe.params import Deconvnet
@@ -154,7 +154,7 @@ def project(
     for dense in reversed([dense for dense in network.architecture.denses if dense.layer <= layer]):
         signal = functional.relu(signal) @ network.denses[str(dense.layer)].get_parameter("weight")
     maps = unaveraged(signal, top.output.shape[1:], network.architecture.average)
-    maps = unpooled(unnormalised(network, top, maps, settings.norm), top, settings.unpooling)
+    maps = to_rectified(network, top, maps, settings)
     return descend(network, traces, maps, settings), values[chosen]
 
 

@@ -15,6 +15,7 @@ IMAGE = {"kind": "input", "maps": 3, "size": 224}
 
 def conv(layer: int, maps: int, size: int, side: int, stride: int = 1, pooled: int | None = None) -> dict[str, Any]:
     pool = {"pooled": pooled, "pool": [3, 2] if pooled else None, "normed": pooled is not None and layer < 5}
+    pool["before_pool"] = False
     made = {"kind": "conv", "layer": layer, "maps": maps, "size": size, "filter_size": side, "stride": stride}
     return made | pool | {"parameters": maps * 1000}
 
@@ -93,6 +94,11 @@ def test_a_network_without_some_layers() -> None:
     assert "of them in the softmax." in found[-1]
     second = "Layer 2: 256 maps, 26 × 26, 5 × 5 filters, stride 2, ReLU, max pool 3 × 3, stride 2: 13 × 13, normalised."
     assert f" {second} Layer 5: 256 maps, " in fig3.alternative({"zfnet.json": DROPPED})
+
+
+def test_krizhevskys_normalisation_is_named_before_the_pool() -> None:
+    words = fig3.lines(conv(1, 96, 55, 11, 4, 27) | {"before_pool": True})
+    assert words.index("normalised") == words.index("max pool 3 × 3") - 1
 
 
 def test_the_table() -> None:

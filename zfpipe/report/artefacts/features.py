@@ -16,12 +16,12 @@ ARTEFACT = Artefact(
     name="Section 4",
     section="4",
     title="The features in numbers",
-    caption="What the paper says of Figures 2 and 4 in words, as means over a layer's maps; in brackets 95 % bootstrap "
-    "intervals over the maps. Alike: the mean correlation, pixel by pixel, of two of a map's strongest projections (1: "
-    "the same, 0: unrelated), and of the image patches behind them; then of the projections of two different maps of "
-    "the layer. Same class: the share of the most frequent class among a map's strongest images. Settled: the median "
-    "epoch, as in Figure 4, over all maps; dead ones never do. The first four are of the maps drawn in Figure 2, "
-    "without those that never fire.",
+    caption="What the paper says of Figures 2 and 4 in words, as means over a layer's maps; in brackets 95 % "
+    "bootstrap intervals over the maps. Alike: the mean correlation, pixel by pixel, of two of a map's strongest "
+    "projections (1: the same, 0: unrelated), and of the image patches behind them; then of the projections of two "
+    "different maps of the layer. Same class: the share of the most frequent class among a map's strongest images. "
+    "Settled: the median epoch, as in Figure 4, over all maps; those that do not before the end, and dead ones, count "
+    "as later than any. The first four are of the maps drawn in Figure 2, without those that never fire.",
     paper="The projections of a map group tightly while their patches vary more; higher layers are more specific to a "
     "class; low layers converge within a few epochs, high layers after many.",
     folder=paths.FEATURES,
@@ -37,7 +37,7 @@ METHODS = """
   map's. Same class: the share of the most frequent class among a map's strongest images. Only images on which the map
   fires count.
 - Their intervals: 95 %, percentile bootstrap over a layer's maps, 2,000 resamples. The epoch at which maps settle is a
-  median; a map that never does counts as later than any.
+  median; a map that does not before the last snapshot, or is dead, counts as later than any.
 """
 COLUMNS = {
     "projections": "Projections alike",

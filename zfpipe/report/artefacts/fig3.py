@@ -74,10 +74,13 @@ def lines(layer: dict[str, Any]) -> list[str]:
         return [f"{layer['maps']} colours", size, "minus the mean"]
     filters = f"{layer['filter_size']} × {layer['filter_size']} filters"
     found = [f"{number(layer['maps'], 0)} maps", size, filters, f"stride {layer['stride']}, ReLU"]
+    normalised = ["normalised"] * layer["normed"]
+    if layer["before_pool"]:
+        found += normalised
     if layer["pooled"]:
         side, stride = layer["pool"]
         found += [f"max pool {side} × {side}", f"stride {stride}: {layer['pooled']} × {layer['pooled']}"]
-    return found + ["normalised"] * layer["normed"]
+    return found if layer["before_pool"] else found + normalised
 
 
 def block(axes: Axes, layer: dict[str, Any], filter_size: int | None, x: float, y: float, image: int) -> float:
