@@ -76,6 +76,14 @@ def epochs(value: Any) -> Any:
     return tuple(sorted(set(value)))
 
 
+def shares(value: Any) -> Any:
+    """Shares of all epochs, in their order."""
+    valid = isinstance(value, list | tuple) and all(type(item) in (int, float) and 0 < item <= 1 for item in value)
+    if not valid or list(value) != sorted(value):
+        raise ValueError("must be a list of shares of the epochs, rising, from above 0 to 1, such as [0.75, 0.9]")
+    return tuple(value)
+
+
 def text(value: Any) -> Any:
     """A piece of text."""
     if not isinstance(value, str) or not value:
@@ -156,8 +164,12 @@ class Filter(Section):
 
 
 class Norm(Section):
-    """Local response normalisation with torch's alpha, which is divided by `size`."""
+    """Local response normalisation with torch's alpha, which is divided by `size`, for pixels that are not scaled.
 
+    It stands between ReLU and pooling (`before_pool`, as in Krizhevsky et al. 2012) or after the pooling (Fig. 3).
+    """
+
+    before_pool: bool = False
     size: Annotated[int, whole(1, 63)]
     k: Annotated[float, number(0.001, 1000)]
     alpha: Annotated[float, number(0, 1000)]
@@ -191,12 +203,18 @@ class Network(Filter):
         """Whether the layers below the softmax come with their weights."""
         return False
 
+    @property
+    def keeps_softmax(self) -> bool:
+        """Whether nothing at all is trained, the softmax neither."""
+        return False
+
 
 class Model(Network):
     """The network under the microscope: Fig. 3's, or one that another library builds, with weights trained there."""
 
     source: Annotated[str, BeforeValidator(function)] | None
     weights: Text | None
+    softmax: Literal["new", "own"]
     input_mean: Annotated[tuple[float, ...], BeforeValidator(colours)]
     input_std: Annotated[tuple[float, ...], BeforeValidator(colours)]
 
@@ -204,6 +222,11 @@ class Model(Network):
     def trained_elsewhere(self) -> bool:
         """Whether the layers below the softmax come with their weights."""
         return self.source is not None
+
+    @property
+    def keeps_softmax(self) -> bool:
+        """Whether nothing at all is trained, the softmax neither."""
+        return self.trained_elsewhere and self.softmax == "own"
 
     @model_validator(mode="after")
     def check_weights(self) -> "Model":
@@ -238,15 +261,16 @@ def sizes(value: Any) -> Any:
 
 
 class Training(Section):
-    """Stochastic gradient descent with plateau annealing (section 3)."""
+    """Stochastic gradient descent, its learning rate divided at plateaus and in time before the end (section 3)."""
 
     epochs: Annotated[int, whole(1, 10_000)]
     batch: Annotated[int, whole(1, 65536)]
     learning_rate: Annotated[float, number(1e-8, 10)]
     momentum: Annotated[float, number(0, 0.9999)]
     weight_decay: Annotated[float, number(0, 1)]
-    patience: Annotated[int, whole(1, 10_000)]
     anneal: Annotated[float, number(1, 1000)]
+    patience: Annotated[float, number(0.01, 1)]
+    anneal_at: Annotated[tuple[float, ...], BeforeValidator(shares)]
     precision: Literal["float32", "bfloat16"]
 
 
@@ -352,9 +376,6 @@ class Transfer(Section):
 
     folds: Annotated[int, whole(2, 100)]
     test: Annotated[int, whole(1, 10_000)]
-    scratch_folds: Annotated[int, whole(2, 100)]
-    scratch_epochs: Annotated[int, whole(1, 10_000)]
-    scratch_batch: Annotated[int, whole(1, 65536)]
     seed: Seed
 
 

@@ -54,6 +54,8 @@ def test_whatever_changes_a_run_gives_its_state_another_place(
     for section, fields in (
         ("training", {"learning_rate": 0.004}),
         ("training", {"epochs": 8}),
+        ("training", {"patience": 0.2}),
+        ("training", {"anneal_at": [0.5]}),
         ("model", {"stride": 1}),
         ("model", {"dropout": 0.4}),
         ("crops", {"size": 80}),

@@ -26,6 +26,7 @@ from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
 from zfpipe.training.loop import Trainer, compiles, dropout_seed
 from zfpipe.training.resume import ResumeState
+from zfpipe.training.run import within
 
 MODEL = merged(SETTINGS.model, {"width": 0.05})
 
@@ -48,12 +49,12 @@ def fit(subject: Trainer, beton: Path, folder: Path) -> list[dict[str, float]]:
 def test_resumed_is_the_same_to_the_bit(
     beton: Path, inputs: MeanSubtraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The validation error stands still, so that the third epoch trains with a tenth of the learning rate."""
-    whole, killed, resumed = (trainer(inputs, patience=1) for _ in range(3))
+    """In three epochs the learning rate falls twice."""
+    whole, killed, resumed = (trainer(inputs) for _ in range(3))
     for subject in (whole, resumed):
         monkeypatch.setattr(subject, "measure", lambda batches: (1.0, 0.5))
     history = fit(whole, beton, tmp_path / "whole")
-    assert [row["learning_rate"] for row in history] == pytest.approx([0.005, 0.005, 0.0005])
+    assert [row["learning_rate"] for row in history] == pytest.approx([0.005, 0.0005, 0.00005])
 
     def dies_in_the_third_epoch(batches: Batches) -> tuple[float, float]:
         if len(killed.history) == 2:
@@ -67,6 +68,13 @@ def test_resumed_is_the_same_to_the_bit(
     assert len(history) == 3
     for one, other in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_snapshots_follow_the_budget() -> None:
+    """Fig. 4 ends with the trained network, however short the training."""
+    asked = (1, 2, 5, 10, 20, 40)
+    assert [within(asked, epochs) for epochs in (70, 10, 7, 1)] == [asked, (1, 2, 5, 10), (1, 2, 5, 7), (1,)]
+    assert within((), 7) == ()
 
 
 def test_other_units_drop_out_in_every_epoch_run_and_process() -> None:

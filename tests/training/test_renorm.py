@@ -1,4 +1,4 @@
-"""Filter renormalisation against a loop, and the plateau schedule by hand."""
+"""Filter renormalisation against a loop."""
 
 import math
 
@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from zfpipe.training.renorm import renormalise
-from zfpipe.training.schedule import PlateauSchedule
 
 
 def test_renormalise_equals_a_loop() -> None:
@@ -23,12 +22,3 @@ def test_renormalise_equals_a_loop() -> None:
     assert torch.equal(filters[0], small), "filters below the radius stay as they are"
     assert filters[4].square().mean().sqrt().item() == pytest.approx(0.1)
     assert not filters.isnan().any()
-
-
-def test_the_learning_rate_falls_on_a_plateau() -> None:
-    schedule = PlateauSchedule(0.01, anneal=10.0, patience=2)
-    rates = []
-    for error in (0.9, 0.8, 0.8, 0.7, 0.75, 0.7, 0.6, 0.65, 0.61, 0.66, 0.62):
-        schedule.update(error)
-        rates.append(schedule.learning_rate)
-    assert rates == pytest.approx([0.01] * 5 + [0.001] * 3 + [0.0001] * 2 + [0.00001])

@@ -23,7 +23,7 @@ from zfpipe.reading.inputs import MeanSubtraction, sent
 from zfpipe.reading.reader import Batches
 from zfpipe.training.renorm import renormalise
 from zfpipe.training.resume import ResumeState
-from zfpipe.training.schedule import PlateauSchedule
+from zfpipe.training.schedule import AnnealingSchedule
 
 HISTORY = ("epoch", "learning_rate", "train_loss", "train_error", "val_loss", "val_error")
 
@@ -68,7 +68,7 @@ class Trainer:
             momentum=settings.momentum,
             fused=True,
         )
-        self.schedule = PlateauSchedule(settings.learning_rate, settings.anneal, settings.patience)
+        self.schedule = AnnealingSchedule.of(settings, images=0)
         self.history: list[dict[str, float]] = []
 
     def fit(
@@ -81,8 +81,9 @@ class Trainer:
     ) -> list[dict[str, float]]:
         """Runs the epochs that are still to run and returns the whole history; keeps the weights after `snapshots`.
 
-        Without validation images the learning rate stays as it is.
+        Without validation images the learning rate knows no plateau: it is divided at the latest epochs alone.
         """
+        self.schedule = AnnealingSchedule.of(self.settings, val.images if val is not None else 0)
         state = distributed.shared(resume.load)
         if state is not None:
             self.restore(state)
@@ -97,7 +98,7 @@ class Trainer:
             if val is not None:
                 row["val_loss"], row["val_error"] = self.measure(val)
                 line += f", validation error {row['val_error']:.1%}"
-                self.schedule.update(row["val_error"])
+            self.schedule.update(row.get("val_error"))
             self.history.append(row)
             if distributed.first():
                 if epoch in snapshots:
@@ -188,7 +189,7 @@ class Trainer:
         return {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
-            "schedule": vars(self.schedule).copy(),
+            "schedule": self.schedule.state(),
             "history": self.history,
         }
 
@@ -196,7 +197,7 @@ class Trainer:
         """The opposite of `state`."""
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule = PlateauSchedule(**state["schedule"])
+        self.schedule = AnnealingSchedule(**state["schedule"])
         self.history = state["history"]
 
 

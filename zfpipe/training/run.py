@@ -47,7 +47,7 @@ def train(
     sidecars = [verify(beton) for beton in betons]
     network = weights.started(model, crop, len(sidecars[0].classes), run.seed, pretrained, device())
     inputs = MeanSubtraction.read(mean, crop, device(), network.input_mean)
-    radius, snapshots, rest = model.renorm_radius, run.snapshots, training
+    radius, snapshots, rest = model.renorm_radius, within(run.snapshots, training.epochs), training
     if model.trained_elsewhere:
         radius, snapshots = None, ()
         if not any(weight.requires_grad for weight in network.parameters()):
@@ -67,6 +67,11 @@ def train(
     return Trained(network, history, resume)
 
 
+def within(snapshots: Collection[int], epochs: int) -> tuple[int, ...]:
+    """Return the epochs whose weights are kept: for all beyond the end of training, its last."""
+    return tuple(sorted({min(epoch, epochs) for epoch in snapshots}))
+
+
 def fit(
     network: ConvNet,
     inputs: MeanSubtraction,
@@ -83,7 +88,8 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train a network in place on a beton, or on some of its rows, and return its history.
 
-    `radius` is that of the renormalisation. Without a beton to validate on the learning rate stays as it is.
+    `radius` is that of the renormalisation. Without a beton to validate on the learning rate is divided at the latest
+    epochs alone.
     """
     batch, crop, part = training.batch, network.architecture.crop, distributed.part()
     trainer = Trainer(network, inputs, training, radius, seed, inputs.device)
