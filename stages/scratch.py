@@ -20,8 +20,9 @@ def main() -> Callable[[], None]:
     name = stage.argument("a set", SETS)
     beton, target = paths.target(name) / "images.beton", getattr(settings.targets, name)
     inputs = MeanSubtraction.read(paths.MEAN, settings.crops.size, device())
+    own = settings.own(scratch.Settings)
     table, states = scratch.run(
-        beton, inputs, settings.model, settings.training, target, settings.transfer, paths.RESUME
+        beton, inputs, settings.model, settings.training, target, settings.transfer, own, paths.RESUME
     )
     store.save(paths.TRANSFER / name / "scratch.csv", table)
     return lambda: scratch.forget(states)

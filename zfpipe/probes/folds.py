@@ -10,6 +10,8 @@ from zfpipe.errors import UserError
 from zfpipe.params import Target, Transfer
 
 Rows = Int64[np.ndarray, "_"]
+THIRDS = 3
+"""Parts of each class's training images; on one of them is chosen what the others have trained."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,20 @@ def fold(labels: Rows, per_class: Sequence[int], test: int, seed: int, number: i
             parts.append(rows[:count])
         tests.append(rows[most : most + test])
     return Fold({count: np.concatenate(parts) for count, parts in train.items()}, np.concatenate(tests))
+
+
+def thirds(labels: Rows, seed: int) -> Rows:
+    """The third of its class, 0 to 2, in which each image is held out; −1: a class's only image, which never is.
+
+    Two images are held out in turns. The larger thirds come first.
+    """
+    rng = np.random.default_rng(seed)
+    found = np.full(len(labels), -1)
+    for label in np.unique(labels):
+        places = rng.permutation(np.flatnonzero(labels == label))
+        if len(places) > 1:
+            found[places] = np.arange(len(places)) % THIRDS
+    return found
 
 
 def accuracy(scores: Float[np.ndarray, "image class"], labels: Rows) -> float:

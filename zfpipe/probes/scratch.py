@@ -1,7 +1,10 @@
 """Training from random weights on another set alone, beside which transfer is measured (section 5.2)."""
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -11,20 +14,121 @@ from zfpipe import stage
 from zfpipe.beton.sidecar import verify
 from zfpipe.network import weights
 from zfpipe.network.architecture import check_shapes
-from zfpipe.params import Network, Target, Training, Transfer
-from zfpipe.probes.folds import accuracy, folds
+from zfpipe.network.convnet import ConvNet
+from zfpipe.params import Network, Section, Target, Training, Transfer, whole
+from zfpipe.probes.folds import Rows, accuracy, folds, thirds
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
 from zfpipe.training.resume import ResumeState
 from zfpipe.training.run import fit
 
-COLUMNS = ("per_class", "fold", "accuracy", "test_images")
+RATES = (1.0, 0.5)
+"""The learning rates to choose from, in those that training starts with."""
+TAIL = 0.25
+"""Training ends with so many more epochs, in those that it has had, at the learning rate divided by `anneal`."""
+COLUMNS = (
+    "per_class", "fold", "accuracy", "test_images", "learning_rate", "epochs", "held_out", "train_loss", "train_error",
+)  # fmt: skip
 
 
-def labels(beton: Path, crop: int) -> np.ndarray:
+class Settings(Section):
+    """How much is trained from scratch (section 5.2)."""
+
+    folds: Annotated[int, whole(2, 100)]
+    per_class: Annotated[int, whole(2, 10_000)]
+    epochs: Annotated[int, whole(2, 10_000)]
+    batch: Annotated[int, whole(1, 65536)]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: epochs at a learning rate, and then the tail."""
+
+    learning_rate: float
+    epochs: int
+
+
+class Nowhere(ResumeState):
+    """Of a run that is too short to go on from."""
+
+    def __init__(self) -> None:
+        """Keep no folder."""
+
+    def load(self) -> None:
+        """Find nothing."""
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Keep nothing."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A network to train from random weights on some images of a beton; whoever trains it says on which and how."""
+
+    beton: Path
+    inputs: MeanSubtraction
+    model: Network
+    training: Training
+    classes: int
+    seed: int
+    parent: Path
+    determines: dict[str, Any]
+
+    def resume(self, rows: Rows, recipe: Recipe) -> ResumeState:
+        """The state of training on these images by a recipe, before the tail."""
+        about = {"rows": digest(rows), "seed": self.seed, "recipe": asdict(recipe)}
+        return ResumeState.of(self.parent, self.inputs.device, **self.determines, **about)
+
+    def trained(self, rows: Rows, recipe: Recipe, shorter: Recipe | None = None) -> tuple[ConvNet, dict[str, float]]:
+        """The network after training by a recipe, and the last row of its history.
+
+        It goes on from where a shorter one at the same rate, which is done, stopped before its tail.
+        """
+        crop, resume = self.inputs.mean_crops.shape[1], self.resume(rows, recipe)
+        if shorter is not None and resume.load() is None:
+            state = self.resume(rows, shorter).load()
+            assert state is not None
+            resume.save(state)
+        network = weights.untrained(self.model, crop, self.classes, self.seed)
+        self.fit(network, rows, recipe, resume)
+        # Other crops and another order than the first epochs had: those depend on seed and epoch alone
+        rate, epochs = recipe.learning_rate / self.training.anneal, max(1, round(TAIL * recipe.epochs))
+        history = self.fit(network, rows, Recipe(rate, epochs), Nowhere(), self.seed + 2**31)
+        return network.eval(), history[-1]
+
+    def fit(
+        self, network: ConvNet, rows: Rows, recipe: Recipe, resume: ResumeState, seed: int | None = None
+    ) -> list[dict[str, float]]:
+        """Train a network in place for some epochs at one rate; its history."""
+        constant = {"learning_rate": recipe.learning_rate, "epochs": recipe.epochs, "anneal_at": ()}
+        training = self.training.model_copy(update=constant)
+        seed = self.seed if seed is None else seed
+        radius = self.model.renorm_radius
+        return fit(network, self.inputs, self.beton, radius, seed, training, resume, rows=rows, log=lambda line: None)
+
+    @torch.inference_mode()
+    def accuracy(self, network: ConvNet, rows: Rows) -> float:
+        """The mean accuracy of the classes on the centre crops of some images."""
+        crop = self.inputs.mean_crops.shape[1]
+        with Batches(self.beton, batch=self.training.batch, crop=crop, crops="centre", rows=rows) as batches:
+            scores = [network(self.inputs(one)).float().cpu().numpy() for one in batches.epoch()]
+            return accuracy(np.concatenate(scores), batches.labels)
+
+
+def labels(beton: Path, crop: int) -> Rows:
     """The label of each image, by its place in the beton."""
     with Batches(beton, batch=1, crop=crop, crops="centre") as batches:
         return batches.labels
+
+
+def digest(values: np.ndarray) -> str:
+    """A hash of some numbers, as part of what determines a run."""
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+
+
+def counts(target: Target, settings: Settings) -> list[int]:
+    """On how many images per class networks are trained: the paper's numbers up to the limit, else the smallest."""
+    return [count for count in target.per_class if count <= settings.per_class] or [min(target.per_class)]
 
 
 def run(
@@ -33,7 +137,8 @@ def run(
     model: Network,
     training: Training,
     target: Target,
-    settings: Transfer,
+    transfer: Transfer,
+    settings: Settings,
     parent: Path,
 ) -> tuple[pd.DataFrame, list[ResumeState]]:
     """Train on each number of images of each fold; accuracies, and the states of training, kept below `parent`.
@@ -42,48 +147,63 @@ def run(
     """
     sidecar, crop = verify(beton), inputs.mean_crops.shape[1]
     check_shapes("model", model, crop)
-    training = training.model_copy(update={"epochs": settings.scratch_epochs, "batch": settings.scratch_batch})
-    determines = {
-        "model": model.model_dump(),
-        "training": training.model_dump(),
-        "transfer": settings.model_dump(),
-        "crop": crop,
-        "beton": sidecar.sha256,
-    }
-    rows, states = [], []
-    several = 0 if model.trained_elsewhere else settings.scratch_folds
-    for number, one in enumerate(folds(labels(beton, crop), target, settings, several)):
-        for count in target.per_class:
-            resume = ResumeState.of(parent, inputs.device, **determines, per_class=count, fold=number)
-            found = train(beton, (one.train[count], one.test), inputs, model, training, number, resume)
-            stage.log(f"{count} images per class, fold {number + 1}: accuracy {found:.1%}")
-            rows.append({"per_class": count, "fold": number, "accuracy": found, "test_images": len(one.test)})
-            states.append(resume)
+    training = training.model_copy(update={"batch": settings.batch})
+    constant = training.model_dump(exclude={"epochs", "learning_rate"})  # those are chosen
+    determines = {"model": model.model_dump(), "training": constant, "crop": crop, "beton": sidecar.sha256}
+    determines |= {"mean": digest(inputs.mean_crops.cpu().numpy())}
+    every, rows, states = labels(beton, crop), [], []
+    several = 0 if model.trained_elsewhere else settings.folds
+    for number, one in enumerate(folds(every, target, transfer, several)):
+        trial = Trial(beton, inputs, model, training, len(sidecar.classes), number, parent, determines)
+        for count in counts(target, settings):
+            found, resumes = measured(trial, one.train[count], one.test, every, settings.epochs)
+            how = f"{found['epochs']} epochs at {found['learning_rate']:g} and the tail"
+            loss = f"training loss {found['train_loss']:.3f}"
+            stage.log(f"{count} images per class, fold {number + 1}: accuracy {found['accuracy']:.1%}; {how}; {loss}")
+            rows.append({"per_class": count, "fold": number, "test_images": len(one.test), **found})
+            states += resumes
     return pd.DataFrame(rows, columns=COLUMNS), states
 
 
-def train(
-    beton: Path,
-    rows: tuple[np.ndarray, np.ndarray],
-    inputs: MeanSubtraction,
-    model: Network,
-    training: Training,
-    seed: int,
-    resume: ResumeState,
-) -> float:
-    """Trains on some places of a beton; the mean accuracy of the classes on the centre crops of others.
+def measured(
+    trial: Trial, train: Rows, test: Rows, every: Rows, epochs: int
+) -> tuple[dict[str, float], list[ResumeState]]:
+    """The accuracy on the test images of a network trained on the others by the recipe chosen on these.
 
-    The learning rate stays as it is: there are no images to validate on but those to test on.
+    `every` are the labels of all images.
     """
-    crop, (images, tests) = inputs.mean_crops.shape[1], rows
-    with Batches(beton, batch=training.batch, crop=crop, crops="centre", rows=tests) as test:
-        network = weights.untrained(model, crop, len(test.classes), seed)
-        radius = model.renorm_radius
-        fit(network, inputs, beton, radius, seed, training, resume, rows=images, log=lambda line: None)
-        network.eval()
-        with torch.inference_mode():
-            scores = [network(inputs(one)).float().cpu().numpy() for one in test.epoch()]
-        return accuracy(np.concatenate(scores), test.labels)
+    recipe, held_out, states = chosen(trial, train, every, epochs)
+    network, last = trial.trained(train, recipe)
+    found = {
+        "accuracy": trial.accuracy(network, test),
+        "learning_rate": recipe.learning_rate,
+        "epochs": recipe.epochs,
+        "held_out": held_out,
+        "train_loss": last["train_loss"],
+        "train_error": last["train_error"],
+    }
+    return found, [*states, trial.resume(train, recipe)]
+
+
+def chosen(trial: Trial, train: Rows, every: Rows, epochs: int) -> tuple[Recipe, float, list[ResumeState]]:
+    """The recipe that does best on a third of each class's training images after training on the rest.
+
+    The rates are compared after half of the epochs; the better one goes on to all of them, and is compared with itself.
+    Of equals the larger rate, which is training's own, and the longer training. Its accuracy and the states as well.
+    """
+    part = thirds(every[train], trial.seed)
+    rest, held = train[part != 0], train[part == 0]
+
+    def held_out(recipe: Recipe, shorter: Recipe | None = None) -> tuple[float, Recipe]:
+        network, _ = trial.trained(rest, recipe, shorter)
+        return trial.accuracy(network, held), recipe
+
+    rates = [share * trial.training.learning_rate for share in RATES]
+    halves = [held_out(Recipe(rate, epochs // 2)) for rate in rates]
+    half = max(halves, key=lambda one: (one[0], one[1].learning_rate))
+    whole = held_out(Recipe(half[1].learning_rate, epochs), half[1])
+    best = max(half, whole, key=lambda one: (one[0], one[1].epochs))
+    return best[1], best[0], [trial.resume(rest, recipe) for _, recipe in (*halves, whole)]
 
 
 def forget(states: Sequence[ResumeState]) -> None:

@@ -16,7 +16,7 @@ ARTEFACT = Artefact(
     paper="The pretrained network beats the best published accuracy by 2.2 points; from scratch it does terribly.",
     folder=paths.TRANSFER / "caltech101",
     made_by=("table@4", "transfer@caltech101", "scratch@caltech101", "harvest@caltech101, train@zfnet"),
-    parameters=("runs.zfnet", "targets.caltech101", "transfer", "crops.size"),
+    parameters=("runs.zfnet", "targets.caltech101", "transfer", "scratch", "crops.size"),
     results={"accuracy.csv": "every fold", "scratch.csv": "every fold from scratch"},
 )
 ROWS = (
@@ -34,12 +34,19 @@ METHODS += """
 - Features are of the centre crop, as the next layer sees them: convolution layers after pooling and normalisation, all
   places; of the fully connected ones the last hidden one, rectified. They are centred on the training images and scaled
   to a mean square length of 1.
-- Classifiers are L2-regularised: scikit-learn's LogisticRegression (softmax, L-BFGS) and SVC (linear, hinge loss, one
-  class against another, by votes and margins), on inner products of the images, which lose nothing. The penalty is
-  chosen among 0.01 to 100 on a third of each class's training images, then all of them are trained on.
-- From scratch: the same network from random weights, {{ p("transfer.scratch_epochs") }} epochs in batches of
-  {{ p("transfer.scratch_batch") }} at a constant learning rate, on {{ p("transfer.scratch_folds") }} of the folds:
-  there is nothing to validate on but the test images. It is tested on the centre crop, as the features are.
+- Classifiers are L2-regularised: scikit-learn's LogisticRegression (softmax, L-BFGS until no weight would change the
+  loss by more than 1e-6) and SVC (linear, hinge loss, one class against another, by votes and margins), on inner
+  products of the images, which lose nothing. The penalty is chosen among 0.01 to 100 on a third of each class's
+  training images, then all of them are trained on. With up to 1,000 training images every third is held out in turn.
+  Where penalties do equally well, it is the middle of them, on a logarithmic scale.
+- From scratch: the same network from random weights, in batches of {{ p("scratch.batch") }}, on
+  {{ p("scratch.folds") }} of the folds and up to {{ p("scratch.per_class") }} images per class.{{ differs }}
+- How long and how fast is chosen in each fold on a third of each class's training images, after training on the rest:
+  {{ p("scratch.epochs") }} epochs or half of them, at training's learning rate or half of it. Both rates are tried on
+  half of the epochs, and the better one goes on to all; of equals the larger rate and the longer training. Then
+  all training images are trained on, from new random weights. A quarter as many epochs follow, in trial and in earnest,
+  at the learning rate divided by {{ p("training.anneal") }}. Test images choose nothing. The network is tested on the
+  centre crop, as the features are.
 """
 
 table = partial(transfer.fill, TABLE, "Caltech-101")

@@ -15,7 +15,7 @@ ARTEFACT = Artefact(
     paper="The pretrained network beats the best published accuracy by 19 points (74.2% against 55.2% with 60 images).",
     folder=paths.TRANSFER / "caltech256",
     made_by=("table@5", "transfer@caltech256", "scratch@caltech256", "harvest@caltech256, train@zfnet"),
-    parameters=("runs.zfnet", "targets.caltech256", "transfer", "crops.size"),
+    parameters=("runs.zfnet", "targets.caltech256", "transfer", "scratch", "crops.size"),
     results={"accuracy.csv": "every fold", "scratch.csv": "every fold from scratch"},
 )
 ROWS = (
