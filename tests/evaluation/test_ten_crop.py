@@ -40,6 +40,14 @@ def test_a_tie_counts_as_an_error() -> None:
     assert even.top_error(4) == 0
 
 
+def test_probabilities_that_are_no_numbers_are_errors() -> None:
+    """A network that has diverged is wrong on every image, and what has a number at the label alone is not right."""
+    nowhere = Predictions(np.arange(2), np.array([0, 1]), np.full((2, 7), np.nan))
+    assert nowhere.wrong(1).all() and nowhere.wrong(5).all()
+    mixed = Predictions(np.arange(2), np.array([0, 1]), np.array([[0.9, np.nan, 0.05], [0.9, np.nan, 0.05]]))
+    assert mixed.wrong(1).all()
+
+
 def test_the_file_has_every_probability(tmp_path) -> None:
     found = predictions()
     write(found, tmp_path / "run.parquet")

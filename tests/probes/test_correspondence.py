@@ -105,28 +105,48 @@ def test_faces_are_measured_one_by_one(inputs: MeanSubtraction) -> None:
     assert np.array_equal(first.pictures[0], crops.batch([first.image]).images[0].numpy())
 
 
-def slow(signs: np.ndarray) -> tuple[list[float], list[float]]:
+def slow(signs: np.ndarray) -> tuple[list[float], list[float], list[float]]:
     """Pair by pair, mask by mask, feature by feature."""
-    all_of_them, where_both_change = [], []
+    all_of_them, where_both_change, common = [], [], []
     for i, j in combinations(range(len(signs)), 2):
-        one, two = [], []
+        one, two, three = [], [], []
         for mask in range(signs.shape[1]):
             pairs = list(zip(signs[i, mask].tolist(), signs[j, mask].tolist(), strict=True))
+            both = [a != b for a, b in pairs if a != 0 and b != 0]
             one.append(np.mean([a != b for a, b in pairs]))
-            two.append(np.mean([a != b for a, b in pairs if a != 0 and b != 0]))
+            three.append(len(both) / len(pairs))
+            if both:
+                two.append(np.mean(both))
         all_of_them.append(float(np.mean(one)))
-        where_both_change.append(float(np.mean(two)))
-    return all_of_them, where_both_change
+        where_both_change.append(float(np.mean(two)) if two else float("nan"))
+        common.append(float(np.mean(three)))
+    return all_of_them, where_both_change, common
 
 
 def test_consistency_equals_the_slow_twin() -> None:
     signs = np.random.default_rng(0).integers(-1, 2, (4, 3, 50)).astype(np.int8)
-    found = correspondence.consistency(signs)
-    for fast, plain in zip(found, slow(signs), strict=True):
-        np.testing.assert_allclose(fast, plain, rtol=1e-6)
+    sparse = signs * (np.random.default_rng(1).random(signs.shape) < 0.1)
+    for one in (signs, sparse.astype(np.int8)):
+        for fast, plain in zip(correspondence.consistency(one), slow(one), strict=True):
+            np.testing.assert_allclose(fast, plain, rtol=1e-6)
     assert not correspondence.consistency(np.repeat(signs[:1], 3, axis=0))[0].any()
     opposite = np.stack([signs[0], -signs[0]])
     assert correspondence.consistency(opposite)[1] == pytest.approx(1)
+
+
+def test_masks_under_which_nothing_changes_in_both_images_are_no_distance() -> None:
+    """The first mask changes one feature, another one in each image; the second changes the same one alike."""
+    signs = np.zeros((2, 2, 4), np.int8)
+    signs[0, 0, 0] = signs[1, 0, 1] = signs[0, 1, 2] = signs[1, 1, 2] = 1
+    distance, among_changed, common = correspondence.consistency(signs)
+    assert (distance, among_changed, common) == (pytest.approx(0.25), 0, pytest.approx(1 / 8))
+    assert np.isnan(correspondence.consistency(signs[:, :1])[1]).all(), "not the largest distance, but none"
+    three = {"nose": {5: np.concatenate([signs, signs[:1]])[:, :1]}}
+    row = correspondence.table(three, correspondence.pairs(three), 3).iloc[-1]
+    assert (row["pairs"], row["changed_pairs"], row["changed_mean"]) == (3, 1, 0), "of the pair that has such a feature"
+    none = {"nose": {5: signs[:, :1]}}
+    row = correspondence.table(none, correspondence.pairs(none), 2).iloc[-1]
+    assert row["changed_pairs"] == 0 and np.isnan(row["changed_mean"]) and np.isnan(row["changed_deviation"])
 
 
 def test_the_table_has_the_few_and_all() -> None:
@@ -140,7 +160,7 @@ def test_the_table_has_the_few_and_all() -> None:
     }
     assert len(rows) == 4
     assert rows["nose", "few"]["pairs"] == 3 and rows["nose", "all"]["pairs"] == 15
-    expected, _ = slow(signs["random"][5][:3])
+    expected, *_ = slow(signs["random"][5][:3])
     assert rows["random", "few"]["mean"] == pytest.approx(np.mean(expected))
     assert rows["random", "few"]["deviation"] == pytest.approx(np.std(expected, ddof=1))
     assert rows["random", "all"]["changed"] == pytest.approx((signs["random"][5] != 0).mean())

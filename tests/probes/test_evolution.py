@@ -70,12 +70,25 @@ def test_likeness_is_the_correlation_over_images() -> None:
 
 
 @pytest.mark.parametrize(
-    ("likeness", "epoch"), [((0.95, 0.99, 1), 1), ((0.2, 0.95, 1), 4), ((0.95, 0.2, 1), 9), ((0, 0, 0), None)]
+    ("likeness", "epoch", "dead"),
+    [
+        ((0.95, 0.99, 1), 1, False),
+        ((0.2, 0.95, 1), 4, False),
+        ((0.95, 0.2, 1), None, False),  # the last snapshot is like itself: this map is not seen to settle
+        ((0.95, 0.2, 0), None, True),
+        ((0, 0, 0), None, True),
+        ((0.95, 1), 1, False),
+        ((1,), None, False),
+    ],
 )
-def test_settled_from_the_epoch_on_from_which_it_stays(likeness: tuple[float, ...], epoch: int | None) -> None:
-    rows: pd.DataFrame = pd.DataFrame({"layer": 1, "map": 0, "epoch": [1, 4, 9], "likeness": likeness})
-    found = evolution.settled(rows.sample(frac=1, random_state=1))["epoch"].tolist()
-    assert found == [epoch] if epoch else np.isnan(found[0])
+def test_settled_from_the_epoch_on_from_which_it_stays(
+    likeness: tuple[float, ...], epoch: int | None, dead: bool
+) -> None:
+    epochs = [1, 4, 9][: len(likeness)]
+    rows: pd.DataFrame = pd.DataFrame({"layer": 1, "map": 0, "epoch": epochs, "likeness": likeness})
+    found = evolution.settled(rows.sample(frac=1, random_state=1))
+    assert found["dead"].tolist() == [dead]
+    assert np.array_equal(found["epoch"].to_numpy(np.float64), [epoch or np.nan], equal_nan=True)
 
 
 def test_drawn_maps_are_a_seeded_subset_at_every_epoch(beton: Path, inputs: MeanSubtraction) -> None:

@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tests.conftest import CROP, SETTINGS, SIZE
+from tests.conftest import CROP, SETTINGS, SIZE, label_of
 from zfpipe.deconvnet.deconvnet import Units, project
 from zfpipe.deconvnet.receptive_field import receptive_field
-from zfpipe.drawing.picture import CLASSES, class_of
+from zfpipe.drawing.picture import CLASSES
 from zfpipe.network import weights
 from zfpipe.network.architecture import merged
 from zfpipe.network.convnet import ConvNet, initialise
@@ -84,7 +84,7 @@ def test_the_strongest_are_sorted_one_per_image(table: Path) -> None:
         assert found["rank"].tolist() == list(range(9))
         mine = kept[(kept["layer"] == layer) & (kept["map"] == number)].reset_index(drop=True)
         pd.testing.assert_frame_equal(mine.loc[:, found.columns.to_list()], found)
-        assert mine["label"].tolist() == [class_of(image) for image in found["id"]]
+        assert mine["label"].tolist() == [label_of(image) for image in found["id"]]
         assert mine["class"].tolist() == [CLASSES[label] for label in mine["label"]]
 
 

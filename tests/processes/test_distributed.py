@@ -34,7 +34,7 @@ from zfpipe.training.loop import dropout_seed
 EPOCHS = 5
 # A hundred images in batches of 33: the last batch is one image, of which nothing is left for the second process
 PARAMS = f"""# What these tests change in the profile `smoke`
-training: {{epochs: {EPOCHS}, batch: 33, learning_rate: 0.05}}
+training: {{epochs: {EPOCHS}, batch: 33, learning_rate: 0.01}}
 model: {{dropout: 0.0}}
 runs: {{zfnet: {{snapshots: [1, 5]}}}}
 evaluation: {{train_images: 37}}

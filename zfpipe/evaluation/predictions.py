@@ -24,9 +24,9 @@ class Predictions:
         return float(self.wrong(k).mean())
 
     def wrong(self, k: int) -> Bool[np.ndarray, "image"]:
-        """On which images that is so."""
+        """On which images that is so; a probability that is no number counts against us as a tie does."""
         truth = np.take_along_axis(self.probabilities, self.labels[:, None], 1)
-        return (self.probabilities >= truth).sum(1) > k
+        return (~(self.probabilities < truth)).sum(1) > k  # NaN is not below anything, nor anything below it
 
 
 def write(predictions: Predictions, path: Path) -> None:

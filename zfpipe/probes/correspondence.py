@@ -187,32 +187,38 @@ def measure(
 
 def consistency(
     signs: Int8[np.ndarray, "image mask feature"],
-) -> tuple[Float[np.ndarray, "pair"], Float[np.ndarray, "pair"]]:
+) -> tuple[Float[np.ndarray, "pair"], Float[np.ndarray, "pair"], Float[np.ndarray, "pair"]]:
     """How far every two images differ: shares of features whose signs differ, the mean over their masks one by one.
 
     First the paper's normalised Hamming distance, of all features; then of those that change in both images: a mask
-    that changes little leaves many features at 0 in both, which makes images alike without any correspondence. Each
-    pair counts once, as both orders give the same.
+    that changes little leaves many features at 0 in both, which makes images alike without any correspondence. Masks
+    under which no feature changes in both say nothing of the second distance, which is NaN where all masks are so.
+    Last the share of features that change in both. Each pair counts once, as both orders give the same.
     """
     pairs = np.triu_indices(len(signs), 1)
-    distance, among_changed = np.zeros(len(pairs[0])), np.zeros(len(pairs[0]))
+    distance, among_changed, common, masks_counted = np.zeros((4, len(pairs[0])))
     for masks in signs.transpose(1, 0, 2):
         less, none, more = ((masks == sign).astype(np.float32) for sign in (-1, 0, 1))
         same = (less @ less.T + more @ more.T)[pairs]  # how many features have the same sign in both
         changed = ((1 - none) @ (1 - none).T)[pairs]
         distance += 1 - (same + (none @ none.T)[pairs]) / signs.shape[2]
-        among_changed += 1 - same / np.maximum(changed, 1)
-    return distance / signs.shape[1], among_changed / signs.shape[1]
+        among_changed += np.where(changed > 0, 1 - same / np.maximum(changed, 1), 0)
+        common += changed / signs.shape[2]
+        masks_counted += changed > 0
+    masks = signs.shape[1]
+    among_changed = np.divide(among_changed, masks_counted, out=np.full_like(distance, np.nan), where=masks_counted > 0)
+    return distance / masks, among_changed, common / masks
 
 
 def pairs(signs: Signs) -> pd.DataFrame:
-    """Both distances of every two images, each pair once, a row for each thing hidden and layer."""
+    """`consistency` of every two images, each pair once, a row for each thing hidden and layer."""
     parts = []
     for part, layers in signs.items():
         for layer, values in layers.items():
             one, other = np.triu_indices(len(values), 1)
-            distance, among_changed = consistency(values)
-            columns = {"one": one, "other": other, "distance": distance, "changed_distance": among_changed}
+            distance, among_changed, common = consistency(values)
+            columns = {"distance": distance, "changed_distance": among_changed, "common": common}
+            columns = {"one": one, "other": other, **columns}
             parts.append(pd.DataFrame({"part": part, "layer": layer, **columns}))
     return pd.concat(parts, ignore_index=True)
 
@@ -221,6 +227,7 @@ def table(signs: Signs, pairs: pd.DataFrame, few: int) -> pd.DataFrame:
     """A row for what is hidden, layer and set: mean and standard deviation of both distances over all pairs of images.
 
     Sets: the first `few` images, as the paper's five, and all of them. `changed`: the share of features that change.
+    The second distance, `changed_mean`, is over `changed_pairs`: those with a feature that changes in both images.
     """
     rows = []
     for part, layers in signs.items():
@@ -228,11 +235,14 @@ def table(signs: Signs, pairs: pd.DataFrame, few: int) -> pd.DataFrame:
             chosen = pd.DataFrame(pairs[(pairs["part"] == part) & (pairs["layer"] == layer)])
             for name, count in (("few", min(few, len(values))), ("all", len(values))):
                 found = pd.DataFrame(chosen[chosen["other"] < count])  # the first images come first
-                row = {"part": part, "layer": layer, "set": name, "images": count, "pairs": len(found)}
+                row = {"part": part, "layer": layer, "set": name, "images": count}
                 row["changed"] = float((values[:count] != 0).mean())
                 for column in ("", "changed_"):
-                    distance = found[f"{column}distance"].to_numpy()
-                    row[f"{column}mean"] = float(distance.mean())
-                    row[f"{column}deviation"] = float(distance.std(ddof=1)) if len(distance) > 1 else 0.0
+                    distance = found[f"{column}distance"].dropna().to_numpy()
+                    row[f"{column}pairs"] = len(distance)
+                    row[f"{column}mean"] = float(distance.mean()) if len(distance) else np.nan
+                    row[f"{column}deviation"] = (
+                        float(distance.std(ddof=1)) if len(distance) > 1 else 0.0 * row[f"{column}mean"]
+                    )
                 rows.append(row)
     return pd.DataFrame(rows)

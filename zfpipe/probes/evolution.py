@@ -120,9 +120,15 @@ def likeness(maxima: Float[np.ndarray, "image map"], final: Float[np.ndarray, "i
 
 
 def settled(rows: pd.DataFrame, threshold: float = 0.9) -> pd.DataFrame:
-    """For each layer and map the first epoch from which `likeness` stays at the threshold or above; none: missing."""
+    """For each layer and map the first epoch from which `likeness` stays at the threshold or above.
+
+    The last snapshot is what the others are compared with, and is like itself whatever happened before. So a map that
+    is not settled at the snapshot before the last has no epoch: it settled later than that or not at all. Nor has a map
+    that is `dead`, which fires on no image of the sample at the last snapshot, or is the same on all.
+    """
     wide = rows.pivot(index=["layer", "map"], columns="epoch", values="likeness")
-    apart = wide.to_numpy() < threshold
-    first = np.where(apart.any(1), apart.shape[1] - apart[:, ::-1].argmax(1), 0)  # after the last epoch that is apart
-    epochs = np.append(wide.columns.to_numpy(np.float64), np.nan)
-    return wide.index.to_frame(index=False).assign(epoch=epochs[first])
+    *before, last = wide.columns
+    apart = wide[before].to_numpy() < threshold
+    first = np.where(apart.any(1), apart.shape[1] - apart[:, ::-1].argmax(1), 0) if before else np.zeros(len(wide), int)
+    epochs = np.append(np.array(before, np.float64), np.nan)  # the place after the last epoch that is apart
+    return wide.index.to_frame(index=False).assign(epoch=epochs[first], dead=(wide[last] == 0).to_numpy())

@@ -32,7 +32,7 @@ def made(fields: dict[int, int] = FIELDS, maps: list[int] = MAPS, epochs: list[i
                              "activation": activation, "x0": -2, "x1": side - 2, "y0": 3, "y1": 3 + side})  # fmt: skip
     rows.append({**rows[0], "map": 99, "drawn": False})
     settled = [
-        {"layer": layer, "map": name, "epoch": nan if (layer, name) == DEAD else 4.0}
+        {"layer": layer, "map": name, "epoch": nan if (layer, name) == DEAD else 4.0, "dead": (layer, name) == DEAD}
         for layer in fields
         for name in maps
     ]
@@ -65,7 +65,7 @@ def test_epochs_maps_and_when_they_settle_stand_beside_each_layer() -> None:
     assert [word for word in found if word.startswith("Layer")] == [f"Layer {layer}" for layer in FIELDS]
     assert "139 × 139 pixels each" in found and "map 99" not in found
     assert found.count("half of its maps settle by epoch 4") == 3
-    assert found.count("half of its maps settle by epoch 4, 1 never") == 1
+    assert found.count("half of its maps settle by epoch 4, 1 dead") == 1
 
 
 def sheets(figure: Figure) -> list[np.ndarray]:
@@ -87,18 +87,22 @@ def test_bars_mark_where_the_image_changes_and_hatching_what_is_dead() -> None:
             assert hatched == ((layer, name) == DEAD)
 
 
-def settled(*epochs: float) -> dict[str, Any]:
-    return {"settled.csv": pd.DataFrame({"layer": 1, "map": range(len(epochs)), "epoch": epochs})}
+def settled(*epochs: float, dead: int = 0) -> dict[str, Any]:
+    """Of these maps the last few are dead."""
+    gone = np.arange(len(epochs)) >= len(epochs) - dead
+    return {"settled.csv": pd.DataFrame({"layer": 1, "map": range(len(epochs)), "epoch": epochs, "dead": gone})}
 
 
 def test_maps_are_counted_as_they_settle() -> None:
-    data = settled(*[1.0] * 12, *[7.0] * 11, nan)
-    assert fig4.settled(data) == {1: (24, [1, 1, 7], 1)}
-    assert fig4.details(data).rows == [(1, 24, "1", "1", "7", 1)]
-    assert fig4.remark(*fig4.settled(data)[1]) == "half of its maps settle by epoch 1, 1 never"
-    mostly = settled(1.0, nan, nan)
+    data = settled(*[1.0] * 12, *[7.0] * 9, nan, nan, nan, dead=1)
+    assert fig4.settled(data) == {1: (24, [1, 1, 7], 2, 1)}
+    assert fig4.details(data).rows == [(1, 24, "1", "1", "7", 2, 1)]
+    assert fig4.remark(*fig4.settled(data)[1]) == "half of its maps settle by epoch 1, 2 not before the end, 1 dead"
+    mostly = settled(1.0, nan, nan, dead=2)
     assert fig4.settled(mostly)[1][1] == [1, inf, inf]
     assert fig4.remark(*fig4.settled(mostly)[1]) == "more than half of its maps are dead"
+    late = settled(1.0, nan, nan, nan, dead=1)
+    assert fig4.remark(*fig4.settled(late)[1]) == "2 of 4 not before the end, 1 dead"
 
 
 def test_the_alternative_tells_epochs_and_layers() -> None:
@@ -106,15 +110,39 @@ def test_the_alternative_tells_epochs_and_layers() -> None:
     assert "after epochs 1, 2, 4, 64. layer 1: half of its maps settle by epoch 4;" in found
 
 
-@pytest.mark.parametrize(("effect", "verdict"), [(3, "holds"), (-3, "does not hold"), (0, "undecided")])
-def test_the_claim_turns_with_when_layers_settle(effect: float, verdict: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def layers(low: list[float], high: list[float], dead: int = 0) -> dict[str, Any]:
+    """Maps of layer 1, one of layer 2 and maps of layer 5, and dead ones of layer 5."""
+    epochs, numbers = low + [50.0] + high + [nan] * dead, [1] * len(low) + [2] + [5] * (len(high) + dead)
+    gone = np.arange(len(epochs)) >= len(epochs) - dead
+    return {"settled.csv": pd.DataFrame({"layer": numbers, "epoch": epochs, "dead": gone})}
+
+
+@pytest.mark.parametrize(
+    ("high", "verdict"),
+    [
+        ([7.0, 8.0, nan], "holds"),
+        ([1.0, 2.0, 3.0], "does not hold"),
+        ([4.0, 5.0, nan], "undecided"),
+        ([nan, nan, nan], "holds"),
+    ],
+)
+def test_the_claim_turns_with_when_layers_settle(
+    high: list[float], verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(intervals, "RESAMPLES", 200)
-    low, middle, high = [4.0, 5.0, 6.0, nan], [50.0], [4.0 + effect, 5.0 + effect, 6.0 + effect]
-    layers = [1] * len(low) + [2] + [5] * len(high)
+    low = [4.0, 5.0, 6.0]
     (claim,) = fig4.CLAIMS
-    measures = claim.measure({"settled.csv": pd.DataFrame({"layer": layers, "epoch": low + middle + high})}, GIVEN)
-    found, measure = claim.judge(measures)
-    assert (found, measure.value, measure.count) == (verdict, effect, "3 maps of layer 5 and 3 of layer 1")
+    found, measure = claim.judge(claim.measure(layers(low, high, dead=4), GIVEN))
+    pairs = [np.sign((inf if np.isnan(b) else b) - a) for a in low for b in high]
+    assert (found, measure.value) == (verdict, pytest.approx(np.mean(pairs)))
+    assert measure.count == "3 maps of layer 5 and 3 of layer 1"
+
+
+def test_maps_that_settle_in_neither_layer_before_the_end_tie() -> None:
+    [measure] = fig4.convergence(layers([1.0, nan], [nan, nan]), GIVEN)
+    assert measure.value == 0.5, "half of the pairs are of a map that has settled and one that has not"
+    with pytest.raises(Unmeasurable, match="no map has settled"):
+        fig4.convergence(layers([nan, nan], [nan]), GIVEN)
 
 
 def test_the_claim_needs_two_layers_that_fire() -> None:

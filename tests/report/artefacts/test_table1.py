@@ -16,7 +16,7 @@ def consistency(layers: tuple[int, ...] = (5, 7)) -> dict[str, Any]:
     found = [
         {"part": part, "layer": layer, "set": faces, "images": images, "pairs": images * (images - 1) // 2,
          "changed": 0.25 + place / 10, "mean": 0.1 * place + 0.01 * layer, "deviation": 0.0125 * images,
-         "changed_mean": 0.5, "changed_deviation": 0.25}
+         "changed_mean": 0.5, "changed_deviation": 0.25, "changed_pairs": images}
         for place, part in enumerate(("right eye", "left eye", "nose", "random"))
         for layer in layers
         for faces, images in (("few", 5), ("all", 80))

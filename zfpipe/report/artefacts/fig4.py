@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import ImageColor
@@ -21,7 +22,7 @@ ARTEFACT = Artefact(
     "over the whole training set at that time, projected to pixels. Contrast as in Figure 2. An orange bar marks where "
     "another image than at the snapshot before excites the map most; hatched tiles are of dead maps. A map counts as "
     "settled from the snapshot on from which its maxima over up to 2,000 training images correlate at least 0.9 with "
-    "those it ends with.",
+    "those of the last snapshot; the last is like itself, so that no map can be seen to settle there.",
     paper="Low layers converge within a few epochs, high layers only after many (40 to 50).",
     folder=paths.EVOLUTION,
     made_by=("figure@4", "evolution", "train@zfnet"),
@@ -38,8 +39,9 @@ METHODS = """
 {% endif %}
 - Fig. 4 draws {{ p("evolution.maps") }} maps of each layer, at random from seed {{ p("evolution.seed") }}: the
   strongest activation over the whole training set after each snapshot, on centre crops. A map is settled from the
-  snapshot on from which its maxima over up to 2,000 training images correlate at least 0.9 with its last ones. In the
-  quartiles of a layer, a map that never settles counts as later than any.
+  snapshot on from which its maxima over up to 2,000 training images correlate at least 0.9 with its last ones. The last
+  snapshot is like itself by definition and does not count: a map that has not settled at the snapshot before it has no
+  epoch. In the quartiles of a layer that map counts as later than any, and so does one that never fires.
 """
 BAR, BELOW = 8, 6  # pixels left of a tile, where an orange bar may stand, and below it
 
@@ -86,20 +88,27 @@ def draw_layer(axes: Axes, rows: pd.DataFrame, projections: np.ndarray, size: in
         axes.annotate(f"map {name}", (0, 1), spot, "axes fraction", "offset pixels", ha="right", va="center")
 
 
-def settled(data: Data) -> dict[int, tuple[int, list[float], int]]:
-    """Return each layer's count of maps, the epochs by which each quarter of them settled, and how many are dead."""
+Quarters = tuple[int, list[float], int, int]
+"""Of a layer: how many maps, the epochs by which each quarter settled, how many not before the end, how many dead."""
+
+
+def settled(data: Data) -> dict[int, Quarters]:
+    """Return each layer's count of maps, the epochs by which each quarter of them settled, and which never did."""
     found = {}
-    for layer, epochs in data["settled.csv"].groupby("layer")["epoch"]:
-        quartiles = np.quantile(epochs.fillna(np.inf), (0.25, 0.5, 0.75), method="inverted_cdf")
-        found[layer] = (len(epochs), quartiles.tolist(), int(epochs.isna().sum()))
+    for layer, rows in data["settled.csv"].groupby("layer"):
+        quartiles = np.quantile(rows["epoch"].fillna(np.inf), (0.25, 0.5, 0.75), method="inverted_cdf")
+        dead = int(rows["dead"].sum())
+        found[layer] = (len(rows), quartiles.tolist(), int(rows["epoch"].isna().sum()) - dead, dead)
     return found
 
 
-def remark(maps: int, quartiles: list[float], dead: int) -> str:
+def remark(maps: int, quartiles: list[float], late: int, dead: int) -> str:
     """Say when a layer's maps settle."""
+    never = f", {dead} dead" if dead else ""
     if np.isinf(quartiles[1]):
-        return "more than half of its maps are dead"
-    return f"half of its maps settle by epoch {number(quartiles[1], 0)}" + (f", {dead} never" if dead else "")
+        return "more than half of its maps are dead" if dead > late else f"{late} of {maps} not before the end{never}"
+    later = f", {late} not before the end" if late else ""
+    return f"half of its maps settle by epoch {number(quartiles[1], 0)}{later}{never}"
 
 
 def alternative(data: Data) -> str:
@@ -112,24 +121,35 @@ def alternative(data: Data) -> str:
 def details(data: Data) -> Details:
     """Say when the maps of each layer settle."""
     title = "The epoch from which a map's activations correlate at least 0.9 with what they end as"
-    columns = ("Layer", "Maps", "A quarter settled", "Half", "Three quarters", "Dead")
-    rows = [(n, maps, *(number(one, 0) for one in by), dead) for n, (maps, by, dead) in settled(data).items()]
+    columns = ("Layer", "Maps", "A quarter settled", "Half", "Three quarters", "Not before the end", "Dead")
+    rows = [(n, maps, *(number(one, 0) for one in by), *rest) for n, (maps, by, *rest) in settled(data).items()]
     return Details(title, columns, rows, open=True)
 
 
 def convergence(data: Data, given: Given) -> list[Measure]:
-    """Measure how many epochs later the maps of the highest layer settle than those of the lowest."""
-    alive = ours(data, "settled.csv").dropna(subset=["epoch"])
-    found = [(layer, rows["epoch"].to_numpy(np.float64)) for layer, rows in alive.groupby("layer")]
+    """Measure how much more often a map of the highest layer settles after one of the lowest than before it."""
+    rows = ours(data, "settled.csv")
+    alive = rows[~rows["dead"]]
+    # A map without an epoch settles after the last that was looked at: later than any that has one, by how much is open
+    found = [(layer, part["epoch"].fillna(np.inf).to_numpy()) for layer, part in alive.groupby("layer")]
     if len(found) < 2:
         raise Unmeasurable("maps of two layers or more must fire")
     (first, low), *_, (last, high) = found
-    later = resampled(lambda one, other: one.mean() - other.mean(), high, low)
+    if np.isinf(low).all() and np.isinf(high).all():
+        raise Unmeasurable("no map has settled at the snapshot before the last")
+    later = resampled(lambda one, other: float(np.sign(comparable(one, other)).mean()), high, low)
     return [Measure(*later, over=f"{len(high)} maps of layer {last} and {len(low)} of layer {first}")]
+
+
+def comparable(one: Float[np.ndarray, "_"], other: Float[np.ndarray, "_"]) -> Float[np.ndarray, "one other"]:
+    """Return every epoch minus every other; two that are infinite are the same."""
+    pairs = np.broadcast_arrays(one[:, None], other[None, :])
+    return np.subtract(*pairs, out=np.zeros(pairs[0].shape), where=pairs[0] != pairs[1])
 
 
 CLAIMS = (
     Claim("convergence", "Low layers converge within a few epochs, high layers late.",
-          "mean epoch at which maps settle, dead ones left out: highest convolution layer minus lowest", "epochs",
-          above(), convergence),
+          "over all pairs of a map of the highest convolution layer and one of the lowest, both firing: share in which "
+          "the first settles later minus share in which it settles earlier; two that do not before the end tie",
+          "", above(), convergence),
 )  # fmt: skip

@@ -38,7 +38,7 @@ METHODS = """
 - Features are the outputs of layers 5 and 7. The sign of no change is 0, a third value; so is that of a change below
   1e-5 of the layer's largest feature, which is rounding. Deviations are over pairs of faces, each pair once. Since a
   mask that changes few features makes all of them agree at 0, the distance among features that change in both images
-  stands beside.
+  stands beside, over the masks and pairs that have such features.
 """
 PARTS = ("Right Eye", "Left Eye", "Nose")
 SOURCES = {"ours": ("few", ""), "all": ("all", ""), "changed": ("all", "changed_")}
@@ -54,7 +54,8 @@ def table(data: Data, runs: Runs) -> Filled:
     def measures(name: str, faces: str, kind: str) -> list[Measure]:
         part = rows[(rows["part"] == name.lower()) & (rows["set"] == faces)].to_dict("records")
         return [
-            Measure(one[f"{kind}mean"], n=one["pairs"], over="pairs", deviation=one[f"{kind}deviation"]) for one in part
+            Measure(one[f"{kind}mean"], n=one[f"{kind}pairs"], over="pairs", deviation=one[f"{kind}deviation"])
+            for one in part
         ]
 
     lines = [
