@@ -45,6 +45,7 @@ def run(
             "val_top1": found.top_error(1),
             "val_top5": found.top_error(5),
             "val_images": len(found.ids),
+            "chance_top1": 1 - float(np.bincount(found.labels).max()) / len(found.labels),
             "classes": network.architecture.denses[-1].units,
             "parameters": sum(parameter.numel() for parameter in network.parameters()),
         },

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from zfpipe.report.engine.claims import WORST, Claim, Given, Unmeasurable, Verdict
+from zfpipe.report.engine.claims import WORST, Claim, Given, Unmeasurable, Verdict, judge
 from zfpipe.report.engine.measure import Measure
 from zfpipe.report.engine.tables import TEMPLATES
 
@@ -49,12 +49,16 @@ def judged(claim: Claim, data: Any, given: Given) -> tuple[Entry, Sequence[Measu
     """Return a claim with its number and verdict, and all its measures."""
     rule = claim.rule.words(claim.unit) + (f" ({claim.why})" if claim.why else "")
     entry: Entry = {"id": claim.id, "claim": claim.claim, "statistic": claim.statistic, "unit": claim.unit}
-    entry |= {"rule": rule, **dict.fromkeys(NUMBER), "published": rounded(claim.published)}
+    entry |= {"null": claim.null, "rule": rule, **dict.fromkeys(NUMBER), "published": rounded(claim.published)}
     try:
+        for premise in claim.premises:
+            verdict, found = judge(premise.rule, premise.measure(data, given))
+            if verdict != "holds":
+                raise Unmeasurable(f"{premise.words}: {found.text()}")
         measures = claim.measure(data, given)
     except Unmeasurable as error:
         return entry | {"verdict": "not measurable here", "reason": str(error)}, ()
-    verdict, found = claim.judge(measures)
+    verdict, found = judge(claim.rule, measures)
     reason = "the interval includes the rule's limit" if found.low is not None else found.count
     numbers = {name: rounded(value) for name, value in dataclasses.asdict(found).items()}
     if found.published is None:
@@ -85,6 +89,14 @@ def summary(entries: Sequence[Entry]) -> str:
     return f"Of {len(entries)} claims, {', '.join(counts)}"
 
 
+def by_chance(entries: Sequence[Entry]) -> float:
+    """Return how many of the claims that were judged would hold by chance, at most, if all numbers were the null's.
+
+    A 95 % interval lies above a number that is the truth in 2.5 % of all runs.
+    """
+    return 0.025 * sum(entry["verdict"] in WORST for entry in entries)
+
+
 def metrics(entries: Sequence[Entry]) -> dict[str, Any]:
     """Return counts of verdicts, then each claim's verdict as a number (1 holds, -1 does not) and its value.
 
@@ -98,4 +110,6 @@ def metrics(entries: Sequence[Entry]) -> dict[str, Any]:
 def markdown(entries: Sequence[Entry]) -> str:
     """Return the ledger for GitHub and the like."""
     claims = [(entry, measure(entry)) for entry in entries]
-    return TEMPLATES.get_template("claims.md.jinja").render(summary=summary(entries), claims=claims, verdicts=VERDICTS)
+    return TEMPLATES.get_template("claims.md.jinja").render(
+        summary=summary(entries), by_chance=by_chance(entries), claims=claims, verdicts=VERDICTS
+    )

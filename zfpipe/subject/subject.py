@@ -1,7 +1,8 @@
 """A trained network, its images and what is known of them: what a probe of section 4 looks at."""
 
+import copy
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from zfpipe import paths
 from zfpipe.network import weights
-from zfpipe.network.convnet import ConvNet
+from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.network.numerics import device
 from zfpipe.params import Params
 from zfpipe.reading.crops import CENTRE
@@ -55,6 +56,13 @@ class Subject:
         crop = settings.crops.size
         inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
         return cls(network, inputs, paths.beton(split), paths.INDEX, crop, settings.betons.resize)
+
+    @cached_property
+    def untrained(self) -> "Subject":
+        """The same images with a network of the same architecture and random weights: a null for what is learned."""
+        network = copy.deepcopy(self.network)
+        initialise(network, "he", std=0.01, seed=0)
+        return replace(self, network=network)
 
     @cached_property
     def truth(self) -> Truth:

@@ -9,7 +9,7 @@ import pandas as pd
 from tests.imports import ROOT
 from zfpipe import params
 from zfpipe.params import Run
-from zfpipe.report.engine.claims import Given
+from zfpipe.report.engine.claims import Given, judge
 from zfpipe.report.engine.measure import Measure
 from zfpipe.report.engine.tables import Filled
 
@@ -31,7 +31,7 @@ def given(runs: Mapping[str, Run], elsewhere: bool = False) -> Given:
 def judged(module: ModuleType, claim: str, data: Any, given: Given) -> tuple[str, Measure]:
     """The verdict on one claim of an artefact, and the number that decides."""
     [found] = [one for one in module.CLAIMS if one.id == claim]
-    return found.judge(found.measure(data, given))
+    return judge(found.rule, found.measure(data, given))
 
 
 def rows(filled: Filled) -> dict[str, list[str]]:
@@ -41,7 +41,7 @@ def rows(filled: Filled) -> dict[str, list[str]]:
 
 def metrics(errors: Mapping[str, tuple[float, float]], ensembles: Mapping[str, float] | None = None) -> dict[str, Any]:
     """The metrics folder: training and validation top-1 errors by run, and validation errors by ensemble."""
-    counts = {"val_images": 1000, "classes": 3}
+    counts = {"val_images": 1000, "classes": 3, "chance_top1": 0.9}
     found: dict[str, Any] = {
         f"{run}.json": {"run": run, "train_top1": train, "val_top1": val, "val_top5": val / 2, "train_images": 500}
         | counts

@@ -127,11 +127,11 @@ def slope(layers: Float[np.ndarray, "layer"], values: Sequence[Float[np.ndarray,
 CLAIMS = (
     Claim("grouping", "The nine strongest projections of a map group tightly.",
           "mean correlation of a map's strongest projections with one another, minus with those of another map; in "
-          "each layer from 2", "", above(), grouping),
+          "each layer from 2", "", above(), grouping, "?"),
     Claim("variety", "The image patches behind them vary more.",
           "mean correlation of a map's strongest projections minus that of their patches; in each layer from 2", "",
-          above(), variety),
+          above(), variety, "?"),
     Claim("specificity", "Features are more specific to a class the higher the layer.",
           "share of the most frequent class among a map's strongest images: slope over the layers", "a layer", above(),
-          specificity),
+          specificity, "?"),
 )  # fmt: skip

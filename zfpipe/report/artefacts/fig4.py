@@ -151,5 +151,5 @@ CLAIMS = (
     Claim("convergence", "Low layers converge within a few epochs, high layers late.",
           "over all pairs of a map of the highest convolution layer and one of the lowest, both firing: share in which "
           "the first settles later minus share in which it settles earlier; two that do not before the end tie",
-          "", above(), convergence),
+          "", above(), convergence, "layers exchanged at random: as often earlier as later"),
 )  # fmt: skip

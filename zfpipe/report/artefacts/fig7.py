@@ -211,8 +211,8 @@ def hidden(data: Data, score: str) -> list[Measure]:
 CLAIMS = (
     Claim("hidden-object", "Hiding the object makes the true class drop: the network looks at the object.",
           "fall of the true class's probability with the square on the object, minus off it",
-          "", above(), lambda data, _: hidden(data, "drop")),
+          "", above(), lambda data, _: hidden(data, "drop"), "?"),
     Claim("hidden-structure", "Hiding what the projection shows makes its map drop.",
           "correlation, over the square's positions, of the fall of the map's activity with the energy of its "
-          "projection that is hidden", "", above(), lambda data, _: hidden(data, "agreement")),
+          "projection that is hidden", "", above(), lambda data, _: hidden(data, "agreement"), "?"),
 )  # fmt: skip

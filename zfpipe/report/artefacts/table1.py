@@ -116,7 +116,7 @@ CLAIMS = (
     Claim("correspondence",
           "Hiding eyes or nose changes layer 5 more alike from face to face than hiding random places.",
           "Hamming distance between the signs of two faces' changes: random places minus the part; for each part", "",
-          above(), more_alike),
+          above(), more_alike, "?"),
     Claim("correspondence-above", "In layer 7 that difference is smaller.",
-          "the same difference, mean over the parts: layer 5 minus layer 7", "", above(), less_above),
+          "the same difference, mean over the parts: layer 5 minus layer 7", "", above(), less_above, "?"),
 )  # fmt: skip

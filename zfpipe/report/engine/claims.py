@@ -1,7 +1,7 @@
 """What the paper claims in words: the number that tests a claim, and the rule that judges the number."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Literal
 
@@ -39,7 +39,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Rule:
-    """The claim holds between `low` and `high`. Rules were fixed before anything was measured."""
+    """The claim holds between `low` and `high`. docs/rules.md says when the rules were written down."""
 
     low: float = -inf
     high: float = inf
@@ -84,13 +84,27 @@ def within(limit: float) -> Rule:
     return Rule(-limit, limit)
 
 
+Measures = Callable[[Data, Given], Sequence[Measure]]
+"""Takes an artefact's files. Returns a number for each thing that must be so."""
+
+
+@dataclass(frozen=True)
+class Premise:
+    """What a claim takes for granted, as a clause. Where its numbers do not hold, the claim is not measurable."""
+
+    words: str
+    measure: Measures
+    rule: Rule = field(default_factory=above)
+
+
 @dataclass(frozen=True)
 class Claim:
     """A claim of the paper in our words, and how it is tested.
 
-    `measure` takes the artefact's files and returns a number in `unit` for each thing that the claim must hold for;
-    `statistic` says what the number is. `published` is the paper's number of the same where the measures bring none.
-    `why` says where the limit of the rule comes from. `section` is the paper's, if not the artefact's.
+    `measure` returns a number in `unit` for each thing that the claim must hold for; `statistic` says what the number
+    is, and `null` what it would be, or come from, without what is claimed. `published` is the paper's number of the
+    same where the measures bring none. `why` says where the limit of the rule comes from. `section` is the paper's, if
+    not the artefact's.
     """
 
     id: str
@@ -98,15 +112,18 @@ class Claim:
     statistic: str
     unit: str
     rule: Rule
-    measure: Callable[[Data, Given], Sequence[Measure]]
+    measure: Measures
+    null: str
+    premises: Sequence[Premise] = ()
     published: float | None = None
     why: str = ""
     section: str = ""
 
-    def judge(self, measures: Sequence[Measure]) -> tuple[Verdict, Measure]:
-        """Return the worst verdict on some numbers, and the number that decides: the least inside the rule."""
-        verdicts: list[tuple[Verdict, Measure]] = [(self.rule.verdict(one), one) for one in measures]
-        return min(verdicts, key=lambda found: (WORST.index(found[0]), self.rule.margin(found[1])))
+
+def judge(rule: Rule, measures: Sequence[Measure]) -> tuple[Verdict, Measure]:
+    """Return the worst verdict on some numbers, and the number that decides: the least inside the rule."""
+    verdicts: list[tuple[Verdict, Measure]] = [(rule.verdict(one), one) for one in measures]
+    return min(verdicts, key=lambda found: (WORST.index(found[0]), rule.margin(found[1])))
 
 
 def ours(data: Data, name: str) -> Any:

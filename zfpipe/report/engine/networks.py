@@ -6,11 +6,12 @@ from math import isnan, nan
 from operator import itemgetter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from zfpipe.probes.intervals import spread, student_half
 from zfpipe.report.engine.artefact import Data
-from zfpipe.report.engine.claims import Given
+from zfpipe.report.engine.claims import Given, Premise
 from zfpipe.report.engine.measure import Measure, number
 from zfpipe.report.engine.tables import NOT_RUN, OTHERS, Filled, Line, Runs, Table
 
@@ -29,12 +30,17 @@ def overfitting(errors: Any) -> Any:
 
 def measured(data: Data, runs: Runs) -> Groups:
     """Return errors in %, by run or ensemble: of a run, a row for each run that differs from it in the seed alone."""
-    groups = {
-        run: {name: data[f"{name}.json"] for name, one in runs.items() if (one.base, one.edit) == (own.base, own.edit)}
-        for run, own in runs.items()
-    }
+    groups = {run: {name: data[f"{name}.json"] for name in names} for run, names in alike(runs).items()}
     groups |= {name: {name: entry} for name, entry in data["ensembles.json"].items()}
     return {name: pd.DataFrame(list(map(percent, group.values())), list(group)) for name, group in groups.items()}
+
+
+def alike(runs: Runs) -> dict[str, list[str]]:
+    """Return the runs that differ from each run in the seed alone, itself among them."""
+    return {
+        run: [name for name, one in runs.items() if (one.base, one.edit) == (own.base, own.edit)]
+        for run, own in runs.items()
+    }
 
 
 def percent(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,23 +99,46 @@ def contrast(
     groups = measured(data, given.runs)
     if not set(weights) <= set(groups):
         return Measure(nan, part=part, published=published)
-    half, seeds = scatter(groups, what)
-    value = sum(weight * float(what(groups[run]).mean()) for run, weight in weights.items())
+    return over_seeds({run: what(group) for run, group in groups.items()}, weights, part, published)
+
+
+def over_seeds(
+    groups: Mapping[str, pd.Series], weights: Mapping[str, float], part: str = "", published: float | None = None
+) -> Measure:
+    """Return a weighted sum of runs' numbers, means over their seeds; `groups` holds those of each run's seeds."""
+    half, seeds = scatter(groups)
+    value = sum(weight * float(groups[run].mean()) for run, weight in weights.items())
     wide = half * sum(weight**2 / len(groups[run]) for run, weight in weights.items()) ** 0.5
     return around(value, wide, seeds, part, published)
 
 
-def scatter(groups: Groups, what: Number) -> tuple[float, int]:
+def scatter(groups: Mapping[str, pd.Series]) -> tuple[float, int]:
     """Return half of a single network's 95 % interval, and from how many seeds; NaN where there is one of each.
 
     Every network is taken to scatter as those with several seeds do.
     """
-    alike = {tuple(one.index): what(one).to_numpy() for one in groups.values() if len(one) > 1}
-    deviation, freedom = spread(list(alike.values()))
-    return (student_half(freedom) * deviation, sum(map(len, alike.values()))) if freedom else (nan, 1)
+    several = {tuple(one.index): one.to_numpy(np.float64) for one in groups.values() if len(one) > 1}
+    deviation, freedom = spread(list(several.values()))
+    return (student_half(freedom) * deviation, sum(map(len, several.values()))) if freedom else (nan, 1)
 
 
-def around(value: float, half: float, seeds: int, part: str, published: float) -> Measure:
+def around(value: float, half: float, seeds: int, part: str, published: float | None) -> Measure:
     """Return a number with its interval, without one where its half is NaN."""
     ends = (None, None) if isnan(half) else (value - half, value + half)
     return Measure(value, *ends, seeds, "seeds", part, published)
+
+
+def learned(*runs: str) -> Premise:
+    """Return the premise that each of some networks does better than to name the most frequent class every time."""
+
+    def better(data: Data, given: Given) -> list[Measure]:
+        given.needs(*runs)
+        found = []
+        for run in runs:
+            one = data[f"{run}.json"]
+            half = 1.96 * (one["val_top1"] * (1 - one["val_top1"]) / one["val_images"]) ** 0.5
+            value = one["chance_top1"] - one["val_top1"]
+            found.append(Measure(value, value - half, value + half, one["val_images"], "images", run))
+        return found
+
+    return Premise("a network that it compares errs no less than one that always names the most frequent class", better)

@@ -76,7 +76,7 @@ def claim(table: Table, name: str, words: str) -> Claim:
     statistic = "accuracy, pretrained minus from scratch on the same folds; for each number of images per class"
     why = "half of the paper's smallest difference"
     far = NARROWER * min(table.printed(PRETRAINED, name) - table.printed(SCRATCH, name) for name in table.columns)
-    return Claim(name, words, statistic, "points", above(far), partial(gains, table), why=why)
+    return Claim(name, words, statistic, "points", above(far), partial(gains, table), "from scratch", why=why)
 
 
 def differences(table: Table, name: str, data: Data, given: Given) -> list[Measure]:
