@@ -13,7 +13,7 @@ from zfpipe import store, unavailable
 from zfpipe.errors import UserError
 from zfpipe.report.engine import artefact
 from zfpipe.report.engine.artefact import Folder
-from zfpipe.report.engine.claims import Claim, Rule, Unmeasurable, above, below, ours, within
+from zfpipe.report.engine.claims import Rule, Unmeasurable, above, below, judge, ours, within
 from zfpipe.report.engine.measure import Measure, amount, number, percent
 
 
@@ -92,14 +92,13 @@ def test_rules_in_words() -> None:
 
 
 def test_of_several_numbers_the_worst_decides() -> None:
-    claim = Claim("a", "It grows.", "growth", "points", above(), lambda data, given: [])
     good, better, bad, open_ = (
         Measure(2, 1, 3, part="good"), Measure(4, 3, 5, part="better"), Measure(-2, -3, -1, part="bad"),
         Measure(0.5, -1, 2, part="open"),
     )  # fmt: skip
-    assert claim.judge([better, good]) == ("holds", good)
-    assert claim.judge([better, open_, good]) == ("undecided", open_)
-    assert claim.judge([open_, bad, good]) == ("does not hold", bad)
+    assert judge(above(), [better, good]) == ("holds", good)
+    assert judge(above(), [better, open_, good]) == ("undecided", open_)
+    assert judge(above(), [open_, bad, good]) == ("does not hold", bad)
 
 
 def test_a_folder_reads_files_when_asked(tmp_path: Path) -> None:

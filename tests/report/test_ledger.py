@@ -11,7 +11,7 @@ from tests.report.artefacts.made import DRAWN
 from zfpipe import store
 from zfpipe.report import ledger
 from zfpipe.report.engine.artefact import Artefact, Data
-from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above
+from zfpipe.report.engine.claims import Claim, Given, Premise, Unmeasurable, above
 from zfpipe.report.engine.measure import Measure
 
 FEW = [Measure(2.00000049, 1, 3, 16, "maps", "layer 2"), Measure(-1, -2, -0.5, 24, "maps", "layer 3", 0.25)]
@@ -27,7 +27,9 @@ def module(name: str, section: str, claims: list[Claim], **more: Any) -> Any:
 
 
 def claim(name: str, measures: list[Measure], unit: str = "points", section: str = "") -> Claim:
-    return Claim(name, f"It is {name}.", "how much", unit, above(), lambda data, given: measures, section=section)
+    return Claim(
+        name, f"It is {name}.", "how much", unit, above(), lambda data, given: measures, "no change", section=section
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,9 @@ def built() -> tuple[list[ledger.Entry], pd.DataFrame]:
                 "Table 2", "5.1", [claim("small", FEW), claim("alone", [lone])], differences=lambda data, given: [gap]
             ),
             module("Figure 6", "4.1", [claim("early", FEW[:1], "times", "3")]),
-            module("Table 1", "4.3", [Claim("blind", "B.", "s", "", above(), unknown, published=-3.2000000000000003)]),
+            module(
+                "Table 1", "4.3", [Claim("blind", "B.", "s", "", above(), unknown, "n", published=-3.2000000000000003)]
+            ),
         ],
         DRAWN,
     )
@@ -73,6 +77,28 @@ def test_a_limit_within_the_interval_is_said() -> None:
     assert (entry["verdict"], entry["reason"]) == ("undecided", "the interval includes the rule's limit")
 
 
+@pytest.mark.parametrize("known", [Measure(0.5, -0.1, 1.1), Measure(-1, -2, -0.5), Measure(0.0, 0.0, 0.0), Measure(1)])
+def test_a_claim_whose_premise_fails_is_not_measurable(known: Measure) -> None:
+    def judged(premise: Measure) -> ledger.Entry:
+        sure = Premise("the network knows nothing", lambda data, given: [Measure(1, 0.5, 2), premise])
+        one = Claim("a", "A.", "s", "", above(), lambda data, given: FEW[:1], "n", [sure])
+        [entry], measures = ledger.build([module("Table 2", "5.1", [one])], DRAWN)
+        assert len(measures) == (premise.value == 3)
+        return entry
+
+    entry = judged(known)
+    assert entry["verdict"] == "not measurable here" and entry["value"] is None
+    assert entry["reason"] == f"the network knows nothing: {known.text()}"
+    assert judged(Measure(3, 2, 4))["verdict"] == "holds"
+
+
+def test_what_chance_would_give_counts_the_claims_that_were_judged(
+    built: tuple[list[ledger.Entry], pd.DataFrame],
+) -> None:
+    assert ledger.by_chance(built[0]) == pytest.approx(0.075), "three of four were judged"
+    assert "Chance alone would let at most 0.075 of these hold" in ledger.markdown(built[0])
+
+
 def test_every_measure_is_a_row_of_numbers(built: tuple[list[ledger.Entry], pd.DataFrame], tmp_path: Path) -> None:
     store.save(tmp_path / "measures.csv", built[1])
     rows = store.load(tmp_path / "measures.csv")
@@ -100,5 +126,5 @@ def test_the_ledger_in_words(built: tuple[list[ledger.Entry], pd.DataFrame]) -> 
     assert small + "0.25 points |" in lines
     assert "| ? undecided | It is alone. | 0.50 points; one seed: no interval. One seed: no interval | – |" in lines
     assert "| – not measurable here | B. | No face looks at us | −3.20 |" in lines
-    assert "- **It is small.** How much. It holds above 0, not below." in lines
+    assert "- **It is small.** How much. Null: no change. It holds above 0, not below." in lines
     assert [line for line in lines if line.startswith("## ")] == [f"## Section {n}" for n in ("3", "4.3", "5.1")]

@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Any
 
 import pandas as pd
+from ruamel.yaml import YAML
 
 from tests.imports import ROOT
 from zfpipe import params
@@ -14,9 +15,12 @@ from zfpipe.report.engine.measure import Measure
 from zfpipe.report.engine.tables import Filled
 
 SETTINGS = params.load(ROOT / "params.yaml")
-DRAWN = Given(SETTINGS.runs, SETTINGS.ensembles, SETTINGS.targets, False)
+PAPERS = YAML(typ="safe").load((ROOT / "paper.yaml").read_text())["runs"]
+RUNS = {**SETTINGS.runs, **{name: Run.model_validate(run) for name, run in PAPERS.items() if "base" in run}}
+"""The runs of the default parameters and the paper's other rows."""
+DRAWN = Given(RUNS, SETTINGS.ensembles, SETTINGS.targets, False)
 REAL = Given(
-    SETTINGS.runs,
+    RUNS,
     SETTINGS.ensembles,
     SETTINGS.targets.model_copy(update={name: one.model_copy(update={"root": "x"}) for name, one in SETTINGS.targets}),
     False,

@@ -11,7 +11,7 @@ from zfpipe.params import Targets
 from zfpipe.probes import intervals
 from zfpipe.report.artefacts import fig4
 from zfpipe.report.engine import style, tiles
-from zfpipe.report.engine.claims import Given, Unmeasurable
+from zfpipe.report.engine.claims import Given, Unmeasurable, judge
 
 FIELDS = {1: 7, 2: 27, 3: 75, 5: 139}
 MAPS, EPOCHS = [0, 3, 17], [1, 2, 4, 64]
@@ -132,7 +132,7 @@ def test_the_claim_turns_with_when_layers_settle(
     monkeypatch.setattr(intervals, "RESAMPLES", 200)
     low = [4.0, 5.0, 6.0]
     (claim,) = fig4.CLAIMS
-    found, measure = claim.judge(claim.measure(layers(low, high, dead=4), GIVEN))
+    found, measure = judge(claim.rule, claim.measure(layers(low, high, dead=4), GIVEN))
     pairs = [np.sign((inf if np.isnan(b) else b) - a) for a in low for b in high]
     assert (found, measure.value) == (verdict, pytest.approx(np.mean(pairs)))
     assert measure.count == "3 maps of layer 5 and 3 of layer 1"

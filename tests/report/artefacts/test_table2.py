@@ -64,7 +64,8 @@ def test_networks_scatter_as_the_seeds_of_one_do() -> None:
 def test_each_group_of_seeds_counts_once() -> None:
     both = {"alexnet": Run(base="alexnet", seed=0), "alexnet-seed1": Run(base="alexnet", seed=1)}
     data = metrics(ERRORS | {"alexnet": (0.3, 0.3), "alexnet-seed1": (0.3, 0.4)})
-    half, seeds = networks.scatter(networks.measured(data, RUNS | SEEDS | both), networks.error)
+    groups = networks.measured(data, RUNS | SEEDS | both)
+    half, seeds = networks.scatter({run: networks.error(group) for run, group in groups.items()})
     assert seeds == 5 and half == pytest.approx(stats.t.ppf(0.975, 3) * ((4 * 2 + 50) / 3) ** 0.5)
 
 

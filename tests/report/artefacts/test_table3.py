@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
 
-from tests.report.artefacts.made import SETTINGS, given, judged, metrics, rows
+from tests.report.artefacts.made import RUNS, given, judged, metrics, rows
+from zfpipe.report import ledger
 from zfpipe.report.artefacts import table2, table3
 from zfpipe.report.engine.claims import Unmeasurable
 
-EVERYTHING = given(SETTINGS.runs)
+EVERYTHING = given(RUNS)
 SEEDS = ("zfnet", "zfnet-seed1", "zfnet-seed2", "zfnet-seed3", "zfnet-seed4")
 GOOD = {"zfnet": 0.3, "zfnet-wide": 0.25, "alexnet": 0.4, "alexnet-no34": 0.41, "alexnet-no67": 0.41,
         "alexnet-no3467": 0.8}  # fmt: skip
@@ -16,7 +17,7 @@ BAD = {"zfnet": 0.4, "zfnet-wide": 0.5, "alexnet": 0.3, "alexnet-no34": 0.6, "al
 def world(effect: int) -> dict[str, object]:
     """Errors with which every claim holds (1), does not hold (-1) or stays undecided (0)."""
     errors = {}
-    for run in SETTINGS.runs:
+    for run in RUNS:
         known = GOOD if effect == 1 else BAD
         error = known.get(run, known["alexnet" if run.startswith("alexnet") else "zfnet"]) if effect else 0.3
         error *= 2 if "-fc" in run and "wide" not in run and effect == -1 else 1
@@ -32,7 +33,7 @@ def test_claims_turn_with_the_errors(claim: str, effect: int, verdict: str) -> N
 
 
 def test_rows_have_groups_and_training_errors() -> None:
-    filled = table3.table(world(1), SETTINGS.runs)
+    filled = table3.table(world(1), RUNS)
     assert rows(filled)["Removed layer 3,4,6,7"] == [
         "71.1", "70.0", "−1.1", "71.3", "80.0", "+8.7", "50.1", "40.0", "−10.1"
     ]  # fmt: skip
@@ -45,28 +46,29 @@ def test_differences_of_rows() -> None:
     found = {one.part: one for one in table3.differences(world(1), EVERYTHING)}
     assert len(found) == 10
     one = found["AlexNet without layers 3 and 4 − with them"]
-    assert one.value == pytest.approx(1) and one.published == pytest.approx(4.9) and one.count == "5 seeds"
+    assert one.value == pytest.approx(1) and one.published == pytest.approx(4.9) and one.count == "7 seeds"
     gap = found["Fig. 3, everything wider − as it is: validation − training error"]
     [claimed] = table3.CLAIMS[-1].measure(world(1), EVERYTHING)
     assert gap.value == claimed.value == pytest.approx(10) and gap.published == pytest.approx(28.3 - 5.3)
     wider = found["Fig. 3, wider layers 3 to 5 − as they are"]
     assert wider.value == pytest.approx(-judged(table3, "wider-middle", world(1), EVERYTHING)[1].value)
-    fewer = given({run: one for run, one in SETTINGS.runs.items() if run != "alexnet-no7"})
+    fewer = given({run: one for run, one in RUNS.items() if run != "alexnet-no7"})
     lost = table3.differences(world(1), fewer)[1]
     assert np.isnan(lost.value) and lost.published == pytest.approx(-0.5) and "without layer 7" in lost.part
 
 
 def test_depth_and_growth_by_hand() -> None:
-    deviation = 100 * np.std([-0.001, -0.0005, 0, 0.0005, 0.001], ddof=1)
+    # Five of zfnet around their mean, two of AlexNet that are equal: five degrees of freedom
+    deviation = 100 * np.sqrt(np.sum(np.square([-0.001, -0.0005, 0, 0.0005, 0.001])) / 5)
     found = judged(table3, "depth", world(1), EVERYTHING)[1]
     assert found.value == pytest.approx(80 - 41 - 41 + 40)
-    assert found.high == pytest.approx(found.value + 2.776445 * deviation * 2)
+    assert found.high == pytest.approx(found.value + 2.570582 * deviation * (1 + 1 + 1 + 1 / 2) ** 0.5)
     assert found.published == pytest.approx(71.3 - 45.4 - 44.8 + 40.5)
     found = judged(table3, "both-removed", world(1), EVERYTHING)[1]
     assert found.value == pytest.approx(100) and found.published == pytest.approx(100 * (71.3 / 40.5 - 1))
     rng = np.random.default_rng(0)
-    ratios = 100 * (rng.normal(80, deviation, 200_000) / rng.normal(40, deviation, 200_000) - 1)
-    assert found.high is not None and found.high - found.value == pytest.approx(2.776445 * ratios.std(), rel=0.02)
+    ratios = 100 * (rng.normal(80, deviation, 200_000) / rng.normal(40, deviation / 2**0.5, 200_000) - 1)
+    assert found.high is not None and found.high - found.value == pytest.approx(2.570582 * ratios.std(), rel=0.02)
 
 
 def test_sizes_of_both_networks_decide() -> None:
@@ -88,7 +90,7 @@ def test_the_paper_passes_by_its_own_numbers() -> None:
 
 
 def test_one_seed_gives_no_verdict() -> None:
-    alone = given({run: one for run, one in SETTINGS.runs.items() if "seed" not in run})
+    alone = given({run: one for run, one in RUNS.items() if "seed" not in run})
     for claim in ("dense-removed", "dense-sizes", "depth", "wider-everything"):
         verdict, found = judged(table3, claim, world(1), alone)
         assert verdict == "undecided" and found.count == "one seed: no interval"
@@ -96,11 +98,30 @@ def test_one_seed_gives_no_verdict() -> None:
 
 def test_claims_on_what_was_not_trained_here() -> None:
     with pytest.raises(Unmeasurable, match=r"model\.source"):
-        judged(table3, "wider-middle", world(1), given(SETTINGS.runs, elsewhere=True))
-    assert judged(table3, "both-removed", world(1), given(SETTINGS.runs, elsewhere=True))[0] == "holds"
-    fewer = given({run: one for run, one in SETTINGS.runs.items() if run != "alexnet-fc2048"})
-    with pytest.raises(Unmeasurable, match="no run alexnet-fc2048"):
+        judged(table3, "wider-middle", world(1), given(RUNS, elsewhere=True))
+    assert judged(table3, "both-removed", world(1), given(RUNS, elsewhere=True))[0] == "holds"
+    fewer = given({run: one for run, one in RUNS.items() if "-fc" not in run})
+    with pytest.raises(Unmeasurable, match="no run zfnet-fc2048, zfnet-fc8192, alexnet-fc2048, alexnet-fc8192"):
         judged(table3, "dense-sizes", world(1), fewer)
-    perfect = world(1) | {"alexnet.json": metrics({"alexnet": (0.0, 0.0)})["alexnet.json"]}
+    one = given({**fewer.runs, "alexnet-fc2048": RUNS["alexnet-fc2048"]})
+    assert judged(table3, "dense-sizes", world(1), one)[0] == "holds"
+    perfect = world(1) | {f"{run}.json": metrics({run: (0, 0)})[f"{run}.json"] for run in ("alexnet", "alexnet-seed1")}
     with pytest.raises(Unmeasurable, match="makes no error"):
         judged(table3, "dense-removed", perfect, EVERYTHING)
+
+
+def test_networks_that_learned_nothing_support_no_claim() -> None:
+    chance = 2 / 3
+    for error, learned in ((chance, False), (chance - 0.02, False), (chance - 0.04, True)):
+        data = metrics(dict.fromkeys(RUNS, (error, error)))
+        data |= {name: one | {"chance_top1": chance} for name, one in data.items() if name != "ensembles.json"}
+        for module in (table2, table3):
+            for claim in (one for one in module.CLAIMS if "together" not in one.id):
+                entry, _ = ledger.judged(claim, data, EVERYTHING)
+                assert (entry["verdict"] == "not measurable here") != learned, "1,000 images leave three points open"
+
+
+@pytest.mark.parametrize(("claim", "run"), [("dense-removed", "alexnet-no67"), ("middle-removed", "alexnet-no34")])
+def test_an_error_that_falls_by_half_is_no_slight_change(claim: str, run: str) -> None:
+    fallen = world(1) | {f"{run}.json": metrics({run: (0.1, 0.2)})[f"{run}.json"]}
+    assert judged(table3, claim, fallen, EVERYTHING)[0] == "does not hold"
