@@ -1,7 +1,8 @@
 """activations: the maximum of every feature map on every validation image (section 4).
 
 Reads zfnet's weights and the validation beton; writes activations/: val.parquet (every maximum), strongest.parquet (the
-strongest of every map) and maps.parquet (a row for each map). Costs a few seconds.
+strongest of every map), maps.parquet (a row for each map) and untrained.parquet (the strongest of every map of the
+same network with random weights, which the claims are judged against). Costs several seconds.
 ZFPIPE_PROCESSES shares the images among several processes.
 """
 
@@ -13,11 +14,11 @@ from zfpipe.subject.subject import Subject
 
 def main() -> None:
     settings = params.load()
-    subject = Subject.open(settings)
+    subject, count = Subject.open(settings), settings.projections.strongest
     with subject.batches(part=distributed.part()) as batches:
-        activations.run(
-            subject.network, batches, subject.inputs, settings.projections.strongest, paths.ACTIVATIONS, paths.SPOOL
-        )
+        activations.run(subject.network, batches, subject.inputs, count, paths.ACTIVATIONS, paths.SPOOL)
+        untrained = subject.untrained.network
+        activations.run_strongest(untrained, batches, subject.inputs, count, paths.STRONGEST_UNTRAINED, paths.SPOOL)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """features: how alike the strongest projections of a map are, how pure their classes, when it settles (section 4).
 
-Reads projections/, activations/strongest.parquet and, where there is one, evolution/settled.csv; writes features/:
-maps.csv (a row for each map) and layers.csv (means with bootstrap intervals). Costs seconds.
+Reads projections/, activations/strongest.parquet, activations/untrained.parquet and, where there is one,
+evolution/settled.csv; writes features/: maps.csv (a row for each map), untrained.csv (the same of the network with
+random weights, without epochs) and layers.csv (means with bootstrap intervals). Costs seconds.
 """
+
+from pathlib import Path
 
 from zfpipe import params, paths, stage, store, unavailable
 from zfpipe.probes import features
@@ -10,13 +13,21 @@ from zfpipe.probes import features
 
 def main() -> None:
     crop = params.load().crops.size
-    drawn = store.load(paths.PROJECTIONS / "projections.parquet")
-    tiles = {
-        layer: tuple(store.load(paths.PROJECTIONS / f"layer{layer}{kind}.npy") for kind in ("", "_patches"))
-        for layer in drawn["layer"].unique().tolist()
-    }
     settled = None if unavailable.reason(paths.EVOLUTION) else store.load(paths.EVOLUTION / "settled.csv")
-    store.save_all(paths.FEATURES, features.run(drawn, tiles, store.load(paths.STRONGEST), settled, crop))
+    found = features.run(*drawn(paths.PROJECTIONS), store.load(paths.STRONGEST), settled, crop)
+    strongest = store.load(paths.STRONGEST_UNTRAINED)
+    untrained = features.run(*drawn(paths.PROJECTIONS / "untrained"), strongest, None, crop)
+    store.save_all(paths.FEATURES, found | {"untrained.csv": untrained["maps.csv"]})
+
+
+def drawn(folder: Path) -> features.Drawn:
+    """Read the table of the drawn maps and their tiles."""
+    rows = store.load(folder / "projections.parquet")
+    tiles = {
+        layer: tuple(store.load(folder / f"layer{layer}{kind}.npy") for kind in ("", "_patches"))
+        for layer in rows["layer"].unique().tolist()
+    }
+    return rows, tiles
 
 
 if __name__ == "__main__":

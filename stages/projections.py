@@ -1,7 +1,8 @@
 """projections: the strongest activations of a random subset of maps, projected to pixels (Fig. 2, section 2.1).
 
 Reads zfnet's weights, its activations and the validation beton; writes projections/: projections.parquet and, for each
-layer N, layerN.npy (projections) and layerN_patches.npy (what the units saw). Costs a few seconds.
+layer N, layerN.npy (projections) and layerN_patches.npy (what the units saw); untrained/ has the same of the network
+with random weights. Costs several seconds.
 """
 
 from zfpipe import params, paths, stage, store
@@ -11,9 +12,13 @@ from zfpipe.subject.subject import Subject
 
 def main() -> None:
     settings = params.load()
-    strongest = store.load(paths.STRONGEST)
-    found = projections.run(Subject.open(settings), strongest, settings.projections, settings.deconvnet)
-    store.save_all(paths.PROJECTIONS, found)
+    subject = Subject.open(settings)
+    for one, strongest, folder in (
+        (subject, paths.STRONGEST, paths.PROJECTIONS),
+        (subject.untrained, paths.STRONGEST_UNTRAINED, paths.PROJECTIONS / "untrained"),
+    ):
+        found = projections.run(one, store.load(strongest), settings.projections, settings.deconvnet)
+        store.save_all(folder, found)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ METRICS = Path("metrics")
 ENSEMBLES = METRICS / "ensembles.json"
 ACTIVATIONS = Path("activations")
 STRONGEST = ACTIVATIONS / "strongest.parquet"
+STRONGEST_UNTRAINED = ACTIVATIONS / "untrained.parquet"
+"""The same of the network with random weights."""
 UNITS = Path("units")
 PROJECTIONS = Path("projections")
 FILTERS = Path("filters")

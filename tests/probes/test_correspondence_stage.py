@@ -36,3 +36,5 @@ def test_parts_are_enough_and_a_rejected_picture_is_no_face(tmp_path: Path, monk
     table = pd.read_csv(paths.CORRESPONDENCE / "consistency.csv")
     assert set(table["part"]) == {*PARTS, "random"}
     assert set(table.query("set == 'all'")["images"]) == {5}, "six pictures, one of them damaged"
+    found, untrained = (pd.read_parquet(paths.CORRESPONDENCE / f"{name}.parquet") for name in ("pairs", "untrained"))
+    pd.testing.assert_frame_equal(found, untrained, obj="a network that was never trained is its own null")

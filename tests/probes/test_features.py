@@ -36,6 +36,18 @@ def pearson(one: np.ndarray, other: np.ndarray, row: "pd.Series", twin: "pd.Seri
     return float(np.corrcoef(left, right)[0, 1])
 
 
+def finer(tile: np.ndarray, row: "pd.Series") -> np.ndarray:
+    """Each pixel inside the image minus the weighted mean of all pixels inside the image."""
+    places = [
+        (y, x) for y in range(SIDE) for x in range(SIDE) if 0 <= row["y0"] + y < CROP and 0 <= row["x0"] + x < CROP
+    ]
+    found = np.zeros(tile.shape)
+    for y, x in places:
+        weights = [np.exp(-((y - v) ** 2 + (x - u) ** 2) / (2 * 2.0**2)) for v, u in places]
+        found[y, x] = tile[y, x] - np.average([tile[place] for place in places], axis=0, weights=weights)
+    return found
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_likenesses_equal_plain_loops(seed: int) -> None:
     rows, projections, patches = layer(seed)
@@ -48,9 +60,13 @@ def test_likenesses_equal_plain_loops(seed: int) -> None:
     for number, tiles in firing.items():
         at, other = place[number], place[following[number]]
         pairs = [(i, j) for i in tiles for j in tiles if i < j]
+        fine = []
         for name, array in (("projections", projections), ("patches", patches)):
             plain = [pearson(array[at, i], array[at, j], lines[at][i], lines[at][j]) for i, j in pairs]
             assert found.loc[number, name] == pytest.approx(np.mean(plain), abs=1e-6)
+            less = {i: finer(array[at, i].astype(float), lines[at][i]) for i in tiles}
+            fine.append(np.mean([pearson(less[i], less[j], lines[at][i], lines[at][j]) for i, j in pairs]))
+        assert found.loc[number, "fine"] == pytest.approx(fine[0] - fine[1], abs=1e-6)
         plain = [
             pearson(projections[at, i], projections[other, j], lines[at][i], lines[other][j])
             for i in tiles
@@ -67,6 +83,24 @@ def test_likeness_does_not_depend_on_contrast_or_brightness() -> None:
     other = features.alikeness(rows, projections * 1e4, (patches // 2 + 100).astype(np.uint8), CROP)
     assert np.allclose(one[["projections", "others"]], other[["projections", "others"]])
     assert np.allclose(one["patches"], other["patches"], atol=0.02)
+
+
+def test_coarse_brightness_that_patches_share_hides_the_gap_but_not_the_fine_one() -> None:
+    rng = np.random.default_rng(3)
+    rows = pd.DataFrame({"map": 0, "rank": range(6), "activation": 1.0, "x0": 0, "x1": 16, "y0": 0, "y1": 16})
+    shared = rng.normal(0, 1, (16, 16, 3))
+    coarse = 12 * np.cos(np.pi * (np.arange(16) + 0.5) / 16)[:, None, None]
+    projections = np.stack([shared + rng.normal(0, 1, shared.shape) for _ in range(6)])[None]
+    patches = np.stack([coarse + rng.normal(0, 3, shared.shape) for _ in range(6)])[None]
+    [found] = features.alikeness(rows, projections, patches, CROP).to_dict("records")
+    assert found["gap"] < -0.3 and found["fine"] > 0.3
+    [found] = features.alikeness(rows, patches, patches, CROP).to_dict("records")
+    assert found["gap"] == found["fine"] == 0
+
+
+def test_a_flat_tile_has_no_fine_structure() -> None:
+    masks = np.random.default_rng(0).random((3, SIDE, SIDE)) < 0.8
+    assert not features.fine(np.full((3, SIDE, SIDE, 3), 217, np.uint8), masks).any()
 
 
 def test_purity_counts_the_most_frequent_class() -> None:

@@ -1,17 +1,23 @@
 """Images moved, enlarged and turned: the very pixels, the distances, what stands in the tables."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from tests.conftest import FEW
 from tests.networks import SETTINGS, small_network
-from zfpipe.network.convnet import ConvNet
+from zfpipe.evaluation.predictions import Predictions
+from zfpipe.network import weights
+from zfpipe.network.architecture import merged
+from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.probes import invariance
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batch
+from zfpipe.subject.subject import Subject
 
 SIDE, CROP = 141, 121
 CHOSEN = SETTINGS.invariance.model_copy(update={"translation": 30, "translation_step": 15, "rotation_step": 120})
@@ -142,6 +148,21 @@ def test_no_change_is_no_distance(measured: tuple[ConvNet, np.ndarray, MeanSubtr
     distances = table["distance"].to_numpy()
     assert sum(unchanged) == 2 * 2 * 3 and not distances[unchanged].any()
     assert (distances[np.logical_not(unchanged)] > 0).all()
+
+
+def test_a_network_that_was_never_trained_is_its_own_null(beton: Path, inputs: MeanSubtraction) -> None:
+    network = weights.build(merged(SETTINGS.model, {"width": 0.03}), 64, FEW)
+    initialise(network, "he", 0.01, 1)
+    subject = Subject(network, inputs, beton, beton.with_name("index.parquet"), 64, 72)
+    ids, labels = np.arange(100), np.arange(100) % FEW
+    predictions = Predictions(ids, labels, np.eye(FEW, dtype=np.float32)[labels])
+    settings = CHOSEN.model_copy(update={"images": 3, "shown": 1})
+    found = invariance.run(subject.untrained, predictions, settings)
+    pd.testing.assert_frame_equal(found["untrained.parquet"], found["invariance.parquet"])
+    found = invariance.run(subject, predictions, settings)
+    same = ["id", "transform", "amount", "layer"]
+    pd.testing.assert_frame_equal(found["untrained.parquet"][same], found["invariance.parquet"][same])
+    assert not np.allclose(found["untrained.parquet"]["relative"], found["invariance.parquet"]["relative"])
 
 
 def test_summary_has_the_quartiles() -> None:

@@ -88,6 +88,16 @@ def test_the_strongest_are_sorted_one_per_image(table: Path) -> None:
         assert mine["class"].tolist() == [CLASSES[label] for label in mine["label"]]
 
 
+def test_the_strongest_alone_are_the_same(
+    network: ConvNet, beton: Path, inputs: MeanSubtraction, table: Path, tmp_path: Path
+) -> None:
+    alone = tmp_path / "untrained.parquet"
+    with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
+        activations.run_strongest(network, batches, inputs, 9, alone, tmp_path / "spool")
+    assert alone.read_bytes() == table.with_name("strongest.parquet").read_bytes()
+    assert not (tmp_path / "spool").exists()
+
+
 @pytest.mark.parametrize(("layer", "number"), [(1, 99), (6, 0), (0, 0)])
 def test_a_map_that_is_not_there(table: Path, layer: int, number: int) -> None:
     with pytest.raises(LookupError, match=f"no map {number} of layer {layer}"):

@@ -155,13 +155,14 @@ def test_two_processes_measure_as_one(one: Path, beton: Path, tmp_path: Path) ->
     stacked = [np.stack(table["probabilities"].to_list()) for table in (shared, alone)]
     np.testing.assert_allclose(*stacked, rtol=1e-4, atol=1e-7)
     assert json.loads((folder / paths.metrics("zfnet")).read_text())["train_images"] == 37
-    for name in ("val", "strongest", "maps"):
+    for name in ("val", "strongest", "maps", "untrained"):
         alone, shared = (pd.read_parquet(place / paths.ACTIVATIONS / f"{name}.parquet") for place in (one, folder))
         pd.testing.assert_frame_equal(shared, alone, rtol=1e-4, atol=1e-5)
     assert {path.name for path in (folder / paths.ACTIVATIONS).iterdir()} == {
         "val.parquet",
         "strongest.parquet",
         "maps.parquet",
+        "untrained.parquet",
     }
 
 

@@ -1,8 +1,8 @@
 """How strongly, and where, every feature map responds to every image (section 4)."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -169,12 +169,17 @@ def write(spools: Sequence[Spool], classes: list[str], count: int, folder: Path)
             of_map = {name: table[name][0].as_py() for name in ("layer", "map")}
             statistics = {"mean": values.mean(dtype=np.float64), "largest": values.max(), "fires": (values > 0).mean()}
             maps.append(of_map | statistics)
-    leaders = pd.concat(best, ignore_index=True)
-    labels = {image: label for spool in spools for image, label in zip(spool.ids, spool.labels, strict=True)}
-    leaders["label"] = [labels[image] for image in leaders["id"]]
-    leaders["class"] = [classes[label] for label in leaders["label"]]
-    for name, rows in (("strongest", leaders), ("maps", pd.DataFrame(maps))):
+    for name, rows in (("strongest", leaders(best, spools, classes)), ("maps", pd.DataFrame(maps))):
         store.save(folder / f"{name}.parquet", rows)
+
+
+def leaders(best: Iterable[pd.DataFrame], spools: Sequence[Spool], classes: list[str]) -> pd.DataFrame:
+    """Every map's strongest rows in one table, with label and class."""
+    rows = pd.concat(best, ignore_index=True)
+    labels = {image: label for spool in spools for image, label in zip(spool.ids, spool.labels, strict=True)}
+    rows["label"] = [labels[image] for image in rows["id"]]
+    rows["class"] = [classes[label] for label in rows["label"]]
+    return rows
 
 
 def ranked(table: pa.Table, count: int) -> pd.DataFrame:
@@ -212,13 +217,31 @@ def strongest(path: Path, layer: int, number: int, count: int) -> pd.DataFrame:
         return ranked(file.read_row_group(place), count)
 
 
-def run(network: ConvNet, batches: Batches, inputs: MeanSubtraction, count: int, folder: Path, aside: Path) -> None:
-    """Measures and writes everything; what waits on disk meanwhile lies in `aside`, which all processes must see."""
+@contextmanager
+def spooled(network: ConvNet, batches: Batches, inputs: MeanSubtraction, aside: Path) -> Iterator[list[Spool]]:
+    """Yield the maxima that all processes measured, to the first process alone.
+
+    They wait on disk in `aside`, which all processes must see, for the time of the block.
+    """
     with store.scratch(aside) if distributed.first() else nullcontext():
         own = distributed.shared(lambda: aside) / str(distributed.part()[0])  # from here on it is there
         own.mkdir()
         spool = Spool(own)
         measure(network, batches, inputs, spool)
-        spools = distributed.gathered(spool)
+        yield distributed.gathered(spool)
+
+
+def run(network: ConvNet, batches: Batches, inputs: MeanSubtraction, count: int, folder: Path, aside: Path) -> None:
+    """Measures and writes everything; what waits on disk meanwhile lies in `aside`."""
+    with spooled(network, batches, inputs, aside) as spools:
         if spools:
             write(spools, batches.classes, count, folder)
+
+
+def run_strongest(
+    network: ConvNet, batches: Batches, inputs: MeanSubtraction, count: int, path: Path, aside: Path
+) -> None:
+    """Measures everything and writes the strongest alone to `path`: of a network that others are compared with."""
+    with spooled(network, batches, inputs, aside) as spools:
+        if spools:
+            store.save(path, leaders((ranked(table, count) for table in tables(spools)), spools, batches.classes))

@@ -53,12 +53,15 @@ def run(subject: Subject, settings: Correspondence) -> dict[str, Any]:
         )
     everywhere = np.ones((subject.crop, subject.crop), bool)
     objects = {image: everywhere if (mask := subject.truth.object(image)) is None else mask for image in faces}
-    signs, shown = measure(subject.network, subject.inputs, subject.images(set(faces)), faces, objects, settings)
+    given = (subject.inputs, subject.images(set(faces)), faces, objects, settings)
+    untrained = pairs(measure(subject.untrained.network, *given)[0])  # first, so that the signs of one are in memory
+    signs, shown = measure(subject.network, *given)
     described = [{"id": one.image, "class": subject.classes[one.label], "size": one.size} for one in shown]
     distances = pairs(signs)
     return {
         "consistency.csv": table(signs, distances, settings.images),
         "pairs.parquet": distances,
+        "untrained.parquet": untrained,
         "images.json": {"images": described, "random": settings.random},
         "images.npy": np.stack([one.pictures for one in shown]),
     }

@@ -6,14 +6,20 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, Shaped
+from scipy.ndimage import gaussian_filter
 from threadpoolctl import threadpool_limits
 
 from zfpipe.probes.intervals import bootstrap
 
+Drawn = tuple[pd.DataFrame, Mapping[int, tuple[np.ndarray, np.ndarray]]]
+"""A row for each drawn map and rank, and projections and patches by layer."""
+FINE = 2.0
+"""What is finer than so many pixels: a tile minus its Gaussian blur of that deviation."""
 MEASURES = {
     "projections": "mean correlation of a map's strongest projections with one another",
     "patches": "the same of the image patches behind them",
     "gap": "the first minus the second, map by map",
+    "fine": "the same difference of structure finer than two pixels",
     "others": "mean correlation of a map's strongest projections with those of another map",
     "purity": "share of the most frequent class among a map's strongest images",
     "settled": "epoch of the snapshot from which a map is settled (evolution/settled.csv)",
@@ -52,7 +58,7 @@ def alikeness(
     patches: Shaped[np.ndarray, "map rank y x 3"],
     crop: int,
 ) -> pd.DataFrame:
-    """`projections`, `patches`, `gap` and `others` of one layer's maps, without those that fire on fewer than two.
+    """`projections`, `patches`, `gap`, `fine`, `others` of one layer's maps, without those that fire on fewer than two.
 
     `rows` are those of projections.parquet for the layer, sorted as the arrays are. Only images on which the map fires
     count, and of two windows only what lies inside both images. The other map is the next one.
@@ -67,17 +73,32 @@ def alikeness(
         tiles, masks = groups[position]
         others = groups[(position + 1) % len(groups)]
         alike = mean_correlation(tiles, masks)
-        seen = mean_correlation(patches[one][fires[one]], masks)
+        pictures = patches[one][fires[one]]
+        seen = mean_correlation(pictures, masks)
+        finer, seen_finer = (mean_correlation(fine(group, masks), masks) for group in (tiles, pictures))
         found.append(
             {
                 "map": int(rows["map"].to_numpy().reshape(shape)[one, 0]),
                 "projections": alike,
                 "patches": seen,
                 "gap": alike - seen,
+                "fine": finer - seen_finer,
                 "others": mean_correlation(tiles, masks, others) if len(groups) > 1 else np.nan,
             }
         )
-    return pd.DataFrame(found, columns=["map", "projections", "patches", "gap", "others"])
+    return pd.DataFrame(found, columns=["map", "projections", "patches", "gap", "fine", "others"])
+
+
+def fine(
+    tiles: Shaped[np.ndarray, "tile y x 3"], masks: Bool[np.ndarray, "tile y x"]
+) -> Float[np.ndarray, "tile y x 3"]:
+    """Tiles minus their own blur over the pixels inside the image: structure finer than `FINE` pixels."""
+    seen = masks[..., None].astype(np.float64)
+    values, spread = tiles * seen, (0, FINE, FINE, 0)
+    weights = np.where(seen, gaussian_filter(seen, spread, mode="constant"), 1)
+    found = seen * (values - gaussian_filter(values, spread, mode="constant") / weights)
+    rounding = 1e-9 * np.abs(values).max(axis=(1, 2, 3), keepdims=True)
+    return np.where(np.abs(found) > rounding, found, 0)  # what rounding left of a flat tile is no structure
 
 
 def visible(rows: pd.DataFrame, crop: int) -> Bool[np.ndarray, "unit y x"]:

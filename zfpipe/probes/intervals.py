@@ -33,17 +33,20 @@ def resampled(statistic: Callable[..., float], *groups: Shaped[np.ndarray, "..."
 def bootstrap_pairs(values: Float[np.ndarray, "unit unit"]) -> tuple[float, float, float]:
     """The mean over all pairs of different units and its 95 % percentile interval; units are drawn again.
 
-    `values` is symmetric. A unit that is drawn twice makes no pair with itself.
+    `values` is symmetric. A unit that is drawn twice makes no pair with itself. A pair whose value is NaN does not
+    count; where none counts, all three are NaN.
     """
     count = len(values)
     draws = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
     drawn = np.stack([np.bincount(draw, minlength=count) for draw in draws]).astype(np.float64)
-    apart = np.where(np.eye(count, dtype=bool), 0, values)
-    totals = ((drawn @ apart) * drawn).sum(1)
-    pairs = drawn.sum(1) ** 2 - (drawn**2).sum(1)
+    known = ~(np.eye(count, dtype=bool) | np.isnan(values))
+    if not known.any():
+        return np.nan, np.nan, np.nan
+    apart = np.where(known, values, 0)
+    totals, pairs = (((drawn @ one) * drawn).sum(1) for one in (apart, known.astype(np.float64)))
     means = totals[pairs > 0] / pairs[pairs > 0]
     low, high = np.quantile(means, (0.025, 0.975), method="nearest")
-    return float(apart.sum() / (count * (count - 1))), float(low), float(high)
+    return float(apart.sum() / known.sum()), float(low), float(high)
 
 
 def student(values: Float[np.ndarray, "value"]) -> tuple[float, float]:

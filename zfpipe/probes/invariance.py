@@ -29,7 +29,10 @@ def run(subject: Subject, predictions: Predictions, settings: Invariance) -> dic
     whole = subject.images(wanted, crop=subject.resize)
     places = [whole.position[image] for image in wanted]
     images, labels = whole.images[places].numpy(), whole.labels[places].tolist()
-    table = measure(subject.network, images, labels, wanted, subject.inputs, settings)
+    table, untrained = (
+        measure(network, images, labels, wanted, subject.inputs, settings)
+        for network in (subject.network, subject.untrained.network)
+    )
     moved = [
         [
             [transformed(image, kind, amount, subject.crop, settings.border) for amount in examples(several)]
@@ -40,6 +43,7 @@ def run(subject: Subject, predictions: Predictions, settings: Invariance) -> dic
     names = pd.DataFrame({"id": shown, "class": [subject.classes[label] for label in labels[: len(shown)]]})
     return {
         "invariance.parquet": table,
+        "untrained.parquet": untrained,
         "summary.csv": summary(table),
         "shown.csv": names,
         "shown.npy": np.array(moved, np.uint8),
