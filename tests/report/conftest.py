@@ -59,9 +59,7 @@ def world(settings: params.Params) -> dict[str, Any]:
         "filters": filters,
         "occlusion": test_fig7.results() | {"truth.csv": pd.DataFrame({"id": [7]})},
         "attribution": test_fig7b.made(CLASSES),
-        "correspondence": test_fig8.made()
-        | test_table1.consistency()
-        | {"pairs.parquet": test_table1.pairs(0.1, 0.01)},
+        "correspondence": test_fig8.made() | test_table1.consistency() | test_table1.files(0.1, 0.01),
         "features": test_features.world(1),
         "metrics": networks,
         "transfer": transfer,

@@ -7,30 +7,37 @@ import pytest
 from zfpipe.probes import features as probe
 from zfpipe.probes import intervals
 from zfpipe.report.artefacts import features
-from zfpipe.report.engine.claims import Unmeasurable
+from zfpipe.report.engine.claims import Unmeasurable, judge
 
 GIVEN: Any = None
 MAPS = 24
 EFFECTS = {1: "holds", -1: "does not hold", 0: "undecided"}
-NOTHING = pd.DataFrame(columns=["layer", "map", "projections", "patches", "gap", "others", "purity", "settled"])
+NOTHING = pd.DataFrame(columns=["layer", "map", "projections", "patches", "gap", "fine", "others", "purity", "settled"])
 
 
 def world(effect: int) -> dict[str, Any]:
-    """Results in which every claim holds (1), does not hold (-1) or stays undecided (0); a map is dead."""
-    rng = np.random.default_rng(1)
+    """Results in which every claim holds (1), does not hold (-1) or stays undecided (0); a map is dead.
+
+    Judged without the untrained network, every claim would hold.
+    """
+    maps = of_network(effect, 1)
+    maps.loc[0, ["projections", "gap", "fine", "purity", "settled"]] = np.nan
+    return {"maps.csv": maps, "layers.csv": probe.summary(maps), "untrained.csv": of_network(0, 2)}
+
+
+def of_network(effect: int, seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
     rows = []
     for layer in (1, 2, 3, 4, 5):
         for number in range(MAPS):
             noise = rng.normal(0, 0.05, 3)
             rows.append(
-                {"layer": layer, "map": number, "projections": 0.5 + 0.3 * effect + noise[0], "others": 0.5,
-                 "patches": 0.1, "gap": 0.3 * effect + noise[1],
-                 "purity": 0.5 + 0.08 * effect * (layer - 3) + noise[2],
+                {"layer": layer, "map": number, "projections": 0.8 + 0.2 * effect + noise[0], "others": 0.5,
+                 "patches": 0.1, "gap": 0.7, "fine": 0.4 + 0.3 * effect + noise[1],
+                 "purity": 0.5 + 0.04 * (1.5 + effect) * (layer - 3) + noise[2],
                  "settled": 3.0 + effect * (layer - 3) / 2 + rng.integers(-1, 2)}
             )  # fmt: skip
-    maps = pd.DataFrame(rows)
-    maps.loc[0, ["projections", "gap", "purity", "settled"]] = np.nan
-    return {"maps.csv": maps, "layers.csv": probe.summary(maps)}
+    return pd.DataFrame(rows)
 
 
 def layers(**settled: float) -> dict[str, Any]:
@@ -46,12 +53,12 @@ def layers(**settled: float) -> dict[str, Any]:
 def test_the_table_has_a_row_for_each_layer() -> None:
     shown = features.details(layers(value=3, low=2, high=float("nan")))
     assert shown.columns == (
-        "", "Projections alike", "Patches alike", "Difference", "Projections of two maps alike", "Same class",
-        "Settled at epoch",
+        "", "Projections alike", "Patches alike", "Difference", "Difference, fine", "Projections of two maps alike",
+        "Same class", "Settled at epoch",
     )  # fmt: skip
     assert list(shown.rows) == [
-        ("Layer 1", *["0.00 (−0.10 to 0.25)"] * 5, "3 (2 to never)"),
-        ("Layer 7", *["not available"] * 6),
+        ("Layer 1", *["0.00 (−0.10 to 0.25)"] * 6, "3 (2 to never)"),
+        ("Layer 7", *["not available"] * 7),
     ]
 
 
@@ -78,18 +85,49 @@ def test_the_table_has_its_place_and_stage() -> None:
 def test_claims_turn_with_what_is_measured(effect: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intervals, "RESAMPLES", 200)
     data = world(effect)
-    found = {claim.id: claim.judge(claim.measure(data, GIVEN)) for claim in features.CLAIMS}
+    found = {claim.id: judge(claim.rule, claim.measure(data, GIVEN)) for claim in features.CLAIMS}
     assert {name: verdict for name, (verdict, _) in found.items()} == dict.fromkeys(found, EFFECTS[effect])
     assert found["specificity"][1].count == "119 maps of 5 layers"
     assert [one.part for one in features.grouping(data, GIVEN)] == ["layer 2", "layer 3", "layer 4", "layer 5"]
     assert features.grouping(data, GIVEN)[0].count == "24 maps of layer 2"
 
 
-def test_table_and_claim_state_the_same_number() -> None:
+def test_claims_are_the_tables_numbers_minus_the_untrained_networks() -> None:
     data = world(1)
-    for layer, found in enumerate(features.variety(data, GIVEN), start=2):
-        shown = features.measured(data, layer, "gap")
-        assert (found.value, found.low, found.high, found.n) == (shown.value, shown.low, shown.high, shown.n)
+    untrained = {"layers.csv": probe.summary(data["untrained.csv"])}
+    for claim, plus, minus in ((features.variety, "fine", None), (features.grouping, "projections", "others")):
+        for layer, found in enumerate(claim(data, GIVEN), start=2):
+            one, other = (
+                features.measured(of, layer, plus).value - (features.measured(of, layer, minus).value if minus else 0)
+                for of in (data, untrained)
+            )
+            assert found.value == pytest.approx(one - other)
+    lines = [
+        np.polyfit([1, 2, 3, 4, 5], [features.measured(of, layer, "purity").value for layer in range(1, 6)], 1)[0]
+        for of in (data, untrained)
+    ]
+    assert features.specificity(data, GIVEN)[0].value == pytest.approx(lines[0] - lines[1])
+
+
+def test_intervals_are_those_of_two_groups_drawn_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 50)
+    data, rng, means = world(1), np.random.default_rng(0), []
+    one, other = ([row["fine"] for row in data[name].query("layer == 2").to_dict("records")]
+                  for name in ("maps.csv", "untrained.csv"))  # fmt: skip
+    for _ in range(50):
+        drawn = [[group[place] for place in rng.integers(0, MAPS, MAPS)] for group in (one, other)]
+        means.append(sum(drawn[0]) / MAPS - sum(drawn[1]) / MAPS)
+    found = features.variety(data, GIVEN)[0]
+    assert (found.low, found.high) == pytest.approx(np.quantile(means, (0.025, 0.975), method="nearest"))
+
+
+def test_an_untrained_network_does_not_hold_against_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intervals, "RESAMPLES", 200)
+    maps = world(1)["untrained.csv"]
+    for claim in features.CLAIMS:
+        measures = claim.measure({"maps.csv": maps, "untrained.csv": maps}, GIVEN)
+        assert [one.value for one in measures] == [0] * len(measures)
+        assert judge(claim.rule, measures)[0] == "undecided"
 
 
 def test_the_slope_is_the_textbooks() -> None:
@@ -100,15 +138,18 @@ def test_the_slope_is_the_textbooks() -> None:
 
 
 def test_one_map_of_a_layer_gives_no_verdict() -> None:
-    maps = world(1)["maps.csv"].query("layer == 1 or map == 3")
-    for claim in features.CLAIMS[:2]:
-        verdict, found = claim.judge(claim.measure({"maps.csv": maps}, GIVEN))
-        assert verdict == "undecided" and found.count.startswith("one map of layer")
+    data = world(1)
+    for name in ("maps.csv", "untrained.csv"):
+        fewer = data | {name: data[name].query("layer == 1 or map == 3")}
+        for claim in features.CLAIMS[:2]:
+            verdict, found = judge(claim.rule, claim.measure(fewer, GIVEN))
+            assert verdict == "undecided" and found.count.startswith("one map of layer")
 
 
 def test_what_can_not_be_measured_says_why() -> None:
-    lowest = world(1)["maps.csv"].query("layer == 1")
-    for maps in (NOTHING, lowest):
+    data = world(1)
+    lowest = data["maps.csv"].query("layer == 1")
+    for less in ({"maps.csv": NOTHING}, {"maps.csv": lowest}, {"untrained.csv": NOTHING}):
         for claim, reason in zip(features.CLAIMS, ("no map above", "no map above", "maps of two layers"), strict=True):
             with pytest.raises(Unmeasurable, match=reason):
-                claim.measure({"maps.csv": maps}, GIVEN)
+                claim.measure(data | less, GIVEN)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from tests.report.artefacts.layout import faults, words
 from zfpipe.probes.invariance import summary
+from zfpipe.report import ledger
 from zfpipe.report.artefacts import fig5
 from zfpipe.report.engine import claims, style
 from zfpipe.report.engine.artefact import Folder
@@ -32,7 +33,14 @@ def made(names: list[str], layers: tuple[int, ...] = (1, 7), crop: int = 48) -> 
     table = pd.DataFrame(rows).sample(frac=1, random_state=0)
     shown = pd.DataFrame({"id": range(len(names)), "class": names})
     images = rng.integers(0, 256, (len(names), 3, 3, crop, crop, 3), np.uint8)
-    return {"invariance.parquet": table, "summary.csv": summary(table), "shown.csv": shown, "shown.npy": images}
+    untrained = table.assign(distance=rng.random(len(table)), relative=rng.random(len(table)), p_true=0.05)
+    return {
+        "invariance.parquet": table,
+        "untrained.parquet": untrained,
+        "summary.csv": summary(table),
+        "shown.csv": shown,
+        "shown.npy": images,
+    }
 
 
 def drawn(data: dict[str, Any]) -> Figure:
@@ -107,7 +115,10 @@ def test_medians_and_quartiles() -> None:
 
 
 def world(effect: int) -> dict[str, Any]:
-    """Results in which each claim holds (1), does not hold (-1), or depends on the image (0)."""
+    """Results in which each claim holds (1), does not hold (-1), or depends on the image (0).
+
+    Judged without the untrained network, distances would hold in all.
+    """
     rng, rows = np.random.default_rng(2), []
     steps = {"translation": [-4.0, -2, 0, 2, 4], "scale": [1.0, 1.2, 1.4, 1.6], "rotation": [0.0, 20, 340]}
     for image in range(40):
@@ -124,30 +135,79 @@ def world(effect: int) -> dict[str, Any]:
                         {"id": image, "transform": kind, "amount": amount, "layer": layer, "distance": top,
                          "relative": apart if far else 0.0, "p_true": 0.9 * (share if far else 1)}
                     )  # fmt: skip
-    return {"invariance.parquet": pd.DataFrame(rows).sample(frac=1, random_state=0)}
+    table = pd.DataFrame(rows)
+    lowest, changed = table["layer"] == 1, table["relative"] != 0
+    untrained = table.assign(relative=2.0 * (lowest & changed), distance=rng.uniform(1, 2, len(table)), p_true=0.05)
+    table["relative"] += untrained["relative"]
+    both = {"invariance.parquet": table, "untrained.parquet": untrained}
+    return {name: rows.sample(frac=1, random_state=0) for name, rows in both.items()}
 
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=list(CLAIMS))
 @pytest.mark.parametrize(("effect", "verdict"), [(1, "holds"), (-1, "does not hold"), (0, "undecided")])
 def test_claims_are_judged(claim: claims.Claim, effect: int, verdict: str) -> None:
     measures = claim.measure(world(effect), GIVEN)
-    assert claim.judge(measures)[0] == verdict
+    assert claims.judge(claim.rule, measures)[0] == verdict
     assert {one.count for one in measures} == {"40 images"}
+
+
+def untrained_alone() -> dict[str, Any]:
+    data = world(1)
+    return data | {"invariance.parquet": data["untrained.parquet"]}
+
+
+@pytest.mark.parametrize("claim", CLAIMS.values(), ids=list(CLAIMS))
+def test_an_untrained_network_does_not_hold_against_itself(claim: claims.Claim) -> None:
+    entry, measures = ledger.judged(claim, untrained_alone(), GIVEN)
+    if claim.premises:
+        assert entry["verdict"] == "not measurable here"
+    else:
+        assert [one.value for one in measures] == [0] * 3 and entry["verdict"] != "holds"
+
+
+def test_premises() -> None:
+    data = world(1)
+    for claim in CLAIMS.values():
+        assert ledger.judged(claim, data, GIVEN)[0]["verdict"] == "holds"
+    unsure = data["untrained.parquet"].assign(p_true=0.46)  # more than half of 0.9
+    straight = data["invariance.parquet"].assign(p_true=0.05)
+    for name, other in (("stable", unsure), ("rotation", unsure), ("linearity", straight)):
+        entry, _ = ledger.judged(CLAIMS[name], data | {"untrained.parquet": other}, GIVEN)
+        assert entry["verdict"] == "not measurable here"
+    [found] = fig5.known(data, GIVEN)
+    assert found.value == pytest.approx(0.9 - 2 * 0.05) and found.count == "40 images"
+    at = {name: data[name].query("transform == 'scale' and layer == 7") for name in (fig5.TRAINED, fig5.UNTRAINED)}
+    gains = []
+    for image in range(40):
+        fits = []
+        for table in at.values():
+            rows = sorted(table[table["id"] == image].to_dict("records"), key=lambda row: row["amount"])
+            far, distance = (np.array([row[name] for row in rows]) for name in ("amount", "distance"))
+            slope = np.linalg.lstsq(far[:, None] - 1, distance)[0]
+            rest = distance - (far[:, None] - 1) @ slope
+            fits.append(1 - (rest**2).sum() / ((distance - distance.mean()) ** 2).sum())
+        gains.append(fits[0] - fits[1])
+    assert fig5.straighter(data, GIVEN)[1].value == pytest.approx(np.median(gains))
 
 
 def test_numbers_of_claims_by_loops() -> None:
     data = world(0)
     records = data["invariance.parquet"].to_dict("records")
+    others = data["untrained.parquet"].to_dict("records")
 
-    def mean(column: str, **wanted: Any) -> float:
-        return float(np.mean([row[column] for row in records if all(row[key] == one for key, one in wanted.items())]))
+    def mean(column: str, rows: list[dict[str, Any]] = records, **wanted: Any) -> float:
+        return float(np.mean([row[column] for row in rows if all(row[key] == one for key, one in wanted.items())]))
 
     kinds = {"moved": ("translation", 2.0), "enlarged": ("scale", 1.2), "turned": ("rotation", 20.0)}
     for found in CLAIMS["small-changes"].measure(data, GIVEN):
         kind, amount = kinds[found.part]
         least = [amount, 360 - amount if kind == "rotation" else -amount if kind == "translation" else amount]
-        at = [[mean("relative", transform=kind, amount=one, layer=layer) for one in least] for layer in (1, 7)]
-        assert found.value == pytest.approx(np.mean(at[0]) - np.mean(at[1]))
+        trained, untrained = (
+            [np.mean([mean("relative", rows, transform=kind, amount=one, layer=layer) for one in least])
+             for layer in (1, 7)]
+            for rows in (records, others)
+        )  # fmt: skip
+        assert found.value == pytest.approx(trained[0] - trained[1] - (untrained[0] - untrained[1]))
     moved, _ = CLAIMS["stable"].measure(data, GIVEN)
     kept = [mean("p_true", transform="translation", amount=one) for one in (-4.0, -2.0, 2.0, 4.0)]
     assert moved.value == pytest.approx(np.mean(kept) / mean("p_true", transform="translation", amount=0.0))
@@ -171,6 +231,6 @@ def test_what_can_not_be_measured(tmp_path: Path) -> None:
     (tmp_path / "unavailable.txt").write_text("the reason\n")
     for claim in fig5.CLAIMS:
         with pytest.raises(claims.Unmeasurable, match="no hidden fully connected layer"):
-            claim.measure({"invariance.parquet": table.query("layer == 1")}, GIVEN)
+            claim.measure(dict.fromkeys(("invariance.parquet", "untrained.parquet"), table.query("layer == 1")), GIVEN)
         with pytest.raises(claims.Unmeasurable, match="the reason"):
             claim.measure(Folder(tmp_path, "invariance"), GIVEN)

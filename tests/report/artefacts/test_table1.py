@@ -1,3 +1,4 @@
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -5,6 +6,7 @@ import pandas as pd
 import pytest
 
 from tests.report.artefacts.made import DRAWN, judged, rows
+from zfpipe.report import ledger
 from zfpipe.report.artefacts import table1
 from zfpipe.report.engine.artefact import Folder
 from zfpipe.report.engine.claims import Unmeasurable
@@ -24,16 +26,26 @@ def consistency(layers: tuple[int, ...] = (5, 7)) -> dict[str, Any]:
     return {"consistency.csv": pd.DataFrame(found)}
 
 
-def pairs(effect: float, noise: float, layers: tuple[int, ...] = (5, 7)) -> pd.DataFrame:
-    """Distances of faces: at random places `effect` larger in layer 5."""
-    rng = np.random.default_rng(3)
+def pairs(effect: float, noise: float, layers: tuple[int, ...] = (5, 7), seed: int = 3) -> pd.DataFrame:
+    """Distances of faces: at random places `effect` larger in layer 5; some pairs change in no common feature."""
+    rng = np.random.default_rng(seed)
     one, other = np.triu_indices(FACES, 1)
     found = []
     for part in ("right eye", "left eye", "nose", "random"):
         for layer in layers:
-            distance = 0.3 + effect * (part == "random") * (layer == 5) + rng.normal(0, noise, len(one))
-            found.append(pd.DataFrame({"part": part, "layer": layer, "one": one, "other": other, "distance": distance}))
-    return pd.concat(found).sample(frac=1, random_state=0)
+            distances = 0.3 + effect * (part == "random") * (layer == 5) + rng.normal(0, noise, (2, len(one)))
+            distances[1, rng.random(len(one)) < 0.05] = np.nan
+            columns = {"one": one, "other": other, "distance": distances[0], "changed_distance": distances[1]}
+            found.append(pd.DataFrame({"part": part, "layer": layer, **columns}))
+    return pd.concat(found, ignore_index=True).sample(frac=1, random_state=0)
+
+
+def files(effect: float, noise: float, layers: tuple[int, ...] = (5, 7)) -> dict[str, pd.DataFrame]:
+    """Distances that would hold of the untrained network alone, and of the trained one `effect` larger."""
+    return {
+        "pairs.parquet": pairs(0.2 + effect, noise, layers),
+        "untrained.parquet": pairs(0.2, noise, layers, seed=4),
+    }
 
 
 def test_cells_are_mean_and_deviation_of_few_faces_all_and_changed_features() -> None:
@@ -66,26 +78,58 @@ def test_what_there_is_not_is_not_available() -> None:
 )
 @pytest.mark.parametrize("claim", ["correspondence", "correspondence-above"])
 def test_claims_turn_with_the_distances(claim: str, effect: float, noise: float, verdict: str) -> None:
-    found, measure = judged(table1, claim, {"pairs.parquet": pairs(effect, noise)}, DRAWN)
+    found, measure = judged(table1, claim, files(effect, noise), DRAWN)
     assert found == verdict and measure.count == "8 faces"
 
 
+@pytest.mark.parametrize("distance", ["distance", "changed_distance"])
+def test_both_distances_must_agree(distance: str) -> None:
+    data = files(0.1, 0.01)
+    data["pairs.parquet"][distance] = data["untrained.parquet"][distance]
+    for claim in ("correspondence", "correspondence-above"):
+        found, measure = judged(table1, claim, data, DRAWN)
+        assert found != "holds" and measure.part.endswith(table1.DISTANCES[distance])
+
+
+def test_an_untrained_network_does_not_hold_against_itself() -> None:
+    data = dict.fromkeys(("pairs.parquet", "untrained.parquet"), pairs(0.2, 0.01))
+    assert [one.value for one in table1.more_alike(data, DRAWN)] == [0] * 6
+    assert [one.value for one in table1.less_above(data, DRAWN)] == [0] * 2
+    below, above = (ledger.judged(claim, data, DRAWN)[0] for claim in table1.CLAIMS)
+    assert below["verdict"] == "undecided", "no pair differs"
+    assert above["verdict"] == "not measurable here", "there is nothing that could be smaller"
+    held = [ledger.judged(claim, files(0.1, 0.01), DRAWN)[0]["verdict"] for claim in table1.CLAIMS]
+    assert held == ["holds", "holds"]
+
+
 def test_gaps_between_faces_by_loops() -> None:
-    table = pairs(0.05, 0.1)
-    records = table.to_dict("records")
+    data = files(0.05, 0.1)
+    records = {
+        (name, row["part"], row["layer"], row["one"], row["other"]): row
+        for name, table in data.items()
+        for row in table.to_dict("records")
+    }
+    parts, distances = ("right eye", "left eye", "nose"), ("distance", "changed_distance")
 
-    def mean(part: str, layer: int) -> float:
-        return float(np.mean([row["distance"] for row in records if (row["part"], row["layer"]) == (part, layer)]))
+    def gap(part: str, layer: int, distance: str, one: int, other: int) -> float:
+        trained, untrained = (
+            records[name, "random", layer, one, other][distance] - records[name, part, layer, one, other][distance]
+            for name in ("pairs.parquet", "untrained.parquet")
+        )
+        return trained - untrained
 
-    parts = ("right eye", "left eye", "nose")
-    found = table1.more_alike({"pairs.parquet": table}, DRAWN)
-    assert [one.part for one in found] == list(parts)
-    assert [one.value for one in found] == pytest.approx([mean("random", 5) - mean(part, 5) for part in parts])
-    assert [one.published for one in found] == pytest.approx([0.040, 0.038, 0.028])
-    [fallen] = table1.less_above({"pairs.parquet": table}, DRAWN)
-    gaps = [np.mean([mean("random", layer) - mean(part, layer) for part in parts]) for layer in (5, 7)]
-    assert fallen.value == pytest.approx(gaps[0] - gaps[1])
-    assert fallen.published == pytest.approx((0.107 - 0.073) - (0.067 + 0.069 + 0.079 - 0.069 - 0.068 - 0.069) / 3)
+    faces = list(combinations(range(FACES), 2))
+    found = table1.more_alike(data, DRAWN)
+    assert [one.part for one in found][:2] == ["right eye, all features", "right eye, changed in both"]
+    slow = [np.nanmean([gap(part, 5, of, *two) for two in faces]) for part in parts for of in distances]
+    assert [one.value for one in found] == pytest.approx(slow)
+    found = table1.less_above(data, DRAWN)
+    assert [one.part for one in found] == ["all features", "changed in both"]
+    slow = [
+        np.nanmean([np.mean([gap(part, 5, of, *two) - gap(part, 7, of, *two) for part in parts]) for two in faces])
+        for of in distances
+    ]
+    assert [one.value for one in found] == pytest.approx(slow)
 
 
 def test_claims_without_faces_or_hidden_layers(tmp_path) -> None:
@@ -94,4 +138,8 @@ def test_claims_without_faces_or_hidden_layers(tmp_path) -> None:
         with pytest.raises(Unmeasurable, match="no faces"):
             judged(table1, claim, Folder(tmp_path, "correspondence"), DRAWN)
     with pytest.raises(Unmeasurable, match="no hidden"):
-        judged(table1, "correspondence-above", {"pairs.parquet": pairs(0.1, 0.01, (5,))}, DRAWN)
+        judged(table1, "correspondence-above", files(0.1, 0.01, (5,)), DRAWN)
+    nothing = {name: table.assign(changed_distance=np.nan) for name, table in files(0.1, 0.01).items()}
+    for claim in ("correspondence", "correspondence-above"):
+        with pytest.raises(Unmeasurable, match="no two faces"):
+            judged(table1, claim, nothing, DRAWN)

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from zfpipe import paths
-from zfpipe.probes.intervals import bootstrap, resampled
+from zfpipe.probes.intervals import resampled
 from zfpipe.report.engine.artefact import Artefact, Data, Details
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above, ours
 from zfpipe.report.engine.measure import Measure
@@ -18,17 +18,23 @@ ARTEFACT = Artefact(
     title="The features in numbers",
     caption="What the paper says of Figures 2 and 4 in words, as means over a layer's maps; in brackets 95 % "
     "bootstrap intervals over the maps. Alike: the mean correlation, pixel by pixel, of two of a map's strongest "
-    "projections (1: the same, 0: unrelated), and of the image patches behind them; then of the projections of two "
-    "different maps of the layer. Same class: the share of the most frequent class among a map's strongest images. "
-    "Settled: the median epoch, as in Figure 4, over all maps; those that do not before the end, and dead ones, count "
-    "as later than any. The first four are of the maps drawn in Figure 2, without those that never fire.",
+    "projections (1: the same, 0: unrelated), of the image patches behind them, and the difference; this again of "
+    "structure finer than two pixels; then of the projections of two different maps of the layer. Same class: the "
+    "share of the most frequent class among a map's strongest images. Settled: the median epoch, as in Figure 4, over "
+    "all maps; those that do not before the end, and dead ones, count as later than any. The first five are of the "
+    "maps drawn in Figure 2, without those that never fire. The claims are judged by how far the numbers lie above "
+    "those of the same network with random weights (untrained.csv).",
     paper="The projections of a map group tightly while their patches vary more; higher layers are more specific to a "
     "class; low layers converge within a few epochs, high layers after many.",
     folder=paths.FEATURES,
     made_by=("features", "projections", "activations", "evolution"),
     printed="The paper says this in words, without numbers.",
     parameters=("runs.zfnet", "projections", "evolution", "deconvnet", "crops.size"),
-    results={"layers.csv": "this table", "maps.csv": "map by map"},
+    results={
+        "layers.csv": "this table",
+        "maps.csv": "map by map",
+        "untrained.csv": "the same of the network with random weights",
+    },
     place="features",
 )
 METHODS = """
@@ -36,13 +42,20 @@ METHODS = """
   all pairs of a map's strongest projections, over the same pairs of patches, and over all pairs with the next drawn
   map's. Same class: the share of the most frequent class among a map's strongest images. Only images on which the map
   fires count.
+- Fine: projections are band-passed, patches carry coarse brightness, so both are compared again without what is
+  coarser than two pixels: each minus its own Gaussian blur of a standard deviation of two pixels, over the pixels
+  inside the image.
 - Their intervals: 95 %, percentile bootstrap over a layer's maps, 2,000 resamples. The epoch at which maps settle is a
   median; a map that does not before the last snapshot, or is dead, counts as later than any.
+- The null is the same network with random weights: its own strongest images, its projections, as many maps. What it
+  shows comes from the architecture, the images and the search for the strongest. A claim is judged by trained minus
+  untrained; the maps of each are drawn again by themselves, as no map of one belongs to a map of the other.
 """
 COLUMNS = {
     "projections": "Projections alike",
     "patches": "Patches alike",
     "gap": "Difference",
+    "fine": "Difference, fine",
     "others": "Projections of two maps alike",
     "purity": "Same class",
     "settled": "Settled at epoch",
@@ -77,41 +90,55 @@ def measured(data: Data, layer: int, name: str) -> Measure:
 
 
 def grouping(data: Data, _: Given) -> list[Measure]:
-    """Measure how much more alike a map's strongest projections are than those of two maps."""
+    """Measure how much more alike a map's strongest projections are than those of two maps: trained minus untrained."""
     return in_each_layer(data, "projections - others")
 
 
 def variety(data: Data, _: Given) -> list[Measure]:
-    """Measure how much more alike a map's strongest projections are than the patches behind them."""
-    return in_each_layer(data, "gap")
+    """Measure how much more alike projections are than their patches, in fine structure: trained minus untrained."""
+    return in_each_layer(data, "fine")
 
 
 def specificity(data: Data, _: Given) -> list[Measure]:
-    """Measure by how much the share of the most frequent class grows a layer: the slope of the layers' means."""
+    """Measure how much more the share of the most frequent class grows a layer than in the untrained network."""
     found = by_layer(data, "purity")
     if len(found) < 2:
         raise Unmeasurable("maps of two layers or more must fire")
-    layers, values = np.array(list(found), np.float64), list(found.values())
-    ends = resampled(lambda *drawn: slope(layers, drawn), *values)
-    return [Measure(*ends, sum(len(one) for one in values), f"maps of {len(layers)} layers")]
+    layers, (trained, untrained) = np.array(list(found), np.float64), zip(*found.values(), strict=True)
+    count = len(layers)
+    ends = resampled(lambda *drawn: slope(layers, drawn[:count]) - slope(layers, drawn[count:]), *trained, *untrained)
+    return [Measure(*ends, sum(len(one) for one in trained), f"maps of {count} layers")]
 
 
-def by_layer(data: Data, measure: str) -> dict[int, Float[np.ndarray, "map"]]:
-    """Return a measure, or a difference of two, of each layer's maps, lowest layer first, where they have it."""
-    maps = ours(data, "maps.csv")
-    kept = maps.eval(measure).dropna()
-    return {int(str(layer)): rows.to_numpy(np.float64) for layer, rows in kept.groupby(maps["layer"])}
+def by_layer(data: Data, measure: str) -> dict[int, tuple[Float[np.ndarray, "map"], Float[np.ndarray, "other"]]]:
+    """Return a measure, or a difference of two, of the maps of each layer of both networks, lowest layer first.
+
+    First the trained network's maps, then the untrained one's, those that have the measure.
+    """
+    tables = [ours(data, name) for name in ("maps.csv", "untrained.csv")]
+    trained, untrained = (
+        {
+            int(str(layer)): rows.to_numpy(np.float64)
+            for layer, rows in maps.eval(measure).dropna().groupby(maps["layer"])
+        }
+        for maps in tables
+    )
+    return {layer: (trained[layer], untrained[layer]) for layer in trained if layer in untrained}
 
 
 def in_each_layer(data: Data, measure: str) -> list[Measure]:
-    """Return the mean over the maps of every layer that Fig. 2 of the paper shows; one map has no interval."""
-    found = [
-        Measure(*bootstrap(one), len(one), f"maps of layer {layer}", f"layer {layer}")
-        if len(one) > 1
-        else Measure(float(one[0]), n=1, over=f"map of layer {layer}", part=f"layer {layer}")
-        for layer, one in by_layer(data, measure).items()
-        if layer > 1  # of layer 1 Fig. 2 shows no strongest images
-    ]
+    """Return the mean over the maps of every layer that Fig. 2 of the paper shows, minus that of the untrained network.
+
+    One map has no interval.
+    """
+    found = []
+    for layer, groups in by_layer(data, measure).items():
+        count, part = min(map(len, groups)), f"layer {layer}"
+        if layer > 1 and count > 1:  # of layer 1 Fig. 2 shows no strongest images
+            ends = resampled(lambda one, other: one.mean() - other.mean(), *groups)
+            found.append(Measure(*ends, count, f"maps of {part}", part))
+        elif layer > 1:
+            found.append(Measure(float(groups[0].mean() - groups[1].mean()), n=1, over=f"map of {part}", part=part))
     if not found:
         raise Unmeasurable("no map above layer 1 fires on two images")
     return found
@@ -124,14 +151,15 @@ def slope(layers: Float[np.ndarray, "layer"], values: Sequence[Float[np.ndarray,
     return float(apart @ means / (apart @ apart))
 
 
+NULL = "the same network with random weights, whose strongest images and projections are found alike"
 CLAIMS = (
     Claim("grouping", "The nine strongest projections of a map group tightly.",
-          "mean correlation of a map's strongest projections with one another, minus with those of another map; in "
-          "each layer from 2", "", above(), grouping, "?"),
+          "mean correlation of a map's strongest projections with one another, minus with those of another map: "
+          "trained network minus untrained; in each layer from 2", "", above(), grouping, NULL),
     Claim("variety", "The image patches behind them vary more.",
-          "mean correlation of a map's strongest projections minus that of their patches; in each layer from 2", "",
-          above(), variety, "?"),
+          "mean correlation of a map's strongest projections minus that of their patches, both without what is coarser "
+          "than two pixels: trained network minus untrained; in each layer from 2", "", above(), variety, NULL),
     Claim("specificity", "Features are more specific to a class the higher the layer.",
-          "share of the most frequent class among a map's strongest images: slope over the layers", "a layer", above(),
-          specificity, "?"),
+          "share of the most frequent class among a map's strongest images: slope over the layers, trained network "
+          "minus untrained", "a layer", above(), specificity, NULL),
 )  # fmt: skip

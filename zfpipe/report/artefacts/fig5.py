@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
@@ -12,7 +12,7 @@ from zfpipe import paths
 from zfpipe.probes.intervals import bootstrap, resampled
 from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
-from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above, below, ours
+from zfpipe.report.engine.claims import Claim, Given, Premise, Unmeasurable, above, below, ours
 from zfpipe.report.engine.measure import Measure, amount, number
 
 ARTEFACT = Artefact(
@@ -32,7 +32,11 @@ ARTEFACT = Artefact(
     printed="The paper prints curves, without numbers: translations of up to 60 pixels, scales of up to 1.8, rotations "
     "of up to 350 degrees.",
     parameters=("runs.zfnet", "invariance", "crops.size", "betons.resize"),
-    results={"invariance.parquet": "every image, transformation and layer", "summary.csv": "medians and quartiles"},
+    results={
+        "invariance.parquet": "every image, transformation and layer",
+        "untrained.parquet": "the same of the network with random weights",
+        "summary.csv": "medians and quartiles",
+    },
 )
 METHODS = """\
 - The whole resized image is moved, enlarged or turned around the crop's centre (bilinear, OpenCV), then the centre crop
@@ -47,7 +51,14 @@ METHODS = """\
   {{ p("invariance.shown") }} drawn are the first of different classes that the network gets right. Features of layer 1
   are what it hands on, after pooling and normalisation; of layer 7 after the ReLU. Distances over many images are in
   units of the median distance between two different ones.
+- The null is the same network with random weights, which sees the same transformed images. Its highest layer
+  moves less than its first too, and no change moves an output that does not depend on the image. So distances of
+  layers are compared image by image with its own, a straight line must fit better than in it, and the output's claims
+  are judged only where the network gives these images' classes more than twice the probability that it gives.
 """
+
+
+TRAINED, UNTRAINED = "invariance.parquet", "untrained.parquet"
 
 
 class Kind(NamedTuple):
@@ -159,9 +170,11 @@ def details(data: Data) -> Details:
     return Details("Medians over all images", columns, rows)
 
 
-def changes(data: Data, kind: str, column: str, highest: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def changes(
+    data: Data, kind: str, column: str, highest: bool = False, file: str = TRAINED
+) -> tuple[np.ndarray, np.ndarray]:
     """Return how far each amount is from no change, and a column for every image and amount, of one of two layers."""
-    rows: Any = ours(data, "invariance.parquet")
+    rows: Any = ours(data, file)
     layers = sorted(rows["layer"].unique())
     if len(layers) < 2:
         raise Unmeasurable("the network has no hidden fully connected layer")
@@ -172,28 +185,59 @@ def changes(data: Data, kind: str, column: str, highest: bool = False) -> tuple[
 
 
 def apart(data: Data, smallest: bool) -> list[Measure]:
-    """Return the lowest layer's relative distance minus the highest's, over all amounts or the smallest."""
+    """Return how much less the highest layer moves than the lowest, trained minus untrained, image by image.
+
+    Over all amounts or the smallest.
+    """
     found = []
     for kind, words in KINDS.items():
-        (far, first), (_, top) = changes(data, kind, "relative"), changes(data, kind, "relative", highest=True)
-        chosen = np.isclose(far, far[far > 0].min()) if smallest else far > 0
-        values = (first - top)[:, chosen].mean(1)
-        found.append(Measure(*bootstrap(values), len(values), "images", words.title.lower()))
+        trained, untrained = (falls(data, kind, smallest, file) for file in (TRAINED, UNTRAINED))
+        found.append(Measure(*bootstrap(trained - untrained), len(trained), "images", words.title.lower()))
     return found
+
+
+def falls(data: Data, kind: str, smallest: bool, file: str) -> Float[np.ndarray, "image"]:
+    """Return the lowest layer's relative distance minus the highest's, of each image."""
+    (far, first), (_, top) = (changes(data, kind, "relative", highest, file) for highest in (False, True))
+    chosen = np.isclose(far, far[far > 0].min()) if smallest else far > 0
+    return (first - top)[:, chosen].mean(1)
 
 
 def linear(data: Data, _: Given) -> list[Measure]:
-    """Return R² of the best line through no change, for each image's distance in the highest layer: the median."""
-    found = []
-    for kind in ("translation", "scale"):
-        far, distances = changes(data, kind, "distance", highest=True)
-        line = np.outer(distances @ far / (far @ far), far)
-        total = ((distances - distances.mean(1, keepdims=True)) ** 2).sum(1)
-        values = 1 - ((distances - line) ** 2).sum(1)[total > 0] / total[total > 0]
-        if not len(values):
-            raise Unmeasurable("the highest layer never changes")
-        found.append(Measure(*bootstrap(values, np.median), len(values), "images", KINDS[kind].title.lower()))
-    return found
+    """Return the median over the images of R² of the best line."""
+    return [median(kind, straightness(data, kind)) for kind in ("translation", "scale")]
+
+
+def straighter(data: Data, _: Given) -> list[Measure]:
+    """Return the median over the images of R² minus that of the untrained network."""
+    return [
+        median(kind, straightness(data, kind) - straightness(data, kind, UNTRAINED))
+        for kind in ("translation", "scale")
+    ]
+
+
+def straightness(data: Data, kind: str, file: str = TRAINED) -> Float[np.ndarray, "image"]:
+    """Return R² of the best line through no change, of each image's distance in the highest layer; NaN: no change."""
+    far, distances = changes(data, kind, "distance", highest=True, file=file)
+    line = np.outer(distances @ far / (far @ far), far)
+    total = ((distances - distances.mean(1, keepdims=True)) ** 2).sum(1)
+    rest = ((distances - line) ** 2).sum(1)
+    return 1 - np.divide(rest, total, out=np.full_like(rest, np.nan), where=total > 0)
+
+
+def median(kind: str, values: Float[np.ndarray, "image"]) -> Measure:
+    """Return the median of the images that have a value."""
+    values = values[~np.isnan(values)]
+    if not len(values):
+        raise Unmeasurable("the highest layer never changes")
+    return Measure(*bootstrap(values, np.median), len(values), "images", KINDS[kind].title.lower())
+
+
+def known(data: Data, _: Given) -> list[Measure]:
+    """Return the true class's probability without change minus twice that of the untrained network, over the images."""
+    one, other = (changes(data, "scale", "p_true", file=file) for file in (TRAINED, UNTRAINED))
+    trained, untrained = (values[:, far == 0].mean(1) for far, values in (one, other))
+    return [Measure(*bootstrap(trained - 2 * untrained), len(trained), "images")]
 
 
 def kept(data: Data, *kinds: str) -> list[Measure]:
@@ -207,20 +251,28 @@ def kept(data: Data, *kinds: str) -> list[Measure]:
     return found
 
 
+SAME = "the same network with random weights on the same images"
+CONSTANT = "the same network with random weights, whose output hardly depends on the image and so keeps everything"
+KNOWN = Premise(
+    "the network gives the images' classes no more than twice the probability that one with random weights gives", known
+)
 CLAIMS = (
     Claim("invariance", "Invariance grows with depth.",
           "distance that features go when images are moved, enlarged and turned, in units of the median distance "
-          "between two images: lowest layer minus highest, mean over all amounts; for each kind of change", "", above(),
-          lambda data, _: apart(data, smallest=False), "?"),
+          "between two images: lowest layer minus highest, mean over all amounts, trained network minus untrained; for "
+          "each kind of change", "", above(), lambda data, _: apart(data, smallest=False), SAME),
     Claim("small-changes", "Small transformations change layer 1 much and the top layer little.",
-          "distance as above at the smallest amount: lowest layer minus highest; for each kind of change", "", above(),
-          lambda data, _: apart(data, smallest=True), "?"),
+          "distance as above at the smallest amount: lowest layer minus highest, trained network minus untrained; for "
+          "each kind of change", "", above(), lambda data, _: apart(data, smallest=True), SAME),
     Claim("linearity", "The top layer's change is nearly linear in translation and scale.",
           "R² of a straight line through no change, image by image, median; for each of the two", "", above(0.9),
-          linear, "?", why="nine tenths of the variance; the paper prints curves"),
+          linear, f"{SAME}: R² must be larger than its", why="nine tenths of the variance; the paper prints curves",
+          premises=[Premise("a straight line fits no better than in a network with random weights", straighter)]),
     Claim("stable", "The output is stable to translation and scale.",
           "what the true class keeps of its probability, mean over all amounts; for each of the two", "", above(0.75),
-          lambda data, _: kept(data, "translation", "scale"), "?", why="three quarters; the paper prints curves"),
+          lambda data, _: kept(data, "translation", "scale"), CONSTANT,
+          why="three quarters; the paper prints curves", premises=[KNOWN]),
     Claim("rotation", "The output is not stable to rotation.", "the same when images turn, mean over all angles", "",
-          below(0.75), lambda data, _: kept(data, "rotation"), "?", why="three quarters, as for translation and scale"),
+          below(0.75), lambda data, _: kept(data, "rotation"), CONSTANT,
+          why="three quarters, as for translation and scale", premises=[KNOWN]),
 )  # fmt: skip
