@@ -1,5 +1,7 @@
 """The numbers on the features against plain loops, and what must hold of them."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,7 +38,7 @@ def pearson(one: np.ndarray, other: np.ndarray, row: "pd.Series", twin: "pd.Seri
     return float(np.corrcoef(left, right)[0, 1])
 
 
-def finer(tile: np.ndarray, row: "pd.Series") -> np.ndarray:
+def finer(tile: np.ndarray, row: dict[Any, int]) -> np.ndarray:
     """Each pixel inside the image minus the weighted mean of all pixels inside the image."""
     places = [
         (y, x) for y in range(SIDE) for x in range(SIDE) if 0 <= row["y0"] + y < CROP and 0 <= row["x0"] + x < CROP

@@ -60,9 +60,9 @@ class Subject:
     @cached_property
     def untrained(self) -> "Subject":
         """The same images with a network of the same architecture and random weights: a null for what is learned."""
-        network = copy.deepcopy(self.network).to("cpu", memory_format=torch.contiguous_format)  # the seed's weights
+        network = copy.deepcopy(self.network).cpu().to(memory_format=torch.contiguous_format)  # as the seed fills it
         initialise(network, "he", std=0.01, seed=0)
-        return replace(self, network=network.to(self.inputs.device, memory_format=torch.channels_last))
+        return replace(self, network=network.to(self.inputs.device).to(memory_format=torch.channels_last))
 
     @cached_property
     def truth(self) -> Truth:

@@ -92,7 +92,8 @@ def test_both_distances_must_agree(distance: str) -> None:
 
 
 def test_an_untrained_network_does_not_hold_against_itself() -> None:
-    data = dict.fromkeys(("pairs.parquet", "untrained.parquet"), pairs(0.2, 0.01))
+    table = pairs(0.2, 0.01)
+    data = {"pairs.parquet": table, "untrained.parquet": table}
     assert [one.value for one in table1.more_alike(data, DRAWN)] == [0] * 6
     assert [one.value for one in table1.less_above(data, DRAWN)] == [0] * 2
     below, above = (ledger.judged(claim, data, DRAWN)[0] for claim in table1.CLAIMS)

@@ -1,0 +1,38 @@
+"""The stages `activations`, `projections` and `features` of a network that was never trained: it is its own null."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stages import activations, features, projections
+from tests import project
+from zfpipe import params, paths, store
+from zfpipe.network import weights
+from zfpipe.network.architecture import merged
+from zfpipe.network.convnet import initialise
+
+
+def test_a_network_that_was_never_trained_has_the_nulls_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    project.parameters(projections={"maps": 2, "strongest": 3})
+    project.draw(Path("pictures"))
+    project.prepare(monkeypatch)
+    settings = params.load()
+    network = weights.build(merged(settings.model, {"width": 0.05}), settings.crops.size, 2)
+    initialise(network, "he", 0.01, 0)
+    weights.save(network, paths.weights("zfnet"))
+    store.save(paths.EVOLUTION / "unavailable.txt", "no snapshots\n")
+    for stage in (activations, projections, features):
+        project.run(monkeypatch, stage.main)
+    same = (
+        (paths.STRONGEST, paths.STRONGEST_UNTRAINED),
+        (paths.PROJECTIONS / "projections.parquet", paths.PROJECTIONS / "untrained/projections.parquet"),
+        (paths.PROJECTIONS / "layer5.npy", paths.PROJECTIONS / "untrained/layer5.npy"),
+        (paths.FEATURES / "maps.csv", paths.FEATURES / "untrained.csv"),
+    )
+    for one, other in same:
+        assert one.read_bytes() == other.read_bytes(), one
+    assert "fine" in set(pd.read_csv(paths.FEATURES / "layers.csv")["measure"])
