@@ -96,7 +96,7 @@ def test_what_chance_would_give_counts_the_claims_that_were_judged(
     built: tuple[list[ledger.Entry], pd.DataFrame],
 ) -> None:
     assert ledger.by_chance(built[0]) == pytest.approx(0.075), "three of four were judged"
-    assert "Chance alone would let at most 0.075 of these hold" in ledger.markdown(built[0])
+    assert "Chance alone would let at most 0.075 of them hold" in ledger.markdown(built[0])
 
 
 def test_every_measure_is_a_row_of_numbers(built: tuple[list[ledger.Entry], pd.DataFrame], tmp_path: Path) -> None:

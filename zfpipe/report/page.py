@@ -41,6 +41,7 @@ def render(settings: Params) -> str:
         verdicts=ledger.VERDICTS,
         tally=ledger.tally(entries),
         summary=ledger.summary(entries),
+        by_chance=ledger.by_chance(entries),
         claims=[(entry, ledger.measure(entry)) for entry in entries],
         differences=differences(),
         histories={run: history.to_dict("list") for run, history in histories.items() if len(history)},
