@@ -60,9 +60,9 @@ class Subject:
     @cached_property
     def untrained(self) -> "Subject":
         """The same images with a network of the same architecture and random weights: a null for what is learned."""
-        network = copy.deepcopy(self.network)
+        network = copy.deepcopy(self.network).cpu()  # where the numbers are drawn
         initialise(network, "he", std=0.01, seed=0)
-        return replace(self, network=network)
+        return replace(self, network=network.to(self.inputs.device))
 
     @cached_property
     def truth(self) -> Truth:
