@@ -55,7 +55,7 @@ def world(settings: params.Params) -> dict[str, Any]:
         "evolution": test_fig4.made(),
         "invariance": test_fig5.made([*CLASSES, *CLASSES[:2]]),
         "filters": test_fig6.results(),
-        "occlusion": test_fig7.results() | {"truth.csv": pd.DataFrame({"id": [7]})},
+        "occlusion": test_fig7.results(),
         "attribution": test_fig7b.made(CLASSES),
         "correspondence": test_fig8.made()
         | test_table1.consistency()
