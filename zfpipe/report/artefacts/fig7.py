@@ -56,7 +56,8 @@ METHODS = """
 - Agreement: the correlation over places between the fall of the map's activity and the energy of its projection under
   the square. Any unit's projection lies where the unit looks. So it is compared, image by image, with the agreement of
   the mean energy of all images' projections, each of them with a sum of 1 and shifted to where this image's unit looks.
-  The image's own share in that mean makes the comparison slightly too strict.
+  The image's own share in that mean makes the comparison slightly too strict. It tests the way down, not what was
+  learned: a network with random weights passes it too.
 - That the network looks at the object is judged only where it knows the images: where it gives their true class more
   than twice the probability that the same network with random weights does.
 """
