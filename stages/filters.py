@@ -1,7 +1,7 @@
 """filters: layers 1 and 2 of three networks (Fig. 6): ours without and with renormalisation, and AlexNet's.
 
-Reads their weights and the validation beton; writes filters/filters.safetensors and filters.json. Costs a few
-seconds.
+Reads their weights, those of the runs that differ from them in the seed alone, and the validation beton; writes
+filters/filters.safetensors and filters.json, the latter with numbers of untrained networks too. Costs some seconds.
 """
 
 from typing import Any
@@ -11,13 +11,12 @@ from zfpipe.network.architecture import variant
 from zfpipe.probes import filters
 from zfpipe.subject.subject import Subject
 
-RUNS = ("zfnet-unclipped", "zfnet", "alexnet")
-
 
 def measured() -> dict[str, Any]:
     settings = params.load()
-    subjects = {run: Subject.open(settings, trained=paths.weights(run)) for run in RUNS}
-    return filters.run(subjects, {run: variant(settings, run) for run in RUNS}, settings.deconvnet)
+    runs = filters.measured(settings.runs)
+    subjects = ((run, Subject.open(settings, trained=paths.weights(run))) for run in runs)
+    return filters.run(subjects, {run: variant(settings, run) for run in runs}, settings.deconvnet)
 
 
 def main() -> None:

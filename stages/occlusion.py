@@ -1,8 +1,9 @@
 """occlusion: what hiding places of an image changes, and whether it tells where the object is (Fig. 7, section 4.2).
 
 Reads zfnet's weights, its evaluation and strongest activations, the validation beton and the index's masks and boxes;
-writes occlusion/: truth.csv (every image) and scores.csv; of the images to show shown.parquet (every position),
-shown.json and shown.safetensors. Costs a minute on two cores with the default parameters.
+writes occlusion/: truth.csv (every image, and beside it what other images' objects, projections in general and an
+untrained network give) and scores.csv; of the images to show shown.parquet (every position), shown.json and
+shown.safetensors. Costs a minute on two cores with the default parameters.
 """
 
 from zfpipe import params, paths, stage, store

@@ -1,6 +1,7 @@
 """params.yaml as one frozen, validated tree; every stage reads it whole and hands one section down."""
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar, get_args
 
@@ -244,6 +245,14 @@ class Run(Section):
     seed: Seed
     edit: dict[str, Any] = {}
     snapshots: Annotated[tuple[int, ...], BeforeValidator(epochs)] = ()
+
+
+def alike(runs: Mapping[str, Run]) -> dict[str, list[str]]:
+    """Return the runs that differ from each run in the seed alone, itself among them."""
+    return {
+        run: [name for name, one in runs.items() if (one.base, one.edit) == (own.base, own.edit)]
+        for run, own in runs.items()
+    }
 
 
 def members(value: Any) -> Any:

@@ -1,18 +1,29 @@
 """Hiding places of an image: the grid, the scores against the truth, and the maps against whole forward passes."""
 
 from itertools import combinations
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
+from tests.conftest import CROP, SETTINGS, SIZE, label_of
 from tests.networks import random_images, small_network
 from zfpipe.deconvnet.deconvnet import Units, project
+from zfpipe.deconvnet.receptive_field import receptive_field
+from zfpipe.evaluation.predictions import Predictions
+from zfpipe.network import weights
+from zfpipe.network.architecture import merged
+from zfpipe.network.convnet import ConvNet
 from zfpipe.params import Deconvnet
 from zfpipe.probes import occlusion
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.subject.subject import Subject
+from zfpipe.subject.truth import Truth
 
-SETTINGS = Deconvnet(unpooling="sum", norm="skip")
+DOWN = Deconvnet(unpooling="sum", norm="skip")
 
 
 def test_lengths_go_with_the_crop() -> None:
@@ -77,36 +88,179 @@ def hidden(activity: np.ndarray, p_true: np.ndarray) -> occlusion.Hidden:
     return occlusion.Hidden(0, 0, 0, 10.0, 0.9, activity, p_true, np.zeros(len(p_true), np.int64))
 
 
+class Known(Truth):
+    """Where objects are, said beforehand."""
+
+    def __init__(self, masks: dict[int, np.ndarray]):
+        self.masks = masks
+
+    def object(self, image: int) -> np.ndarray | None:
+        return self.masks.get(image)
+
+
+LEFT, TOP = np.array([True, False, True, False]), np.array([True, True, False, False])
+"""Of the places of a 2 x 2 grid."""
+
+
 def test_truth_by_hand() -> None:
-    grid = occlusion.Grid(1, 1, 2)
     energy = np.array([[4.0, 0.0], [2.0, 0.0]])
-    found = occlusion.truth(
-        hidden(np.array([6.0, 10.0, 8.0, 10.0]), np.array([0.1, 0.9, 0.5, 0.8])),
-        energy,
-        np.array([[True, False], [True, False]]),
-        grid,
-    )
-    assert found is not None
+    said = hidden(np.array([6.0, 10.0, 8.0, 10.0]), np.array([0.1, 0.9, 0.5, 0.8]))
+    found = occlusion.truth(said, energy, LEFT, [TOP, LEFT], occlusion.Grid(1, 1, 2))
     assert found["on"] == pytest.approx(0.6) and found["off"] == pytest.approx(0.05)
-    assert found["hit"] == 1 and found["overlap"] == 1
+    assert found["beyond"] == pytest.approx(0.55)
+    assert found["beyond_elsewhere"] == pytest.approx(((0.4 - 0.25) + 0.55) / 2)
+    assert found["hit"] == 1 and found["overlap"] == 1 and found["p_true"] == 0.9
     assert found["agreement"] == pytest.approx(1), "activity falls by 4, 0, 2, 0 as energy is hidden"
-    everywhere = np.ones((2, 2), bool)
-    for mask in (everywhere, ~everywhere):
-        assert occlusion.truth(hidden(np.ones(4), np.ones(4)), energy, mask, grid) is None
+    assert np.isnan(occlusion.truth(said, energy, LEFT, [], occlusion.Grid(1, 1, 2))["beyond_elsewhere"])
+
+
+def test_images_whose_object_is_everywhere_or_nowhere_are_left_out() -> None:
+    masks = {1: LEFT, 2: LEFT | True, 3: LEFT & False, 4: TOP}
+    known = Known({image: mask.reshape(2, 2) for image, mask in masks.items()})
+    found = occlusion.on_and_off(known, [4, 3, 2, 1], occlusion.Grid(1, 1, 2))
+    assert list(found) == [4, 1] and found[1].tolist() == LEFT.tolist()
+
+
+def test_the_next_images_lend_their_objects_and_none_its_own() -> None:
+
+    def after(*images: int) -> dict[int, list[int]]:
+        places = {image: np.arange(12) == image for image in images}
+        return {image: [int(on.argmax()) for on in found] for image, found in occlusion.following(places).items()}
+
+    assert after(5, 3, 9) == {5: [3, 9], 3: [9, 5], 9: [5, 3]}
+    assert after(*range(12))[7] == [8, 9, 10, 11, 0, 1, 2, 3, 4, 5]
+    assert after(5) == {5: []} and after() == {}
+
+
+def test_projections_in_general_are_the_mean_of_shifted_ones() -> None:
+    """Against a plain loop over pixels."""
+    network = small_network("zfnet")
+    crop, side = network.architecture.crop, network.architecture.convs[-1].map_size
+    jump = receptive_field(network.architecture, 5).jump
+    random, typical = np.random.default_rng(0), occlusion.Typical(network)
+    units = [(0, 0), (side - 1, 1), (2, side - 1), (side - 1, side - 1)]
+    energies = [random.random((crop, crop)) * scale for scale in (1, 30, 0.2, 0)]
+    for energy, unit in zip(energies, units, strict=True):
+        typical.add(energy, *unit)
+    for y, x in units:
+        slow = np.zeros((crop, crop))
+        for energy, (top, left) in zip(energies[:3], units, strict=False):
+            down, right = (y - top) * jump, (x - left) * jump
+            for row in range(max(down, 0), min(crop, crop + down)):
+                for column in range(max(right, 0), min(crop, crop + right)):
+                    slow[row, column] += energy[row - down, column - right] / energy.sum()
+        np.testing.assert_allclose(typical.around(y, x), slow)
 
 
 def test_scores_compare_image_by_image() -> None:
     images = pd.DataFrame(
         {"on": [0.5, 0.3, 0.4], "off": [0.1, 0.1, 0.0], "hit": [1.0, 0.0, 1.0], "hit_by_chance": [0.5, 0.25, 0.0],
-         "overlap": [0.5] * 3, "overlap_by_chance": [0.5] * 3, "agreement": [0.2, np.nan, 0.4]}
+         "overlap": [0.5] * 3, "overlap_by_chance": [0.5] * 3, "agreement": [0.2, np.nan, 0.4],
+         "agreement_null": [0.1, 0.0, 0.2], "beyond": [0.4, 0.2, 0.4], "beyond_elsewhere": [0.4, 0.1, np.nan],
+         "p_true": [0.9, 0.8, 0.7], "p_untrained_twice": [0.2, 0.1, 0.0]}
     )  # fmt: skip
     rows = {row["score"]: row for row in occlusion.scores(images).to_dict("records")}
+    assert list(rows) == list(occlusion.SCORES)
     assert rows["drop"]["value"] == pytest.approx(0.4) and rows["drop"]["against"] == pytest.approx(0.2 / 3)
     assert rows["drop"]["difference"] == pytest.approx(1 / 3)
     assert rows["drop"]["low"] == pytest.approx(0.2) and rows["drop"]["high"] == pytest.approx(0.4)
     assert rows["overlap"]["difference"] == rows["overlap"]["low"] == rows["overlap"]["high"] == 0
     assert rows["agreement"]["images"] == 2 and rows["agreement"]["value"] == pytest.approx(0.3)
+    assert rows["agreement"]["difference"] == pytest.approx(0.15)
+    assert rows["drop_beyond"]["images"] == 2 and rows["drop_beyond"]["difference"] == pytest.approx(0.05)
+    assert rows["known"]["difference"] == pytest.approx(0.7)
     assert occlusion.scores(pd.DataFrame()).empty
+
+
+IDS = list(range(0, 100, 5))
+FEW = SETTINGS.occlusion.model_copy(update={"shown": 2, "stride": 40, "shown_stride": 60})
+
+
+@pytest.fixture
+def subject(beton: Path, inputs: MeanSubtraction) -> Subject:
+    """A network with random weights and images of which a fifth have an object, each somewhere else."""
+    network = weights.untrained(merged(SETTINGS.model, {"width": 0.03}), CROP, 25, seed=3).eval()
+    found = Subject(network, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE)
+    masks = {}
+    for image, (y, x) in zip(IDS, np.random.default_rng(0).integers(0, CROP - 25, (len(IDS), 2)), strict=True):
+        masks[image] = np.zeros((CROP, CROP), bool)
+        masks[image][y : y + 25, x : x + 25] = True
+    for one in (found, found.untrained):
+        known = Known(masks)
+        known.crop = CROP
+        one.__dict__["truth"] = known
+    return found
+
+
+def run(subject: Subject) -> dict[str, Any]:
+    labels = np.array([label_of(image) for image in range(100)])
+    predictions = Predictions(np.arange(100), labels, np.eye(25, dtype=np.float32)[labels])
+    convs = subject.network.architecture.convs[-1]
+    strongest = [{"layer": 5, "map": number, "id": image, "rank": rank, "y": 0, "x": 0, "activation": 1.0}
+                 for number in range(convs.maps) for rank, image in enumerate((0, 5))]  # fmt: skip
+    return occlusion.run(subject, predictions, pd.DataFrame(strongest), FEW, DOWN)
+
+
+def test_every_image_stands_beside_its_nulls(subject: Subject) -> None:
+    """Against plain loops that keep all energies."""
+    found = run(subject)["truth.csv"].set_index("id")
+    assert sorted(found.index) == IDS
+    crops = subject.images(set(IDS))
+    grid = occlusion.Grid.scaled(FEW.size, FEW.stride, CROP)
+    fill = subject.inputs.grey(FEW.grey)
+    order = [image for image in np.random.default_rng(FEW.seed).permutation(np.arange(100)).tolist() if image in IDS]
+    seen = {}
+    for image in IDS:
+        pixels = subject.inputs(crops.batch([image]))
+        one = occlusion.hide(subject.network, pixels[0], fill, label_of(image), grid)
+        seen[image] = (one, occlusion.energy(subject.network, pixels[0], one, DOWN))
+        with torch.no_grad():
+            known = subject.untrained.network(pixels).softmax(1)[0, label_of(image)].item()
+        assert found.loc[image, "p_untrained_twice"] == pytest.approx(2 * known, rel=1e-4)
+        assert found.loc[image, "p_true"] == pytest.approx(one.whole_p_true)
+        after = [order[(order.index(image) + step) % len(order)] for step in range(1, 11)]
+        on = [grid.on(subject.truth.mask(other)) for other in (image, *after)]
+        beyond = [one.drop[places].mean() - one.drop[~places].mean() for places in on]
+        assert found.loc[image, "beyond"] == pytest.approx(beyond[0], abs=1e-6)
+        assert found.loc[image, "beyond_elsewhere"] == pytest.approx(np.mean(beyond[1:]), abs=1e-6)
+    jump = receptive_field(subject.network.architecture, 5).jump
+    for image, (one, _) in seen.items():
+        general = np.zeros((3 * CROP, 3 * CROP))
+        for other, energy in seen.values():
+            top, left = CROP + (one.y - other.y) * jump, CROP + (one.x - other.x) * jump
+            general[top : top + CROP, left : left + CROP] += energy / energy.sum() / len(IDS)
+        null = np.corrcoef(one.lost, grid.under(general[CROP:-CROP, CROP:-CROP]))[0, 1]
+        assert found.loc[image, "agreement_null"] == pytest.approx(null, abs=1e-4)
+
+
+@pytest.mark.parametrize(("place", "holds"), [("object", True), ("middle", False)])
+def test_only_a_fall_at_the_images_own_object_counts(
+    subject: Subject, place: str, holds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not one that is in the middle of every image, where objects are too."""
+    plain = occlusion.hide
+    middle = np.zeros((CROP, CROP), bool)
+    middle[16:48, 16:48] = True
+    crops = subject.images(set(IDS))
+    inputs = {image: subject.inputs(crops.batch([image]))[0] for image in IDS}
+
+    def planted(network: ConvNet, image: torch.Tensor, fill: torch.Tensor, label: int, grid: Any) -> occlusion.Hidden:
+        [known] = [number for number, pixels in inputs.items() if torch.equal(pixels, image)]
+        found = plain(network, image, fill, label, grid)
+        on = grid.on(subject.truth.mask(known) if place == "object" else middle)
+        return occlusion.Hidden(**{**vars(found), "whole_p_true": 0.9, "p_true": np.where(on, 0.2, 0.8)})
+
+    monkeypatch.setattr(occlusion, "hide", planted)
+    rows = run(subject)["scores.csv"].set_index("score")
+    assert rows.loc["known", "low"] > 0
+    assert (rows.loc["drop_beyond", "low"] > 0) == holds
+
+
+def test_an_untrained_network_does_not_know_the_images(subject: Subject) -> None:
+    """Compared with itself its probability is not twice as large, so that nothing is said of where it looks."""
+    rows = run(subject.untrained)["scores.csv"].set_index("score")
+    assert rows.loc["known", "high"] < 0
+    assert rows.loc["known", "against"] == pytest.approx(2 * rows.loc["known", "value"], rel=1e-4)
 
 
 def test_hiding_equals_forward_passes_of_the_hidden_images() -> None:
@@ -129,9 +283,9 @@ def test_hiding_equals_forward_passes_of_the_hidden_images() -> None:
             assert found.activity[place] == pytest.approx(trace.rectified[0, found.map].sum().item(), rel=1e-4)
             assert found.p_true[place] == pytest.approx(logits.softmax(1)[0, 2].item(), rel=1e-4)
             assert found.top1[place] == int(logits.argmax())
-    energy = occlusion.energy(network, image, found, SETTINGS)
+    energy = occlusion.energy(network, image, found, DOWN)
     places = (torch.tensor([place]) for place in (found.map, found.y, found.x))
-    pixels, _ = project(network, image[None], Units(5, *places), SETTINGS)
+    pixels, _ = project(network, image[None], Units(5, *places), DOWN)
     np.testing.assert_allclose(energy, (pixels[0].double() ** 2).sum(0).numpy(), rtol=1e-5)
 
 

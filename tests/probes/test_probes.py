@@ -1,5 +1,6 @@
 """Activations, projections and filter statistics against plain loops over the network."""
 
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from zfpipe.drawing.picture import CLASSES
 from zfpipe.network import weights
 from zfpipe.network.architecture import merged
 from zfpipe.network.convnet import ConvNet, initialise
+from zfpipe.params import Run
 from zfpipe.probes import activations, filters, projections
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
@@ -162,7 +164,7 @@ def test_filter_statistics(network: ConvNet, beton: Path, inputs: MeanSubtractio
         responses, peaks = filters.watch(network, batches, inputs)
     weights1 = filters.layer1_filters(network)
     projected = filters.layer2_projections(network, peaks, inputs, SETTINGS.deconvnet)
-    found = filters.statistics(weights1, projected, responses.dead, 2)
+    found = filters.statistics(weights1, projected, responses, 2)
     rms = [float(np.sqrt(np.mean(one**2))) for one in weights1.astype(np.float64)]
     assert found.rms_max == pytest.approx(max(rms))
     assert found.rms_median == pytest.approx(sorted(rms)[len(rms) // 2], rel=0.2)
@@ -180,6 +182,8 @@ def test_filter_statistics(network: ConvNet, beton: Path, inputs: MeanSubtractio
     assert np.isnan(correlation[0]).all() and np.isnan(correlation[:, 0]).all(), "a dead map is like none"
     alive = [number for number, one in enumerate(dead) if not one]
     np.testing.assert_allclose(correlation[np.ix_(alive, alive)], np.corrcoef(answers[alive]), atol=1e-4)
+    pairs = [abs(np.corrcoef(answers[one], answers[two])[0, 1]) for one, two in combinations(alive, 2)]
+    assert found.alike == pytest.approx(np.mean(pairs), abs=1e-4)
     strongest = second.rectified.amax((0, 2, 3))
     torch.testing.assert_close(peaks.activation, strongest, rtol=1e-4, atol=1e-5)
     assert peaks.activation[1] == 0
@@ -199,3 +203,32 @@ def test_a_map_that_fires_once_and_weakly_is_not_dead() -> None:
     assert responses.dead == 1
     responses.add(maps[1:])
     assert responses.dead == pytest.approx(2 / 3)
+    assert responses.alike is None, "one map that answers makes no pair"
+
+
+def test_filters_of_all_seeds_and_of_untrained_twins(beton: Path, inputs: MeanSubtraction) -> None:
+    runs = {
+        "zfnet-unclipped": Run(base="model", seed=0, edit={"renorm_radius": None}),
+        "zfnet": Run(base="model", seed=0),
+        "alexnet": Run(base="alexnet", seed=0),
+        "alexnet-seed1": Run(base="alexnet", seed=1),
+    }
+    models, subjects = {}, []
+    for run, entry in runs.items():
+        models[run] = merged(getattr(SETTINGS, entry.base), {"width": 0.05, **entry.edit})
+        built = weights.untrained(models[run], CROP, 25, entry.seed + 5).eval()
+        subjects.append((run, Subject(built, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE)))
+    found = filters.run(iter(subjects), models, SETTINGS.deconvnet)
+    numbers = found["filters.json"]
+    assert list(numbers) == [*filters.measured(runs), "untrained"] and list(numbers["untrained"]) == [
+        "zfnet",
+        "alexnet",
+    ]
+    drawn = ("zfnet-unclipped", "zfnet", "alexnet")
+    assert set(found["filters.safetensors"]) == {*drawn, *(f"{run} layer 2" for run in drawn)}
+    assert numbers["zfnet-unclipped"] == numbers["zfnet"] | {"renorm_radius": None}, "here the same weights"
+    assert numbers["alexnet"]["alike"] != numbers["alexnet-seed1"]["alike"]
+    twin = subjects[2][1].untrained
+    expected = filters.measure(twin, models["alexnet"], SETTINGS.deconvnet)[0] | {"renorm_radius": None}
+    assert numbers["untrained"]["alexnet"] == expected
+    assert twin.untrained.network.conv(1).weight.equal(twin.network.conv(1).weight), "whatever it was before"

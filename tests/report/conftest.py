@@ -48,16 +48,14 @@ def world(settings: params.Params) -> dict[str, Any]:
         transfer[f"{name}/accuracy.csv"] = found
         transfer[f"{name}/scratch.csv"] = results.scratch({count: 0.25 for count in counts if count >= 15})
     transfer["voc2012/precision.csv"] = test_table6.precision({"bear": 0.25, "chair": 0.125})["precision.csv"]
-    filters = test_fig6.results()
-    filters["filters.safetensors"] = test_fig6.world(1)["filters.safetensors"] | filters["filters.safetensors"]
     folders: dict[str, dict[str, Any]] = {
         "principle": test_fig1.made(),
         "projections": test_fig2.made(),
         "shapes": {"zfnet.json": test_fig3.PAPER},
         "evolution": test_fig4.made(),
         "invariance": test_fig5.made([*CLASSES, *CLASSES[:2]]),
-        "filters": filters,
-        "occlusion": test_fig7.results() | {"truth.csv": pd.DataFrame({"id": [7]})},
+        "filters": test_fig6.results(),
+        "occlusion": test_fig7.results(),
         "attribution": test_fig7b.made(CLASSES),
         "correspondence": test_fig8.made() | test_table1.consistency() | test_table1.files(0.1, 0.01),
         "features": test_features.world(1),

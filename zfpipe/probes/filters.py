@@ -1,6 +1,6 @@
 """Layer-1 filters, how healthy they are, and what layer 2 makes of them (section 4.1, Fig. 6)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 from zfpipe.deconvnet.deconvnet import Units
 from zfpipe.deconvnet.windows import project_windows
 from zfpipe.network.convnet import ConvNet
-from zfpipe.params import Deconvnet, Network
+from zfpipe.params import Deconvnet, Network, Run, alike
 from zfpipe.probes import spectra
 from zfpipe.reading.crops import CENTRE
 from zfpipe.reading.inputs import MeanSubtraction
@@ -22,6 +22,10 @@ from zfpipe.subject.subject import Subject
 from zfpipe.unavailable import UnavailableError
 
 BATCH = 64
+DRAWN = ("zfnet-unclipped", "zfnet", "alexnet")
+"""Runs whose filters and projections are kept as pictures; of those that differ from them in the seed, the numbers."""
+TWINS = ("zfnet", "alexnet")
+"""Runs whose network is measured with random weights too."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,15 @@ class FilterStatistics:
     """Numbers beside the pictures of Fig. 6.
 
     RMS is over each filter's weights, `dominance` the largest over the median, `dead` the share that never fires.
-    `low`, `middle`, `high` are shares of their power (`spectra.coverage`); `aliasing` is of the layer-2 projections.
+    `alike` is `Responses.alike`. `low`, `middle`, `high` are shares of their power (`spectra.coverage`); `aliasing` is
+    of the layer-2 projections.
     """
 
     rms_max: float
     rms_median: float
     dominance: float
     dead: float
+    alike: float | None
     low: float
     middle: float
     high: float
@@ -80,29 +86,55 @@ class Responses:
         spread = np.sqrt(np.where(variance > 1e-6 * np.diag(products), variance, np.nan))
         return covariance / np.outer(spread, spread)
 
+    @property
+    def alike(self) -> float | None:
+        """The mean size of the correlation between two maps, of those that answer; None: fewer than two do."""
+        correlation = self.correlation()
+        answers = ~np.isnan(np.diag(correlation))
+        pairs = correlation[np.ix_(answers, answers)][np.triu_indices(answers.sum(), 1)]
+        return float(np.abs(pairs).mean()) if len(pairs) else None
 
-def run(subjects: Mapping[str, Subject], models: Mapping[str, Network], settings: Deconvnet) -> dict[str, Any]:
-    """Layers 1 and 2 of several networks, by their runs; pictures and numbers by the names of their files.
 
-    Raises UnavailableError where one of the networks was trained elsewhere.
+def measured(runs: Mapping[str, Run]) -> list[str]:
+    """The runs that are drawn, and those that differ from one of them in the seed alone."""
+    same = alike(runs)
+    return list(dict.fromkeys(name for run in DRAWN for name in same[run]))
+
+
+def run(subjects: Iterable[tuple[str, Subject]], models: Mapping[str, Network], settings: Deconvnet) -> dict[str, Any]:
+    """Layers 1 and 2 of several networks, each with its run; pictures and numbers by the names of their files.
+
+    `untrained` among the numbers holds those of networks with random weights. Raises UnavailableError where one of the
+    networks was trained elsewhere.
     """
     if any(model.trained_elsewhere for model in models.values()):
         raise UnavailableError(
             "it compares networks trained here, and this one's layers were trained elsewhere (model.source)"
         )
     pictures: dict[str, np.ndarray] = {}
-    numbers: dict[str, dict[str, float | None]] = {}
-    for name, subject in subjects.items():
-        model = models[name]
-        with subject.batches() as batches:
-            responses, peaks = watch(subject.network, batches, subject.inputs)
-        pictures[name] = layer1_filters(subject.network)
-        pictures[f"{name} layer 2"] = layer2_projections(subject.network, peaks, subject.inputs, settings)
-        pictures[f"{name} correlation"] = responses.correlation()
-        found = statistics(pictures[name], pictures[f"{name} layer 2"], responses.dead, model.stride)
-        shape = {"filter_size": model.filter_size, "stride": model.stride, "renorm_radius": model.renorm_radius}
-        numbers[name] = {**asdict(found), **shape}
+    numbers: dict[str, dict[str, Any]] = {}
+    untrained: dict[str, dict[str, Any]] = {}
+    for name, subject in subjects:
+        numbers[name], first, second = measure(subject, models[name], settings)
+        if name in DRAWN:
+            pictures |= {name: first, f"{name} layer 2": second}
+        if name in TWINS:
+            found, *_ = measure(subject.untrained, models[name], settings)
+            untrained[name] = found | {"renorm_radius": None}
+    numbers["untrained"] = untrained
     return {"filters.safetensors": pictures, "filters.json": numbers}  # an .npz would differ with Python's version
+
+
+def measure(
+    subject: Subject, model: Network, settings: Deconvnet
+) -> tuple[dict[str, Any], Float[np.ndarray, "map 3 y x"], Float[np.ndarray, "map2 y2 x2 3"]]:
+    """The numbers of one network, its filters and the projections of its layer 2."""
+    with subject.batches() as batches:
+        responses, peaks = watch(subject.network, batches, subject.inputs)
+    first = layer1_filters(subject.network)
+    second = layer2_projections(subject.network, peaks, subject.inputs, settings)
+    shape = {"filter_size": model.filter_size, "stride": model.stride, "renorm_radius": model.renorm_radius}
+    return {**asdict(statistics(first, second, responses, model.stride)), **shape}, first, second
 
 
 def layer1_filters(network: ConvNet) -> Float[np.ndarray, "map 3 y x"]:
@@ -154,7 +186,7 @@ def layer2_projections(
 def statistics(
     filters: Float[np.ndarray, "map 3 y x"],
     projections: Float[np.ndarray, "map2 y2 x2 3"],
-    dead: float,
+    responses: Responses,
     stride: int,
 ) -> FilterStatistics:
     """The numbers of one network."""
@@ -164,7 +196,8 @@ def statistics(
         float(rms.max()),
         median,
         float(rms.max()) / median,
-        dead,
+        responses.dead,
+        responses.alike,
         **spectra.coverage(filters),
         aliasing=spectra.aliasing(projections, stride),
     )

@@ -1,5 +1,6 @@
 """What hiding places of an image changes, and whether it tells where the object is (Fig. 7, section 4.2)."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import Any
@@ -11,6 +12,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from zfpipe.deconvnet.deconvnet import Units, project
+from zfpipe.deconvnet.receptive_field import receptive_field
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network.convnet import ConvNet
 from zfpipe.occlusion.occlusion import Occluders, Occlusion
@@ -20,6 +22,7 @@ from zfpipe.probes.intervals import bootstrap
 from zfpipe.reading.crops import PAPER_CROP
 from zfpipe.reading.reader import Batch
 from zfpipe.subject.subject import Subject
+from zfpipe.subject.truth import Truth
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,36 @@ class Hidden:
         """How far the true class's probability falls."""
         return self.whole_p_true - self.p_true
 
+    @property
+    def lost(self) -> Float[np.ndarray, "position"]:
+        """How far the map's total activity falls."""
+        return self.whole_activity - self.activity
+
+
+class Typical:
+    """The energy of many projections together, each shifted so that all their units lie at the same place.
+
+    Every projection counts the same. From outside its crop nothing comes in. It is what the network gives to any image;
+    only the sum is kept, which holds a little of each image too.
+    """
+
+    def __init__(self, network: ConvNet):
+        last = network.architecture.convs[-1]
+        self.crop, self.last = network.architecture.crop, last.map_size - 1
+        self.jump = receptive_field(network.architecture, last.layer).jump
+        side = self.crop + self.last * self.jump
+        self.sum = np.zeros((side, side))
+
+    def around(self, y: int, x: int) -> Float[np.ndarray, "y x"]:
+        """The sum as it lies in the crop of an image whose unit is at `(y, x)`."""
+        top, left = ((self.last - place) * self.jump for place in (y, x))
+        return self.sum[top : top + self.crop, left : left + self.crop]
+
+    def add(self, energy: Float[np.ndarray, "y x"], y: int, x: int) -> None:
+        """Takes in the projection of the unit at `(y, x)`; one that is all zero adds nothing."""
+        if energy.any():
+            self.around(y, x)[:] += energy / energy.sum()
+
 
 OTHERS = 3
 """Other images whose projections of the same map are shown."""
@@ -90,24 +123,33 @@ OTHERS = 3
 def run(
     subject: Subject, predictions: Predictions, strongest: pd.DataFrame, settings: OcclusionProbe, deconvnet: Deconvnet
 ) -> dict[str, Any]:
-    """Hide places of every image whose object is known, and more closely of those to show; values by file name."""
+    """Hide places of every image whose object is known, and more closely of those to show; values by file name.
+
+    Each image's numbers stand beside those with other images' objects, an untrained network and projections in general.
+    """
     network, inputs, crop = subject.network, subject.inputs, subject.crop
     objects, shown = sample.to_hide(predictions, subject.truth, settings)
-    wanted = set(objects[: settings.images])
     coarse, fine = (Grid.scaled(settings.size, step, crop) for step in (settings.stride, settings.shown_stride))
+    places = on_and_off(subject.truth, objects[: settings.images], coarse)
+    others = following(places)
     fill = inputs.grey(settings.grey)
     rows: list[dict[str, Any]] = []
     drawn: dict[int, tuple[Batch, Hidden]] = {}
-    for image, one in subject.each({*shown, *wanted}, "occlusion"):
-        label = int(one.labels[0])
+    typical, lost = Typical(network), list[tuple[int, int, Float[np.ndarray, "position"]]]()
+    for image, one in subject.each({*shown, *places}, "occlusion"):
+        pixels, label = inputs(one), int(one.labels[0])
         if image in shown:
-            drawn[image] = (one, hide(network, inputs(one)[0], fill, label, fine))
-        mask = subject.truth.object(image) if image in wanted else None
-        if mask is not None:
-            hidden = hide(network, inputs(one)[0], fill, label, coarse)
-            found = truth(hidden, energy(network, inputs(one)[0], hidden, deconvnet), mask, coarse)
-            rows += [{"id": image, "class": subject.classes[label], **found}] if found else []
-    images = pd.DataFrame(rows)
+            drawn[image] = (one, hide(network, pixels[0], fill, label, fine))
+        if image in places:
+            hidden = hide(network, pixels[0], fill, label, coarse)
+            projected = energy(network, pixels[0], hidden, deconvnet)
+            found = truth(hidden, projected, places[image], others[image], coarse)
+            found["p_untrained_twice"] = 2 * probability(subject.untrained.network, pixels, label)
+            rows.append({"id": image, "class": subject.classes[label], **found})
+            typical.add(projected, hidden.y, hidden.x)
+            lost.append((hidden.y, hidden.x, hidden.lost))
+    against = [correlation(values, coarse.under(typical.around(y, x))) for y, x, values in lost]
+    images = pd.DataFrame(rows).assign(agreement_null=against)
     described = {
         "layer": network.architecture.convs[-1].layer,
         "grey": settings.grey,
@@ -124,6 +166,31 @@ def run(
         "shown.safetensors": pictures(subject, {image: drawn[image] for image in shown}, strongest, deconvnet),
         "shown.json": described,
     }
+
+
+def on_and_off(known: Truth, images: Sequence[int], grid: Grid) -> dict[int, Bool[np.ndarray, "position"]]:
+    """At which positions each image's object is hidden; without images where that is at all of them, or at none."""
+    found = {image: grid.on(known.mask(image)) for image in images}
+    return {image: on for image, on in found.items() if on.any() and not on.all()}
+
+
+OBJECTS = 10
+"""Other images with whose objects' places each image's is compared, where there are so many."""
+
+
+def following(
+    places: Mapping[int, Bool[np.ndarray, "position"]],
+) -> dict[int, list[Bool[np.ndarray, "position"]]]:
+    """Where the images after each one have their objects; after the last come the first."""
+    every = list(places.values())
+    steps = range(1, min(OBJECTS, len(every) - 1) + 1)
+    return {image: [every[(place + step) % len(every)] for step in steps] for place, image in enumerate(places)}
+
+
+@torch.inference_mode()
+def probability(network: ConvNet, images: Float[Tensor, "1 3 y x"], label: int) -> float:
+    """A class's probability for one image."""
+    return float(network(images).softmax(1)[0, label])
 
 
 def pictures(
@@ -198,21 +265,31 @@ def pointing(values: Float[np.ndarray, "position"], on: Bool[np.ndarray, "positi
 
 
 def truth(
-    hidden: Hidden, energy: Float[np.ndarray, "y x"], mask: Bool[np.ndarray, "y x"], grid: Grid
-) -> dict[str, float] | None:
-    """What one image says of 4.2; None: the occluder's centre is never on the object, or never off it.
+    hidden: Hidden,
+    energy: Float[np.ndarray, "y x"],
+    on: Bool[np.ndarray, "position"],
+    elsewhere: Sequence[Bool[np.ndarray, "position"]],
+    grid: Grid,
+) -> dict[str, float]:
+    """What one image says of 4.2, where the occluder's centre is `on` the object at some positions, not at all.
 
-    `on` and `off`: mean drop of the true class's probability with the occluder on the object and off it; `agreement`:
-    the correlation, over positions, of the drop of the map's total activity with the energy of its projection hidden.
+    `on` and `off`: mean drop of the true class's probability with the occluder on the object and off it. `beyond`: the
+    first minus the second, and `beyond_elsewhere` its mean for the places of other images' objects; missing where there
+    are none. `agreement`: the correlation, over positions, of the drop of the map's total activity with the energy of
+    its projection hidden. `p_true`: the true class's probability with nothing hidden.
     """
-    on = grid.on(mask)
-    if on.all() or not on.any():
-        return None
+
+    def beyond(places: Bool[np.ndarray, "position"]) -> float:
+        return float(hidden.drop[places].mean() - hidden.drop[~places].mean())
+
     return {
         "on": float(hidden.drop[on].mean()),
         "off": float(hidden.drop[~on].mean()),
+        "beyond": beyond(on),
+        "beyond_elsewhere": float(np.mean([beyond(places) for places in elsewhere])) if elsewhere else float("nan"),
         **pointing(hidden.drop, on),
-        "agreement": correlation(hidden.whole_activity - hidden.activity, grid.under(energy)),
+        "agreement": correlation(hidden.lost, grid.under(energy)),
+        "p_true": hidden.whole_p_true,
     }
 
 
@@ -239,7 +316,7 @@ def table(image: int, hidden: Hidden, grid: Grid) -> pd.DataFrame:
     return pd.DataFrame({"id": image, "y": y, "x": x, **values})
 
 
-def describe(image: Batch, hidden: Hidden) -> dict[str, float]:
+def describe(image: Batch, hidden: Hidden) -> dict[str, int | float]:
     """One image and what is known of it unoccluded."""
     return {
         "id": int(image.ids[0]),
@@ -252,9 +329,11 @@ def describe(image: Batch, hidden: Hidden) -> dict[str, float]:
 
 SCORES = {
     "drop": ("on", "off"),
+    "drop_beyond": ("beyond", "beyond_elsewhere"),
     "hit": ("hit", "hit_by_chance"),
     "overlap": ("overlap", "overlap_by_chance"),
-    "agreement": ("agreement", None),
+    "agreement": ("agreement", "agreement_null"),
+    "known": ("p_true", "p_untrained_twice"),
 }
 """What is compared with what, image by image."""
 
@@ -265,11 +344,10 @@ def scores(images: pd.DataFrame) -> pd.DataFrame:
     for score, (column, other) in SCORES.items():
         if column not in images:
             continue
-        kept = images.dropna(subset=[column])
+        kept = images.dropna(subset=[column, other])
         if not len(kept):
             continue
-        against = kept[other].to_numpy(np.float64) if other else np.zeros(len(kept))
-        difference, low, high = bootstrap(kept[column].to_numpy(np.float64) - against)
-        means = {"value": float(np.mean(kept[column])), "against": float(against.mean())}
+        difference, low, high = bootstrap((kept[column] - kept[other]).to_numpy(np.float64))
+        means = {"value": float(np.mean(kept[column])), "against": float(np.mean(kept[other]))}
         rows.append({"score": score, **means, "difference": difference, "low": low, "high": high, "images": len(kept)})
     return pd.DataFrame(rows, columns=["score", "value", "against", "difference", "low", "high", "images"])

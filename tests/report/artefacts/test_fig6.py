@@ -3,19 +3,37 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
+from tests.imports import ROOT
 from tests.report.artefacts.layout import faults, words
-from zfpipe import store, unavailable
-from zfpipe.probes import filters, intervals
+from tests.report.artefacts.made import given
+from zfpipe import params, store, unavailable
+from zfpipe.params import Run
+from zfpipe.probes.filters import measured
+from zfpipe.report import ledger
 from zfpipe.report.artefacts import fig6
 from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Folder
 from zfpipe.report.engine.claims import Unmeasurable
 
 DRAWING = style.Drawing(99.5, 128)
-GIVEN: Any = None
-MAPS = 24
-EFFECTS = {1: "holds", -1: "does not hold", 0: "undecided"}
+RUNS = {
+    "zfnet-unclipped": Run(base="model", seed=0, edit={"renorm_radius": None}),
+    "zfnet": Run(base="model", seed=0, snapshots=(1, 2)),
+    "zfnet-seed1": Run(base="model", seed=1),
+    "zfnet-seed2": Run(base="model", seed=2),
+    "alexnet": Run(base="alexnet", seed=0),
+    "alexnet-seed1": Run(base="alexnet", seed=1),
+    "alexnet-no34": Run(base="alexnet", seed=0, edit={"drop": [3, 4]}),
+}
+GIVEN = given(RUNS)
+SINGLE = given({run: RUNS[run] for run in fig6.LAYER1})
+SCATTER = {"zfnet": -1, "zfnet-seed1": 1, "zfnet-seed2": 0, "alexnet": -1, "alexnet-seed1": 1}
+"""What the networks of `world` differ by, in units of its scatter."""
+
+
+SETTINGS = params.load(ROOT / "params.yaml")
 
 
 def results(count: int = 24, maps: int = 30, dead: int = 1) -> dict[str, Any]:
@@ -26,48 +44,41 @@ def results(count: int = 24, maps: int = 30, dead: int = 1) -> dict[str, Any]:
         arrays[f"{run} layer 2"] = rng.normal(0, 1, (maps, side, side, 3)).astype(np.float32)
         arrays[f"{run} layer 2"][:dead] = 0
         numbers[run] = {
-            "rms_max": 0.04123, "dominance": 20.6, "dead": 0.125 * (run == "alexnet"), "low": 0.2, "middle": 0.3,
-            "high": 0.5, "aliasing": 1.25, "filter_size": size, "stride": stride,
+            "rms_max": 0.04123, "dominance": 20.6, "dead": 0.125 * (run == "alexnet"), "alike": 0.15, "low": 0.2,
+            "middle": 0.3, "high": 0.5, "aliasing": 1.25, "filter_size": size, "stride": stride,
             "renorm_radius": None if run == "zfnet-unclipped" else 0.1,
         }  # fmt: skip
+    numbers = {run: numbers[run.partition("-seed")[0]] for run in measured(SETTINGS.runs)}
+    numbers["untrained"] = {run: numbers[run] | {"alike": 0.25} for run in ("zfnet", "alexnet")}
     return {"filters.safetensors": arrays, "filters.json": numbers}
 
 
-def wave(frequency: float) -> np.ndarray:
-    """A filter of one frequency."""
-    y, x = np.mgrid[:11, :11] - 5
-    return np.repeat((np.cos(2 * np.pi * frequency * x) * np.exp(-(x**2 + y**2) / 18))[None], 3, 0)
+def world(effect: float, scatter: float = 0.01) -> dict[str, Any]:
+    """Numbers that lie `effect` on the claimed side of those of untrained networks; seeds scatter around them."""
+
+    def network(run: str, sign: float) -> dict[str, float | None]:
+        """Where `sign` is 1: more dead filters, likeness and aliasing, and fewer middle frequencies."""
+        noise = scatter * SCATTER.get(run, 0)
+        numbers = {"dead": 0.4, "alike": 0.3, "middle": 0.3, "aliasing": 1.5, "dominance": 4.0}
+        found: dict[str, float | None] = {name: value + noise for name, value in numbers.items()}
+        for name, way in (("dead", 1), ("alike", 1), ("middle", -1), ("aliasing", 1)):
+            found[name] = numbers[name] + way * sign * effect / 2 + noise
+        return found
+
+    kinds = {"zfnet": -1, "alexnet": 1, "alexnet-no34": 9, "zfnet-unclipped": 0}
+    numbers: dict[str, Any] = {run: network(run, kinds[run.partition("-seed")[0]]) for run in RUNS}
+    numbers["untrained"] = {run: network("", 0) for run in ("zfnet", "alexnet")}
+    numbers["zfnet-unclipped"]["dominance"] = 4.0 * (1 + effect)
+    return {"filters.json": numbers}
 
 
-def world(effect: int) -> dict[str, Any]:
-    """Results in which every claim holds (1), does not hold (-1) or stays undecided (0)."""
-    rng = np.random.default_rng(0)
-    few, one = np.ones(MAPS), np.ones(MAPS)
-    few[:6], one[:1] = 9, 9
-    strengths = {1: (few, np.ones(MAPS)), -1: (np.ones(MAPS), few), 0: (one, one)}[effect]
-    mixed, middle, others = [0.19, 0.4] * (MAPS // 2), [0.19] * MAPS, [0.4, 0.02] * (MAPS // 2)
-    bands = {1: (middle, others), -1: (others, middle), 0: (mixed, mixed)}[effect]
-    dead = {1: (0.0, 0.75), -1: (0.75, 0.0), 0: (0.25, 0.25)}[effect]
-    alike = {1: (0.1, 0.8), -1: (0.8, 0.1), 0: (0.4, 0.4)}[effect]
-    arrays, numbers = {}, {}
-    for place, (run, stride) in enumerate((("zfnet", 2), ("alexnet", 4))):
-        arrays[run] = np.stack([wave(frequency) for frequency in bands[place]])
-        matrix = alike[place] + rng.normal(0, 0.05, (MAPS, MAPS))
-        arrays[f"{run} correlation"] = (matrix + matrix.T) / 2
-        projections = rng.normal(0, 1, (MAPS, 48, 48, 3))
-        if effect == (1 if run == "alexnet" else -1):
-            projections[:, ::stride, ::stride] += 3
-        elif effect == -1:
-            spectrum = np.fft.fft2(projections, axes=(1, 2))
-            for centre in (12, 36, 24):
-                spectrum[:, centre - 1 : centre + 2] *= 0.1
-                spectrum[:, :, centre - 1 : centre + 2] *= 0.1
-            projections = np.fft.ifft2(spectrum, axes=(1, 2)).real
-        arrays[f"{run} layer 2"] = projections
-        numbers[run] = {"dead": dead[place], "stride": stride}
-    arrays["zfnet-unclipped"] = strengths[0][:, None, None, None] * wave(0.19)
-    arrays["zfnet"] *= (strengths[1] / np.sqrt((arrays["zfnet"] ** 2).mean((1, 2, 3))))[:, None, None, None]
-    return {"filters.safetensors": arrays, "filters.json": numbers}
+def verdicts(data: Any, given: Any = GIVEN) -> dict[str, str]:
+    return {claim.id: ledger.judged(claim, data, given)[0]["verdict"] for claim in fig6.CLAIMS}
+
+
+def measured_of(claim: str, data: Any, given: Any = GIVEN) -> Any:
+    [found] = [one.measure(data, given) for one in fig6.CLAIMS if one.id == claim]
+    return found[0]
 
 
 @pytest.mark.parametrize(("count", "maps", "dead"), [(24, 64, 0), (96, 256, 3), (7, 400, 1), (1, 1, 1)])
@@ -93,8 +104,10 @@ def test_the_numbers_stand_below_each_network() -> None:
 def test_the_table_and_the_words_say_the_same() -> None:
     shown = fig6.details(results())
     rows = [dict(zip(shown.columns, row, strict=True)) for row in shown.rows]
-    assert [row["RMS clipped at"] for row in rows] == ["not clipped", "0.1", "0.1"]
+    assert [row["RMS clipped at"] for row in rows[:3]] == ["not clipped", "0.1", "0.1"]
     assert rows[1]["Network"] == "(b) AlexNet, our replication" and rows[1]["Dead"] == "12%"
+    assert [row["Network"] for row in rows[3:]] == ["(c) Ours, untrained", "(b) AlexNet, our replication, untrained"]
+    assert rows[3]["Two maps' correlation"] == "0.25"
     assert "(c) Ours has a largest RMS 20.6 times the median." in fig6.alternative(results())
 
 
@@ -122,42 +135,82 @@ def test_only_dead_maps_are_hatched_and_no_pixel_is_resampled() -> None:
     assert (below[:, -side:] == expected.repeat(side // 27, 0).repeat(side // 27, 1)).all()
 
 
-@pytest.mark.parametrize("effect", EFFECTS)
-def test_claims_turn_with_what_is_measured(effect: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intervals, "RESAMPLES", 200)
-    found = {claim.id: claim.judge(claim.measure(world(effect), GIVEN)) for claim in fig6.CLAIMS}
-    assert {name: verdict for name, (verdict, _) in found.items()} == dict.fromkeys(found, EFFECTS[effect])
-    assert {one.count for _, one in found.values()} == {
-        "24 filters", "24 filters of each network", "24 maps", "24 maps of each network",
-    }  # fmt: skip
+def test_claims_hold_where_an_effect_is_planted() -> None:
+    assert verdicts(world(0.5)) == dict.fromkeys((claim.id for claim in fig6.CLAIMS), "holds")
 
 
-def test_claims_measure_what_the_figure_shows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intervals, "RESAMPLES", 20)
-    data = results(dead=0)
-    arrays, numbers = data["filters.safetensors"], data["filters.json"]
-    beside = {
-        run: filters.statistics(arrays[run], arrays[f"{run} layer 2"], numbers[run]["dead"], numbers[run]["stride"])
-        for run in numbers
-    }
-    theirs, ours = beside["alexnet"], beside["zfnet"]
-    expected = {
-        "dominance": beside["zfnet-unclipped"].dominance,
-        "renormalisation": beside["zfnet-unclipped"].dominance / ours.dominance,
-        "dead": theirs.dead - ours.dead,
-        "frequencies": ours.middle - theirs.middle,
-        "aliasing": theirs.aliasing,
-        "aliasing-removed": theirs.aliasing - ours.aliasing,
-    }
-    found = {claim.id: claim.measure(data, GIVEN)[0].value for claim in fig6.CLAIMS if claim.id in expected}
-    assert found == pytest.approx(expected)
+def test_claims_fail_where_it_is_turned_and_take_their_premises_with_them() -> None:
+    turned = dict.fromkeys((claim.id for claim in fig6.CLAIMS), "does not hold")
+    without = turned | dict.fromkeys(("renormalisation", "aliasing-removed"), "not measurable here")
+    assert verdicts(world(-0.6)) == without | {"dominance": "does not hold"}
+    assert verdicts(world(-0.4))["dominance"] == "holds", "2.4 times the median; but the clipped network has more"
+    assert verdicts(world(-0.4))["renormalisation"] == "does not hold"
+    stronger = world(0.5)
+    for run in ("zfnet", "zfnet-seed1", "zfnet-seed2"):
+        stronger["filters.json"][run]["aliasing"] = 3.0
+    assert verdicts(stronger)["aliasing-removed"] == "does not hold"
+    [claim] = [claim for claim in fig6.CLAIMS if claim.id == "aliasing-removed"]
+    reason = ledger.judged(claim, world(-0.4), GIVEN)[0]["reason"]
+    assert reason.startswith("it is not shown that AlexNet's layer 2 has more aliasing than untrained: 0.87 (")
 
 
-def test_the_interval_of_distinct_features_is_of_two_independent_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    ends = iter([(3.0, 2.6, 3.5), (1.0, 0.7, 1.4)])
-    monkeypatch.setattr(fig6, "bootstrap_pairs", lambda _: next(ends))
-    [found] = fig6.distinct(world(1), GIVEN)
-    assert (found.value, found.low, found.high) == pytest.approx((2, 2 - 0.32**0.5, 2 + 0.34**0.5))
+@pytest.mark.parametrize("scatter", [0.01, 0.0])
+def test_networks_like_untrained_ones_never_hold(scatter: float) -> None:
+    """Not even where all numbers are the same, and the interval has no width."""
+    found = verdicts(world(0.0, scatter))
+    assert found.pop("dominance") == "holds", "four times the median, clipped or not"
+    assert found.pop("aliasing-removed") == "not measurable here", "there is nothing to remove"
+    assert set(found.values()) == {"undecided"}
+
+
+def test_what_size_and_stride_give_untrained_networks_does_not_count() -> None:
+    data = world(0.5)
+    for run in ("zfnet", "alexnet"):
+        data["filters.json"]["untrained"][run] = data["filters.json"][run]
+    found = verdicts(data)
+    assert found["dead"] == "holds" and found["aliasing-removed"] == "not measurable here"
+    assert {found[name] for name in ("distinct", "frequencies", "aliasing")} == {"undecided"}
+
+
+def test_numbers_and_intervals_are_those_worked_out_by_hand() -> None:
+    data = world(0.5, 0.02)
+    half = stats.t.ppf(0.975, 3) * ((2 + 2) * 0.02**2 / 3) ** 0.5
+    dead = measured_of("dead", data)
+    wide = half * (1 / 3 + 1 / 2) ** 0.5
+    assert (dead.value, dead.low, dead.high) == pytest.approx((0.5, 0.5 - wide, 0.5 + wide))
+    assert dead.count == "5 seeds"
+    for name in ("distinct", "frequencies"):
+        found, wide = measured_of(name, data), half * (1 / 3 + 1 / 2 + 2) ** 0.5
+        assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5 - wide, 0.5 + wide))
+    numbers = data["filters.json"]
+
+    def log(name: str, *runs: str) -> np.ndarray:
+        return np.log([numbers[run][name] for run in runs])
+
+    squares, groups = 0.0, (("zfnet", "zfnet-seed1", "zfnet-seed2"), ("alexnet", "alexnet-seed1"))
+    for group in groups:
+        squares += ((log("aliasing", *group) - log("aliasing", *group).mean()) ** 2).sum()
+    wide = stats.t.ppf(0.975, 3) * (squares / 3) ** 0.5 * 1.5**0.5
+    middle = log("aliasing", *groups[1]).mean() - np.log(1.5)
+    found = measured_of("aliasing", data)
+    assert (found.value, found.low, found.high) == pytest.approx(tuple(np.exp([middle, middle - wide, middle + wide])))
+    found = measured_of("renormalisation", data)
+    assert found.value == pytest.approx(np.exp(np.log(6) - log("dominance", *groups[0]).mean()))
+    assert measured_of("dominance", data).value == pytest.approx(6)
+
+
+def test_one_seed_of_everything_leaves_all_undecided() -> None:
+    found = verdicts(world(0.5), SINGLE)
+    without = dict.fromkeys(("renormalisation", "aliasing-removed"), "not measurable here")
+    assert found == dict.fromkeys(found, "undecided") | without
+    assert measured_of("distinct", world(0.5), SINGLE).count == "one seed: no interval"
+
+
+def test_the_runs_measured_are_those_that_are_compared() -> None:
+    assert measured(RUNS) == [run for run in RUNS if run != "alexnet-no34"], "no other architecture"
+    assert set(measured(SINGLE.runs)) == set(SINGLE.runs)
+    fewer = {run: entry for run, entry in SETTINGS.runs.items() if "seed" not in run}
+    assert measured(fewer) == ["zfnet-unclipped", "zfnet", "alexnet"], "without any seeds"
 
 
 def test_what_can_not_be_measured_says_why(tmp_path: Path) -> None:
@@ -165,7 +218,13 @@ def test_what_can_not_be_measured_says_why(tmp_path: Path) -> None:
     for claim in fig6.CLAIMS:
         with pytest.raises(Unmeasurable, match="a reason"):
             claim.measure(Folder(tmp_path, "filters"), GIVEN)
-    data = world(1)
-    data["filters.safetensors"]["zfnet correlation"][1:] = np.nan
-    with pytest.raises(Unmeasurable, match="fewer than two filters"):
-        fig6.distinct(data, GIVEN)
+    data = world(0.5)
+    data["filters.json"]["zfnet-seed1"]["alike"] = None
+    with pytest.raises(Unmeasurable, match=r"fewer than two filters of layer 1 answer \(zfnet\)"):
+        measured_of("distinct", data)
+    data["filters.json"]["untrained"]["alexnet"]["aliasing"] = 0.0
+    with pytest.raises(Unmeasurable, match="division by 0"):
+        measured_of("aliasing", data)
+    assert measured_of("dominance", data).low is not None
+    with pytest.raises(Unmeasurable, match="no run zfnet-unclipped"):
+        measured_of("dominance", data, given({"zfnet": RUNS["zfnet"]}))

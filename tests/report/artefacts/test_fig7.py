@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from tests.report.artefacts.layout import faults, words
 from zfpipe import store, unavailable
 from zfpipe.probes import occlusion
+from zfpipe.report import ledger
 from zfpipe.report.artefacts import fig7
 from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Folder
@@ -49,10 +50,13 @@ def results(
     described = {"layer": 5, "grey": 128.0, "classes": classes, "images": images,
                  "grids": {"all": {"size": 23, "stride": 14}, "shown": {"size": 23, "stride": step}}}  # fmt: skip
     truth = {"on": [0.4, 0.3], "off": [0.1, 0.0], "hit": [1.0, 0.0], "hit_by_chance": [0.2, 0.3], "overlap": [0.5, 0.4],
-             "overlap_by_chance": [0.2, 0.2], "agreement": [0.6, 0.7]}  # fmt: skip
+             "overlap_by_chance": [0.2, 0.2], "beyond": [0.3, 0.3], "beyond_elsewhere": [0.1, 0.2],
+             "agreement": [0.6, 0.7], "agreement_null": [0.5, 0.5],
+             "p_true": [0.9, 0.8], "p_untrained_twice": [0.2, 0.1]}  # fmt: skip
     return {
         "shown.json": described, "shown.parquet": pd.concat(positions).sample(frac=1, random_state=0),
         "shown.safetensors": arrays, "scores.csv": occlusion.scores(pd.DataFrame(truth)),
+        "truth.csv": pd.DataFrame({"id": [7, 8], **truth}),
     }  # fmt: skip
 
 
@@ -90,7 +94,7 @@ def test_where_no_object_is_known_the_figure_says_so() -> None:
     assert "no image has an object box or mask" in fig7.alternative(data)
     assert fig7.details(data).rows[0][1:] == ("–", "–", "–", "–")
     for claim in fig7.CLAIMS:
-        with pytest.raises(Unmeasurable, match="no validation image has an object"):
+        with pytest.raises(Unmeasurable, match="fewer than two validation images have an object"):
             claim.measure(data, GIVEN)
 
 
@@ -152,20 +156,38 @@ def test_words_table_and_claims_state_the_same_numbers() -> None:
         "Fall of the true class's probability: 0.350 (square on the object), 0.050 (off it); difference 0.300 (0.300 "
         "to 0.300), 2 images"
     )
-    assert sentences[3].endswith("its projection: correlation 0.650 (0.600 to 0.700), 2 images")
+    assert sentences[1] == (
+        "Its fall on the object minus off it: 0.300 (this image's object), 0.150 (other images' objects); "
+        "difference 0.150 (0.100 to 0.200), 2 images"
+    )
+    assert sentences[4].endswith(
+        "hidden energy: 0.650 (its projection), 0.500 (any projection); difference 0.150 (0.100 to 0.200), 2 images"
+    )
     found = {text.get_text() for text in words(drawn(data))}
     assert any(all(sentence in text for sentence in sentences) for text in found)
     assert all(sentence in fig7.alternative(data) for sentence in sentences)
     assert "daisy: probability 0.75, at worst 0.00 when hidden" in fig7.alternative(data)
-    assert fig7.CLAIMS[0].measure(data, GIVEN) == [drop]
+    for claim, score in zip(fig7.CLAIMS, ("drop_beyond", "agreement"), strict=True):
+        assert claim.measure(data, GIVEN) == [fig7.scores(data)[score][2]]
 
 
 @pytest.mark.parametrize(("middle", "verdict"), [(0.3, "holds"), (-0.3, "does not hold"), (0.0, "undecided")])
 def test_claims_turn_with_what_is_measured(middle: float, verdict: str) -> None:
-    rows = [[score, 0.5, 0.2, middle, middle - 0.1, middle + 0.1, 9] for score in ("drop", "agreement")]
+    scores = {"drop": -9, "drop_beyond": middle, "agreement": middle, "known": 0.5}
+    rows = [[score, 0.5, 0.2, found, found - 0.1, found + 0.1, 9] for score, found in scores.items()]
     data = {"scores.csv": pd.DataFrame(rows, columns=SCORES)}
     for claim in fig7.CLAIMS:
-        assert claim.judge(claim.measure(data, GIVEN))[0] == verdict
+        assert ledger.judged(claim, data, GIVEN)[0]["verdict"] == verdict
+
+
+@pytest.mark.parametrize("known", [-0.3, 0.0])
+def test_where_the_network_does_not_know_the_images_nothing_is_said_of_where_it_looks(known: float) -> None:
+    scores = {"drop_beyond": 0.5, "agreement": 0.5, "known": known}
+    rows = [[score, 0.5, 0.2, found, found - 0.1, found + 0.1, 9] for score, found in scores.items()]
+    data = {"scores.csv": pd.DataFrame(rows, columns=SCORES)}
+    looks, structure = (ledger.judged(claim, data, GIVEN)[0] for claim in fig7.CLAIMS)
+    assert looks["verdict"] == "not measurable here" and "twice an untrained network's" in looks["reason"]
+    assert structure["verdict"] == "holds"
 
 
 def test_without_results_claims_say_why(tmp_path: Path) -> None:

@@ -1,20 +1,22 @@
 """Fig. 6: layer-1 filters of (a) ours without clipping, (b) AlexNet, (c) ours; layer 2 of (d) AlexNet, (e) ours."""
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from zfpipe import paths
-from zfpipe.probes import spectra
-from zfpipe.probes.intervals import bootstrap_pairs, resampled
+from zfpipe.params import alike
 from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
-from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above, ours
+from zfpipe.report.engine.claims import Claim, Given, Measures, Premise, Unmeasurable, above, ours
 from zfpipe.report.engine.measure import Measure, amount, number, percent
+from zfpipe.report.engine.networks import over_seeds
 
 ARTEFACT = Artefact(
     name="Figure 6",
@@ -25,23 +27,28 @@ ARTEFACT = Artefact(
     "shows as one: grey is zero and the panel's largest weight full contrast. Below, layer 2 of (d) AlexNet and (e) "
     "ours: each map's strongest activation over the validation images, projected to pixels. Low, middle and high "
     "frequencies part at 1/8 and 1/4 of a cycle per pixel. Aliasing is the power of the layer-2 projections at the "
-    "sampling frequency of layer 1's stride over the power beside it.",
+    "sampling frequency of layer 1's stride over the power beside it. The claims compare means over the seeds of "
+    "each kind, and networks with random weights, which the table has too: what size and stride give untrained.",
     paper="Without clipping a few filters dominate. AlexNet's are a mix of very low and very high frequencies with "
     "little in the middle, and its layer 2 shows aliasing from the stride of 4; smaller filters and stride give more "
     "distinctive features, fewer dead ones, and a layer 2 without aliasing.",
     folder=paths.FILTERS,
-    made_by=("figure@6", "filters", "train@zfnet, train@zfnet-unclipped, train@alexnet"),
+    made_by=("figure@6", "filters", "train@RUN"),
     printed="Published: filters of 7 × 7 at stride 2 (ours) against 11 × 11 at stride 4 (AlexNet), RMS clipped at 0.1; "
     "the paper prints no numbers for domination and dead filters.",
-    parameters=("runs.zfnet", "runs.zfnet-unclipped", "runs.alexnet", "training", "crops.size", "betons.resize"),
-    results={"filters.safetensors": "the filters", "filters.json": "their statistics"},
+    parameters=("runs", "training", "crops.size", "betons.resize"),
+    results={"filters.safetensors": "the filters", "filters.json": "their statistics, of every seed"},
 )
 METHODS = """
 - Fig. 6: frequencies are distances from zero in the spectrum of a filter padded to 32 x 32, all filters counting the
   same: low below 1/8 of a cycle per pixel, middle below 1/4. Aliasing: in the layer-2 projections, windowed (Hann),
   power at multiples of 1 / stride per pixel over the geometric mean of what lies beside.
 - Two features of layer 1 are alike as far as their rectified answers correlate over all places of all validation
-  images, in size.
+  images, in size; a network's number is the mean over its pairs of features that answer at all.
+- Fig. 6 is judged over networks, not over the filters of one: each kind's number is a mean over the runs that differ in
+  the seed alone, and every network is taken to scatter as the seeds of the kinds with several do (Student's t). Ratios
+  are averaged and compared as logarithms. Untrained: the same architecture with one draw of random weights, which has
+  the size and stride but has learned nothing; what it has too is not what training makes of them.
 """
 OURS, UNCLIPPED, ALEXNET = "zfnet", "zfnet-unclipped", "alexnet"
 LAYER1 = {UNCLIPPED: "(a) Ours, without clipping", ALEXNET: "(b) AlexNet, our replication", OURS: "(c) Ours"}
@@ -97,7 +104,7 @@ def projections(pixels: Float[np.ndarray, "map y x 3"], percentile: float) -> ti
 
 def below1(found: dict[str, Any], count: int) -> list[str]:
     """Return the numbers below layer 1."""
-    size, clipped, largest, times, dead, low, middle, high, _ = shown(found).values()
+    size, clipped, largest, times, dead, _, low, middle, high, _ = shown(found).values()
     return [
         f"{count} filters of {size}",
         f"RMS {clipped if found['renorm_radius'] is None else f'clipped at {clipped}'}; largest {largest}",
@@ -124,6 +131,7 @@ def shown(found: dict[str, Any]) -> dict[str, str]:
         "Largest RMS": amount(found["rms_max"]),
         "Times the median": number(found["dominance"], 1),
         "Dead": percent(found["dead"]),
+        "Two maps' correlation": number(found["alike"], 2),
         "Low frequencies": percent(found["low"]),
         "Middle": percent(found["middle"]),
         "High": percent(found["high"]),
@@ -132,112 +140,93 @@ def shown(found: dict[str, Any]) -> dict[str, str]:
 
 
 def details(data: Data) -> Details:
-    """Return the numbers of the figure, a row for each network."""
-    rows = [{"Network": title} | shown(data["filters.json"][run]) for run, title in LAYER1.items()]
+    """Return the numbers of the figure, a row for each network, and those of untrained ones."""
+    found = data["filters.json"]
+    rows = [{"Network": title} | shown(found[run]) for run, title in LAYER1.items()]
+    rows += [{"Network": f"{LAYER1[run]}, untrained"} | shown(one) for run, one in found["untrained"].items()]
     return Details("The numbers of Figure 6", tuple(rows[0]), [tuple(row.values()) for row in rows], open=True)
 
 
 def alternative(data: Data) -> str:
     """Return Fig. 6 in words."""
-    rows = "; ".join(f"{row[0]} has a largest RMS {row[4]} times the median" for row in details(data).rows)
+    found = data["filters.json"]
+    times = ((title, shown(found[run])["Times the median"]) for run, title in LAYER1.items())
+    rows = "; ".join(f"{title} has a largest RMS {most} times the median" for title, most in times)
     return f"Layer-1 filters of three networks as small colour patterns, and layer-2 projections of two. {rows}."
 
 
-def dominance(filters: Float[np.ndarray, "map 3 y x"]) -> float:
-    """Return the largest RMS of the filters' weights over the median."""
-    rms = np.sqrt((filters.astype(np.float64) ** 2).mean((1, 2, 3)))
-    return float(rms.max() / np.median(rms))
+def compared(name: str, weights: Mapping[str, float], times: bool = False) -> Measures:
+    """Return how to measure a weighted sum of networks' numbers, means over seeds.
 
-
-def dominates(data: Data, _: Given) -> list[Measure]:
-    """Measure how far the strongest filter stands above the median without clipping."""
-    filters = ours(data, "filters.safetensors")[UNCLIPPED]
-    return [Measure(*resampled(dominance, filters), len(filters), "filters")]
-
-
-def renormalised(data: Data, _: Given) -> list[Measure]:
-    """Measure the same without clipping over that with it."""
-    arrays = ours(data, "filters.safetensors")
-    return between(lambda one, other: dominance(one) / dominance(other), arrays[UNCLIPPED], arrays[OURS])
-
-
-def between(statistic: Callable[..., float], one: np.ndarray, other: np.ndarray, of: str = "filters") -> list[Measure]:
-    """Measure a statistic of two networks, whose filters or maps are drawn again each by themselves."""
-    return [Measure(*resampled(statistic, one, other), len(one), f"{of} of each network")]
-
-
-def apart(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the difference of two means."""
-    return float(one.mean() - other.mean())
-
-
-def dead(data: Data, _: Given) -> list[Measure]:
-    """Measure the share of layer-1 filters that never fire: AlexNet's minus ours."""
-    counts = [len(ours(data, "filters.safetensors")[run]) for run in (ALEXNET, OURS)]
-    shares = [data["filters.json"][run]["dead"] for run in (ALEXNET, OURS)]
-    return between(apart, *(np.arange(n) < round(share * n) for n, share in zip(counts, shares, strict=True)))
-
-
-def frequencies(data: Data, _: Given) -> list[Measure]:
-    """Measure the share of the filters' power in the middle frequencies: ours minus AlexNet's."""
-    own, theirs = (spectra.shares(ours(data, "filters.safetensors")[run])["middle"] for run in (OURS, ALEXNET))
-    return between(apart, own, theirs)
-
-
-def distinct(data: Data, _: Given) -> list[Measure]:
-    """Measure the mean size of the correlation of two filters' answers to the same places: AlexNet's minus ours.
-
-    The two are independent: the half-widths of their intervals add as squares on each side.
+    `times`: of their logarithms, shown as a ratio. `untrained RUN` is a run's network with random weights.
     """
-    found, arrays = [], ours(data, "filters.safetensors")
-    for run in (ALEXNET, OURS):
-        correlation = arrays[f"{run} correlation"]
-        answers = ~np.isnan(np.diag(correlation))  # the others always answer the same
-        if answers.sum() < 2:
-            raise Unmeasurable("fewer than two filters of layer 1 answer")
-        found.append(bootstrap_pairs(np.abs(correlation[np.ix_(answers, answers)])))
-    (theirs, low, high), (own, lowest, highest) = found
-    value, below = theirs - own, math.hypot(theirs - low, highest - own)
-    beyond = math.hypot(high - theirs, own - lowest)
-    return [Measure(value, value - below, value + beyond, len(arrays[OURS]), "filters of each network")]
+
+    def measures(data: Data, given: Given) -> list[Measure]:
+        found = ours(data, "filters.json")
+        given.needs(*(run for run in weights if run in LAYER1))
+        seeds = alike(given.runs)
+        groups = {run: {one: found[one] for one in seeds[run]} for run in LAYER1 if run in seeds}
+        groups |= {f"untrained {run}": {run: one} for run, one in found["untrained"].items()}
+        series = {run: numbers(name, group, np.log if times else np.asarray) for run, group in groups.items()}
+        for run in weights:
+            if not np.isfinite(series[run]).all():
+                raise Unmeasurable(f"{WITHOUT.get(name, 'it would be a division by 0')} ({run})")
+        known = {run: one for run, one in series.items() if run in weights or np.isfinite(one).all()}
+        value = over_seeds(known, weights)
+        return [exponential(value) if times else value]
+
+    return measures
 
 
-def profiles(data: Data, run: str) -> tuple[Float[np.ndarray, "map bin"], int]:
-    """Return the power of a network's layer-2 projections by frequency, and the stride of its layer 1."""
-    arrays, stride = ours(data, "filters.safetensors"), data["filters.json"][run]["stride"]
-    return spectra.profiles(arrays[f"{run} layer 2"], stride), stride
+WITHOUT = {"alike": "fewer than two filters of layer 1 answer"}
+"""Why a number is missing, where it is not that it can't be divided."""
 
 
-def aliasing(data: Data, _: Given) -> list[Measure]:
-    """Measure how far AlexNet's layer-2 projections stand out at the sampling frequency of its layer 1."""
-    found, stride = profiles(data, ALEXNET)
-    return [Measure(*resampled(lambda rows: spectra.lines(rows, stride), found), len(found), "maps")]
+def numbers(name: str, group: Mapping[str, Any], scale: Callable[[np.ndarray], np.ndarray]) -> pd.Series:
+    """Return a number of each of some networks, on a scale; NaN or infinite where there is none."""
+    with np.errstate(divide="ignore"):
+        return pd.Series(scale(np.array([one[name] for one in group.values()], np.float64)), list(group))
 
 
-def less_aliasing(data: Data, _: Given) -> list[Measure]:
-    """Measure the same minus ours at its own sampling frequency."""
-    (theirs, stride), (own, smaller) = profiles(data, ALEXNET), profiles(data, OURS)
-    return between(lambda one, other: spectra.lines(one, stride) - spectra.lines(other, smaller), theirs, own, "maps")
+def exponential(one: Measure) -> Measure:
+    """Return a measure of a logarithm as one of the number itself."""
+    ends = {end: None if (at := getattr(one, end)) is None else math.exp(at) for end in ("value", "low", "high")}
+    return dataclasses.replace(one, **ends)
 
 
+SEEDS = "networks that differ in the seed alone: no difference, give or take their scatter"
+APART = {ALEXNET: 1.0, OURS: -1.0}
+LEARNED = {**APART, f"untrained {ALEXNET}": -1.0, f"untrained {OURS}": 1.0}
+"""AlexNet's number minus ours; the same minus what it is between the untrained two."""
+UNLIKE = "the same difference between the two networks with random weights, which comes with size and stride alone"
+dominates = compared("dominance", {UNCLIPPED: 1.0}, times=True)
+aliases = compared("aliasing", {ALEXNET: 1.0, f"untrained {ALEXNET}": -1.0}, times=True)
 CLAIMS = (
     Claim("dominance", "Without renormalisation a few filters of layer 1 dominate.",
           "largest over median RMS of the layer-1 filters, trained without renormalisation", "times", above(2.0),
-          dominates, "?", why="twice the median; the paper prints no number", section="3"),
+          dominates, "filters that are all as strong as the median: 1 time, give or take the scatter of the seeds",
+          why="twice the median; the paper prints no number", section="3"),
     Claim("renormalisation", "Renormalising the filters combats that.",
-          "the same number without renormalisation, over that with it", "times", above(1.0), renormalised, "?",
+          "the same number without renormalisation, over that with it", "times", above(1.0),
+          compared("dominance", {UNCLIPPED: 1.0, OURS: -1.0}, times=True), SEEDS,
+          [Premise("it is not shown that filters dominate without renormalisation", dominates, above(2.0))],
           section="3"),
     Claim("dead", "Smaller filters and stride give fewer dead features in layer 1.",
-          "share of layer-1 filters that never fire: AlexNet's minus ours", "", above(), dead, "?"),
+          "share of layer-1 filters that never fire: AlexNet's minus ours", "", above(), compared("dead", APART),
+          SEEDS),
     Claim("distinct", "They give more distinct features in layer 1.",
-          "mean size of the correlation between two layer-1 maps over all places of all images: AlexNet's minus ours",
-          "", above(), distinct, "?"),
+          "mean size of the correlation between two layer-1 maps over all places of all images: AlexNet's minus ours, "
+          "beyond the same of the untrained networks", "", above(), compared("alike", LEARNED), UNLIKE),
     Claim("frequencies", "They cover the middle frequencies, which AlexNet's layer 1 hardly does.",
-          "share of the filters' power between 1/8 and 1/4 of a cycle per pixel: ours minus AlexNet's", "", above(),
-          frequencies, "?"),
+          "share of the filters' power between 1/8 and 1/4 of a cycle per pixel: ours minus AlexNet's, beyond the same "
+          "of the untrained networks", "", above(),
+          compared("middle", {run: -weight for run, weight in LEARNED.items()}), UNLIKE),
     Claim("aliasing", "AlexNet's layer 2 shows aliasing from its stride.",
-          "power of its layer-2 projections at the sampling frequency of layer 1 over the power beside it", "times",
-          above(1.0), aliasing, "?"),
-    Claim("aliasing-removed", "The smaller stride removes it.", "the same ratio, AlexNet's minus ours", "", above(),
-          less_aliasing, "?"),
+          "power of its layer-2 projections at the sampling frequency of layer 1 over the power beside it, over the "
+          "same of the untrained network", "times", above(1.0), aliases,
+          "the same network with random weights: the aliasing that its stride gives any filters"),
+    Claim("aliasing-removed", "The smaller stride removes it.",
+          "power of the layer-2 projections at the sampling frequency of layer 1 over the power beside it, AlexNet's "
+          "minus ours", "", above(), compared("aliasing", APART), SEEDS,
+          [Premise("it is not shown that AlexNet's layer 2 has more aliasing than untrained", aliases, above(1.0))]),
 )  # fmt: skip

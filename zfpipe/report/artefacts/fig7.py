@@ -13,7 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from zfpipe import paths
 from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
-from zfpipe.report.engine.claims import Claim, Unmeasurable, above, ours
+from zfpipe.report.engine.claims import Claim, Premise, Unmeasurable, above, ours
 from zfpipe.report.engine.measure import NOTHING, Measure, amount, number
 
 ARTEFACT = Artefact(
@@ -24,8 +24,9 @@ ARTEFACT = Artefact(
     "strongest response, (c) that map's projection from this image and from others, (d) probability of the true class, "
     "and (e) the most probable class, each by the place of the square's centre. Below, and in the table, the same "
     "argument as numbers, over all validation images whose object is known: whether the output falls more with the "
-    "square on the object than off it, whether it falls most there, and whether the map loses activity where its "
-    "projection has energy.",
+    "square on the object than off it, and more than where other images have their objects; whether it falls most "
+    "there; and whether the map loses activity where its projection has energy, more than where projections in general "
+    "have it.",
     paper="The probability of the true class falls when the object is hidden, so the network localises it. When the "
     "square covers what the projection shows, the map's activity falls, so projections show what excites a map.",
     folder=paths.OCCLUSION,
@@ -47,9 +48,18 @@ METHODS = """
   activity is summed over the rectified map.
 - On the object: the square's centre lies on it. Largest fall: whether that lies on the object (a share where several
   are equal), against the object's share of all places. Overlap: as many of the places with the largest falls as lie on
-  the object, intersection over union, against its mean for places drawn at random. Agreement: the correlation over
-  places between the fall of the map's activity and the energy of its projection under the square. Intervals: 95 %,
-  bootstrap over images of the paired differences. The object's mask is of what can be seen of it.
+  the object, intersection over union, against its mean for places drawn at random. Intervals: 95 %, bootstrap over
+  images of the paired differences. The object's mask is of what can be seen of it.
+- Objects stand near the middle, where a square hides most whatever the network looks at. So the fall on the object
+  minus that off it is compared with the same number of the same image for where other images have their objects, a
+  mean over the next ten of them.
+- Agreement: the correlation over places between the fall of the map's activity and the energy of its projection under
+  the square. Any unit's projection lies where the unit looks. So it is compared, image by image, with the agreement of
+  the mean energy of all images' projections, each of them with a sum of 1 and shifted to where this image's unit looks.
+  The image's own share in that mean makes the comparison slightly too strict. It tests the way down, not what was
+  learned: a network with random weights passes it too.
+- That the network looks at the object is judged only where it knows the images: where it gives their true class more
+  than twice the probability that the same network with random weights does.
 """
 PANEL, SMALL = 290, 94  # sides of a panel, at least, and of the projections of other images, in pixels
 COLOURS, REST = ("#0072b2", "#e69f00", "#cc79a7", "#009e73", "#56b4e9", "#d55e00"), "#bbbbbb"
@@ -63,9 +73,11 @@ TITLES = (
 )
 SCORES = {
     "drop": ("Fall of the true class's probability", "square on the object", "off it"),
+    "drop_beyond": ("Its fall on the object minus off it", "this image's object", "other images' objects"),
     "hit": ("Largest fall lies on the object", "share of images", "a random place"),
     "overlap": ("Overlap of the largest falls with the object", "intersection over union", "random places"),
-    "agreement": ("Fall of the map's activity against the hidden energy of its projection", "correlation", ""),
+    "agreement": ("Fall of the map's activity, correlation with hidden energy", "its projection", "any projection"),
+    "known": ("Probability of the true class, nothing hidden", "this network", "twice an untrained one's"),
 }
 """What each score says, and the names of its value and of what it is compared with."""
 
@@ -175,8 +187,8 @@ def sentences(data: Data) -> list[str]:
     found = []
     for score, (value, against, difference) in scores(data).items():
         title, name, other = SCORES[score]
-        both = f"{number(value, 3)} ({name}), {number(against, 3)} ({other}); difference"
-        found.append(f"{title}: {both if other else name} {difference.text(3)}, {difference.count}")
+        both = f"{number(value, 3)} ({name}), {number(against, 3)} ({other})"
+        found.append(f"{title}: {both}; difference {difference.text(3)}, {difference.count}")
     return found or ["Not available: no image has an object box or mask (docs/data.md says how to supply them)."]
 
 
@@ -204,15 +216,23 @@ def details(data: Data) -> Details:
 def hidden(data: Data, score: str) -> list[Measure]:
     """Measure by a score: its paired difference."""
     if score not in scores(data):
-        raise Unmeasurable("no validation image has an object whose place is known (boxes or masks)")
+        raise Unmeasurable("fewer than two validation images have an object whose place is known (boxes or masks)")
     return [scores(data)[score][2]]
 
 
+KNOWN = Premise(
+    "it is not shown that the network gives the images' true classes twice an untrained network's probability",
+    lambda data, _: hidden(data, "known"),
+)
 CLAIMS = (
     Claim("hidden-object", "Hiding the object makes the true class drop: the network looks at the object.",
-          "fall of the true class's probability with the square on the object, minus off it",
-          "", above(), lambda data, _: hidden(data, "drop"), "?"),
+          "fall of the true class's probability with the square on the object, minus off it, beyond the same where "
+          "other images have their objects", "", above(), lambda data, _: hidden(data, "drop_beyond"),
+          "the same image with the square where other images have their objects", [KNOWN]),
     Claim("hidden-structure", "Hiding what the projection shows makes its map drop.",
           "correlation, over the square's positions, of the fall of the map's activity with the energy of its "
-          "projection that is hidden", "", above(), lambda data, _: hidden(data, "agreement"), "?"),
+          "projection that is hidden, beyond that with the energy of projections in general", "", above(),
+          lambda data, _: hidden(data, "agreement"),
+          "the mean projection of all images' strongest units, shifted to where this image's unit looks: what the "
+          "network gives to any image"),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from zfpipe.params import alike
 from zfpipe.probes.intervals import spread, student_half
 from zfpipe.report.engine.artefact import Data
 from zfpipe.report.engine.claims import Given, Premise
@@ -33,14 +34,6 @@ def measured(data: Data, runs: Runs) -> Groups:
     groups = {run: {name: data[f"{name}.json"] for name in names} for run, names in alike(runs).items()}
     groups |= {name: {name: entry} for name, entry in data["ensembles.json"].items()}
     return {name: pd.DataFrame(list(map(percent, group.values())), list(group)) for name, group in groups.items()}
-
-
-def alike(runs: Runs) -> dict[str, list[str]]:
-    """Return the runs that differ from each run in the seed alone, itself among them."""
-    return {
-        run: [name for name, one in runs.items() if (one.base, one.edit) == (own.base, own.edit)]
-        for run, own in runs.items()
-    }
 
 
 def percent(metrics: Mapping[str, Any]) -> dict[str, Any]:
