@@ -15,7 +15,7 @@ from zfpipe.subject.subject import Subject
 def measured() -> dict[str, Any]:
     settings = params.load()
     runs = filters.measured(settings.runs)
-    subjects = ((run, Subject.open(settings, trained=paths.weights(run))) for run in runs)
+    subjects = ((run, Subject.open(settings, run=run)) for run in runs)
     return filters.run(subjects, {run: variant(settings, run) for run in runs}, settings.deconvnet)
 
 

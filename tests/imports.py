@@ -54,7 +54,7 @@ def sections(stage: Path) -> set[str]:
 
     `variant(settings, run)` and `settings.trained_elsewhere(run)` read the run's own entry and its base, written `runs`
     here. `settings.own(PROBE.Settings)` reads the section of that probe. `Subject.open(settings)` reads the sizes of
-    images and crops, `page.render(settings)` everything.
+    images and crops and a run, `page.render(settings)` everything.
     """
     tree = ast.parse(stage.read_text())
     found: set[str] = set()
@@ -73,7 +73,7 @@ WHOLE = ("settings", "params.load()")
 """How the whole of the parameters is written."""
 CALLS = {
     "variant": {"runs"},
-    "Subject.open": {"betons", "crops"},
+    "Subject.open": {"betons", "crops", "runs"},
     "page.render": set(params.load(ROOT / paths.PARAMS).model_dump()),
 }
 """Functions that take the parameters whole, and the sections that each of them reads."""

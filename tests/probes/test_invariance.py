@@ -153,7 +153,7 @@ def test_no_change_is_no_distance(measured: tuple[ConvNet, np.ndarray, MeanSubtr
 def test_a_network_that_was_never_trained_is_its_own_null(beton: Path, inputs: MeanSubtraction) -> None:
     network = weights.build(merged(SETTINGS.model, {"width": 0.03}), 64, FEW)
     initialise(network, "he", 0.01, 1)
-    subject = Subject(network, inputs, beton, beton.with_name("index.parquet"), 64, 72)
+    subject = Subject(network, inputs, beton, beton.with_name("index.parquet"), 64, 72, SETTINGS.model.init, 0)
     ids, labels = np.arange(100), np.arange(100) % FEW
     predictions = Predictions(ids, labels, np.eye(FEW, dtype=np.float32)[labels])
     settings = CHOSEN.model_copy(update={"images": 3, "shown": 1})

@@ -180,7 +180,7 @@ FEW = SETTINGS.occlusion.model_copy(update={"shown": 2, "stride": 40, "shown_str
 def subject(beton: Path, inputs: MeanSubtraction) -> Subject:
     """A network with random weights and images of which a fifth have an object, each somewhere else."""
     network = weights.untrained(merged(SETTINGS.model, {"width": 0.03}), CROP, 25, seed=3).eval()
-    found = Subject(network, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE)
+    found = Subject(network, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE, SETTINGS.model.init, 0)
     masks = {}
     for image, (y, x) in zip(IDS, np.random.default_rng(0).integers(0, CROP - 25, (len(IDS), 2)), strict=True):
         masks[image] = np.zeros((CROP, CROP), bool)

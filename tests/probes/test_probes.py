@@ -120,7 +120,7 @@ def test_projections_are_the_windows_of_whole_ones(
 ) -> None:
     strongest = pd.read_parquet(table.with_name("strongest.parquet")).query("rank < 4")
     chosen = projections.chosen(strongest, SETTINGS.projections.model_copy(update={"maps": 3}))
-    subject = Subject(network, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE)
+    subject = Subject(network, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE, SETTINGS.model.init, 0)
     crops = subject.images(set(chosen["id"].tolist()))
     pixels, shown, ids = images(beton, inputs)
     results = projections.project(network, crops, chosen, inputs, SETTINGS.deconvnet)
@@ -217,7 +217,8 @@ def test_filters_of_all_seeds_and_of_untrained_twins(beton: Path, inputs: MeanSu
     for run, entry in runs.items():
         models[run] = merged(getattr(SETTINGS, entry.base), {"width": 0.05, **entry.edit})
         built = weights.untrained(models[run], CROP, 25, entry.seed + 5).eval()
-        subjects.append((run, Subject(built, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE)))
+        start = SETTINGS.model.init, 0
+        subjects.append((run, Subject(built, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE, *start)))
     found = filters.run(iter(subjects), models, SETTINGS.deconvnet)
     numbers = found["filters.json"]
     assert list(numbers) == [*filters.measured(runs), "untrained"] and list(numbers["untrained"]) == [

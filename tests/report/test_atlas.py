@@ -106,7 +106,7 @@ def whole(beton: Path, inputs: MeanSubtraction, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(units, "HIDDEN", 10)
     network = small_network("zfnet", CROP)
     network.denses["8"].get_parameter("bias").data[3] = -1e6
-    subject = Subject(network, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE)
+    subject = Subject(network, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE, SETTINGS.model.init, 0)
     with subject.batches() as batches:
         activations.run(network, batches, inputs, NINE, tmp_path / "activations", tmp_path / "spool")
         measured = units.measure(network, inputs.ahead(batches.epoch()), NINE)

@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from zfpipe import paths
 from zfpipe.network import weights
+from zfpipe.network.architecture import variant
 from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.network.numerics import device
-from zfpipe.params import Params
+from zfpipe.params import Init, Params
 from zfpipe.reading.crops import CENTRE
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batch, Batches
@@ -40,7 +41,10 @@ class Crops:
 
 @dataclass(frozen=True)
 class Subject:
-    """A network with the images of a beton; `crop` and `resize` are the sides of crop and whole image in pixels."""
+    """A network with the images of a beton; `crop` and `resize` are the sides of crop and whole image in pixels.
+
+    `init` and `seed` are those that its weights started from.
+    """
 
     network: ConvNet
     inputs: MeanSubtraction
@@ -48,20 +52,29 @@ class Subject:
     index: Path
     crop: int
     resize: int
+    init: Init
+    seed: int
 
     @classmethod
-    def open(cls, settings: Params, split: str = "val", trained: Path | None = None) -> "Subject":
-        """Open a network, by default zfnet's, with the images of a split. Raises UserError for a damaged file."""
-        network = weights.load(trained or paths.weights("zfnet"), device())
+    def open(cls, settings: Params, split: str = "val", trained: Path | None = None, run: str = "zfnet") -> "Subject":
+        """Open a run's network, or its weights in another file, with the images of a split.
+
+        Raises UserError for a damaged file.
+        """
+        network = weights.load(trained or paths.weights(run), device())
+        start = variant(settings, run).init, settings.runs[run].seed
         crop = settings.crops.size
         inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
-        return cls(network, inputs, paths.beton(split), paths.INDEX, crop, settings.betons.resize)
+        return cls(network, inputs, paths.beton(split), paths.INDEX, crop, settings.betons.resize, *start)
 
     @cached_property
     def untrained(self) -> "Subject":
-        """The same images with a network of the same architecture and random weights: a null for what is learned."""
+        """The same images with the network as it was before training: the null of what is learned.
+
+        A network that was trained elsewhere has random weights too.
+        """
         network = copy.deepcopy(self.network).cpu().to(memory_format=torch.contiguous_format)  # as the seed fills it
-        initialise(network, "he", std=0.01, seed=0)
+        initialise(network, self.init.scheme, self.init.std, self.seed, self.init.first)
         return replace(self, network=network.to(self.inputs.device).to(memory_format=torch.channels_last))
 
     @cached_property

@@ -151,7 +151,7 @@ def slope(layers: Float[np.ndarray, "layer"], values: Sequence[Float[np.ndarray,
     return float(apart @ means / (apart @ apart))
 
 
-NULL = "the same network with random weights, whose strongest images and projections are found alike"
+NULL = "the same network before training, whose strongest images and projections are found alike"
 CLAIMS = (
     Claim("grouping", "The nine strongest projections of a map group tightly.",
           "mean correlation of a map's strongest projections with one another, minus with those of another map: "

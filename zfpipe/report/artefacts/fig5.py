@@ -251,8 +251,8 @@ def kept(data: Data, *kinds: str) -> list[Measure]:
     return found
 
 
-SAME = "the same network with random weights on the same images"
-CONSTANT = "the same network with random weights, whose output hardly depends on the image and so keeps everything"
+SAME = "the same network before training, on the same images"
+CONSTANT = "the same network before training, whose output hardly depends on the image and so keeps everything"
 KNOWN = Premise(
     "the network gives the images' classes no more than twice the probability that one with random weights gives", known
 )

@@ -198,7 +198,7 @@ SEEDS = "networks that differ in the seed alone: no difference, give or take the
 APART = {ALEXNET: 1.0, OURS: -1.0}
 LEARNED = {**APART, f"untrained {ALEXNET}": -1.0, f"untrained {OURS}": 1.0}
 """AlexNet's number minus ours; the same minus what it is between the untrained two."""
-UNLIKE = "the same difference between the two networks with random weights, which comes with size and stride alone"
+UNLIKE = "the same difference between the two networks before training, which comes with size and stride alone"
 dominates = compared("dominance", {UNCLIPPED: 1.0}, times=True)
 aliases = compared("aliasing", {ALEXNET: 1.0, f"untrained {ALEXNET}": -1.0}, times=True)
 CLAIMS = (
@@ -224,7 +224,7 @@ CLAIMS = (
     Claim("aliasing", "AlexNet's layer 2 shows aliasing from its stride.",
           "power of its layer-2 projections at the sampling frequency of layer 1 over the power beside it, over the "
           "same of the untrained network", "times", above(1.0), aliases,
-          "the same network with random weights: the aliasing that its stride gives any filters"),
+          "the same network before training: the aliasing that its stride gives any filters"),
     Claim("aliasing-removed", "The smaller stride removes it.",
           "power of the layer-2 projections at the sampling frequency of layer 1 over the power beside it, AlexNet's "
           "minus ours", "", above(), compared("aliasing", APART), SEEDS,

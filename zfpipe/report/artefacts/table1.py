@@ -137,7 +137,7 @@ def less_above(data: Data, _given: Given) -> list[Measure]:
     return found
 
 
-NULL = "the same network with random weights on the same faces under the same masks"
+NULL = "the same network before training, on the same faces under the same masks"
 CLAIMS = (
     Claim("correspondence",
           "Hiding eyes or nose changes layer 5 more alike from face to face than hiding random places.",
