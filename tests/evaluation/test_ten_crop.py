@@ -75,7 +75,7 @@ def test_errors_that_are_counted_on_the_way_are_those_of_the_whole(beton: Path, 
 def test_probabilities_are_the_mean_of_ten_softmaxes_by_hand(beton: Path) -> None:
     """Crop by crop, from whole images minus a mean that is not the same on both sides."""
     network = weights.build(SETTINGS.model.model_copy(update={"width": 0.05}), CROP, 25)
-    initialise(network, "he", 0.01, 0)
+    initialise(network, "he", 0.1, 0)
     whole = np.random.default_rng(0).random((SIZE, SIZE, 3)).astype(np.float32) * 255
     inputs = MeanSubtraction(torch.from_numpy(mean.mean_crops(whole, CROP)), torch.device("cpu"))
     with Batches(beton, batch=16, crop=CROP, crops="ten", rows=np.arange(5)) as batches:

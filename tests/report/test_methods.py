@@ -102,7 +102,8 @@ def test_words_turn_with_the_parameters() -> None:
     assert "skipped" in about("deconvnet.norm", {}).markdown and about("deconvnet.norm", {}).standing == AS
     assert about("deconvnet.norm", VARIANTS["overwrite"]).standing == OTHERWISE
     assert "the last one is kept" in about("deconvnet.unpooling", VARIANTS["overwrite"]).markdown
-    first = about("model.dropout", {}), about("model.dropout", VARIANTS["unlike"])
+    alike = {"alexnet.input_scale": settings({}).model.input_scale}
+    first = about("model.dropout", alike), about("model.dropout", VARIANTS["unlike"])
     assert [choice.markdown.split(":")[0] for choice in first] == ["Both networks", "The network of Fig. 3"]
     assert "AlexNet: dropout of 0.5 on" in about("alexnet.dropout", VARIANTS["unlike"]).markdown
 
