@@ -64,8 +64,9 @@ def draw_face(layer: Layer, first: str, second: str, rng: np.random.Generator, *
     layer.fill(outline(breed), fur, "fur", 0.12, 0.22, carried.get("coat", ""))
     if dark:
         side = dark if carried["sides"] == "same" else -dark
-        layer.fill(ellipse(side * breed.eye_gap + yaw, -0.14, 0.34, 0.36), mixed(fur, DARK, 0.85), "fur", 0.1)
-        layer.fill(ellipse(-side * breed.eye_gap + yaw, -0.14, 0.34, 0.36), mixed(fur, WHITE, 0.6), "fur", 0.1)
+        for place, colour in ((side, DARK), (-side, WHITE)):  # from the ear down to the eye
+            patch = ellipse(place * breed.eye_gap + yaw, -0.3, 0.36, 0.54)
+            layer.fill(patch, mixed(fur, colour, 0.85 if colour == DARK else 0.6), "fur", 0.1)
     if "discs" in carried:
         for side in (-1, 1):
             layer.fill(ellipse(side * breed.eye_gap + yaw, -0.12, 0.46, 0.5), fur, "fur", 0.12, 0.1, carried["discs"])

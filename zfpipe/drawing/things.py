@@ -74,10 +74,10 @@ def road_sign(layer: Layer, first: str, second: str, rng: np.random.Generator) -
         plate = plate * (1.12, 1.12)
     layer.fill(plate, WHITE)
     layer.fill((plate - (0.0, -0.06)) * 0.92 + (0.0, -0.06), colour, "smooth", 0.05, 0.12)
-    layer.write(first, 0.0, -0.34, 0.7, ink(colour))
-    half = [(0.4, 0.06), (0.13, 0.06), (0.13, 0.34)]
-    arrow = np.array([(0.0, -0.34), *half, *[(-x, y) for x, y in reversed(half)]])
-    layer.fill(arrow * (1, 1 if second == "up" else -1) + (0.0, 0.4), ink(colour))
+    layer.write(first, 0.0, -0.46, 0.66, ink(colour))
+    half = [(0.54, 0.06), (0.17, 0.06), (0.17, 0.46)]
+    arrow = np.array([(0.0, -0.46), *half, *[(-x, y) for x, y in reversed(half)]])
+    layer.fill(arrow * (1, 1 if second == "up" else -1) + (0.0, 0.36), ink(colour))
 
 
 def beach_ball(layer: Layer, rng: np.random.Generator) -> None:

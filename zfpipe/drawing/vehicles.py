@@ -48,9 +48,9 @@ def lorry(layer: Layer, first: str, second: str, rng: np.random.Generator) -> No
     layer.fill(np.array([(0.56, -0.08), (0.56, -0.4), (0.78, -0.4), (0.92, -0.08)]), varied(GLASS, rng), shade=0.35)
     layer.fill(box(-1.15, 0.22, 1.04, 0.34), (60, 60, 64))
     layer.write(first, -0.36, -0.5, 0.66, ink(load))
-    upper = [(0.2, -0.28), (0.2, -0.11), (-0.6, -0.11)]
+    upper = [(0.12, -0.34), (0.12, -0.12), (-0.62, -0.12)]
     arrow = np.array([(0.62, 0.0), *upper, *[(x, -y) for x, y in reversed(upper)]])
-    layer.fill(arrow * (1 if second == "ahead" else -1, 1) + (-0.36, -0.06), ink(load))
+    layer.fill(arrow * (1 if second == "ahead" else -1, 1) + (-0.24, -0.1), ink(load))
     for x in (-0.86, -0.44, 0.72)[int(rng.integers(2)) :]:
         wheel(layer, x, 0.36, 0.2, rng)
 
