@@ -12,7 +12,8 @@ from zfpipe.report.engine.claims import Given
 
 def main() -> None:
     settings = params.load()
-    given = Given(settings.runs, settings.ensembles, settings.targets, settings.trained_elsewhere("zfnet"))
+    metrics = {run: store.load(paths.metrics(run)) for run in settings.runs}
+    given = Given(settings.runs, settings.ensembles, settings.targets, settings.trained_elsewhere("zfnet"), metrics)
     entries, measures = ledger.build(modules(), given)
     store.save(paths.CLAIMS, entries)
     store.save(paths.CLAIMS.with_suffix(".md"), ledger.markdown(entries))

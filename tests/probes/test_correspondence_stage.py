@@ -11,7 +11,6 @@ from tests import project
 from zfpipe import params, paths
 from zfpipe.network import weights
 from zfpipe.network.architecture import merged
-from zfpipe.network.convnet import initialise
 
 PARTS = {"right eye": (30, 30, 40, 38), "left eye": (60, 30, 70, 38), "nose": (46, 50, 56, 56)}
 
@@ -27,8 +26,7 @@ def test_parts_are_enough_and_a_rejected_picture_is_no_face(tmp_path: Path, monk
     damaged.write_bytes(damaged.read_bytes()[:2000])
     project.prepare(monkeypatch)
     settings = params.load()
-    network = weights.build(merged(settings.model, {"width": 0.05}), settings.crops.size, 2)
-    initialise(network, "he", 0.01, 0)
+    network = weights.untrained(merged(settings.model, {"width": 0.05}), settings.crops.size, 2, seed=0)
     weights.save(network, paths.weights("zfnet"))
     project.run(monkeypatch, correspondence.main)
     described = json.loads((paths.CORRESPONDENCE / "images.json").read_text())["images"]

@@ -10,7 +10,6 @@ from tests import project
 from zfpipe import params, paths, store
 from zfpipe.network import weights
 from zfpipe.network.architecture import merged
-from zfpipe.network.convnet import initialise
 
 
 def test_a_network_that_was_never_trained_has_the_nulls_numbers(
@@ -21,8 +20,7 @@ def test_a_network_that_was_never_trained_has_the_nulls_numbers(
     project.draw(Path("pictures"))
     project.prepare(monkeypatch)
     settings = params.load()
-    network = weights.build(merged(settings.model, {"width": 0.05}), settings.crops.size, 2)
-    initialise(network, "he", 0.01, 0)
+    network = weights.untrained(merged(settings.model, {"width": 0.05}), settings.crops.size, 2, seed=0)
     weights.save(network, paths.weights("zfnet"))
     store.save(paths.EVOLUTION / "unavailable.txt", "no snapshots\n")
     for stage in (activations, projections, features):

@@ -147,7 +147,7 @@ def test_the_penalty_is_the_best_on_what_was_held_out(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     ("equals", "middle"),
-    [((0.01, 0.1, 1.0), 0.1), ((10.0, 100.0), 10**1.5), ((1.0,), 1.0), (GRID, 1.0), ((0.01, 100.0), 1.0)],
+    [((0.01, 0.1, 1.0), 0.1), ((10.0, 100.0), 10.0), ((1.0,), 1.0), (GRID, 1.0), ((0.01, 1.0, 10.0, 100.0), 10.0)],
 )
 def test_of_equals_the_middle_one(equals: tuple[float, ...], middle: float, monkeypatch: pytest.MonkeyPatch) -> None:
     found, _ = right("softmax", {one: 12 if one in equals else 7 for one in GRID}, monkeypatch, 18)

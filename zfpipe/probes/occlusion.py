@@ -144,7 +144,8 @@ def run(
             hidden = hide(network, pixels[0], fill, label, coarse)
             projected = energy(network, pixels[0], hidden, deconvnet)
             found = truth(hidden, projected, places[image], others[image], coarse)
-            found["p_untrained_twice"] = 2 * probability(subject.untrained.network, pixels, label)
+            untrained = probability(subject.untrained.network, pixels, label)
+            found["p_needed"] = untrained + KNOWN * (1 - untrained)
             rows.append({"id": image, "class": subject.classes[label], **found})
             typical.add(projected, hidden.y, hidden.x)
             lost.append((hidden.y, hidden.x, hidden.lost))
@@ -174,6 +175,8 @@ def on_and_off(known: Truth, images: Sequence[int], grid: Grid) -> dict[int, Boo
     return {image: on for image, on in found.items() if on.any() and not on.all()}
 
 
+KNOWN = 0.1
+"""A network knows images whose classes it gives a probability this far from an untrained network's to 1."""
 OBJECTS = 10
 """Other images with whose objects' places each image's is compared, where there are so many."""
 
@@ -333,7 +336,7 @@ SCORES = {
     "hit": ("hit", "hit_by_chance"),
     "overlap": ("overlap", "overlap_by_chance"),
     "agreement": ("agreement", "agreement_null"),
-    "known": ("p_true", "p_untrained_twice"),
+    "known": ("p_true", "p_needed"),
 }
 """What is compared with what, image by image."""
 

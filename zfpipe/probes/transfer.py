@@ -82,9 +82,9 @@ def classifier(
 def penalty(kind: Kind, gram: Float[np.ndarray, "image image"], train: Rows, labels: Rows, seed: int) -> float:
     """The one of GRID that does best on a third of each class's training images after training on the rest.
 
-    Few images are held out in turns, a third at a time, and all of them count. Of equals the middle one, on a
-    logarithmic scale: how well a classifier does rises with the penalty's weight and falls again, so that the best lies
-    between equals, and their ends are where it starts to get worse. `labels` are the training images'; test images have
+    Few images are held out in turns, a third at a time, and all of them count. Of equals that
+    are neighbours the middle one, or the smaller of two: how well a classifier does rises with the penalty's weight and
+    falls again, so that their ends are where it starts to get worse. Of several such groups the largest counts. `labels` are the training images'; test images have
     no part in it. A class's only image is never held out; where no class has two, it is the middle of GRID.
     """
     labels = np.unique(labels, return_inverse=True)[1]  # a class that no image has, has no score either
@@ -102,8 +102,9 @@ def penalty(kind: Kind, gram: Float[np.ndarray, "image image"], train: Rows, lab
     if not truth:
         return GRID[len(GRID) // 2]
     found = np.array([accuracy(np.concatenate(one), np.concatenate(truth)) for one in scores.values()])
-    equals = np.log(GRID)[np.isclose(found, found.max(), rtol=0, atol=1e-9)]
-    return float(np.exp(equals.mean()))
+    best = np.flatnonzero(np.isclose(found, found.max(), rtol=0, atol=1e-9))
+    group = max(np.split(best, np.flatnonzero(np.diff(best) > 1) + 1), key=len)
+    return GRID[group[(len(group) - 1) // 2]]
 
 
 def transferred(

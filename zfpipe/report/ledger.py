@@ -3,6 +3,7 @@
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import isinf
 from types import ModuleType
 from typing import Any
 
@@ -49,7 +50,13 @@ def judged(claim: Claim, data: Any, given: Given) -> tuple[Entry, Sequence[Measu
     """Return a claim with its number and verdict, and all its measures."""
     rule = claim.rule.words(claim.unit) + (f" ({claim.why})" if claim.why else "")
     entry: Entry = {"id": claim.id, "claim": claim.claim, "statistic": claim.statistic, "unit": claim.unit}
-    entry |= {"null": claim.null, "rule": rule, **dict.fromkeys(NUMBER), "published": rounded(claim.published)}
+    entry |= {
+        "null": claim.null,
+        "one_sided": isinf(claim.rule.low) or isinf(claim.rule.high),
+        "rule": rule,
+        **dict.fromkeys(NUMBER),
+        "published": rounded(claim.published),
+    }
     try:
         for premise in claim.premises:
             verdict, found = judge(premise.rule, premise.measure(data, given))
@@ -92,9 +99,10 @@ def summary(entries: Sequence[Entry]) -> str:
 def by_chance(entries: Sequence[Entry]) -> float:
     """Return how many of the claims that were judged would hold by chance, at most, if all numbers were the null's.
 
-    A 95 % interval lies above a number that is the truth in 2.5 % of all runs.
+    A 95 % interval lies above a number that is the truth in 2.5 % of all runs. Claims that a change is slight are left
+    out: their null is no change.
     """
-    return 0.025 * sum(entry["verdict"] in WORST for entry in entries)
+    return 0.025 * sum(entry["verdict"] in WORST and entry["one_sided"] for entry in entries)
 
 
 def metrics(entries: Sequence[Entry]) -> dict[str, Any]:

@@ -123,7 +123,9 @@ def by_layer(data: Data, measure: str) -> dict[int, tuple[Float[np.ndarray, "map
         }
         for maps in tables
     )
-    return {layer: (trained[layer], untrained[layer]) for layer in trained if layer in untrained}
+    if lacking := set(trained) ^ set(untrained):
+        raise Unmeasurable(f"in layer {min(lacking)} no map of one of the networks has what it takes")
+    return {layer: (trained[layer], untrained[layer]) for layer in trained}
 
 
 def in_each_layer(data: Data, measure: str) -> list[Measure]:

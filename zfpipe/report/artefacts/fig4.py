@@ -13,6 +13,7 @@ from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above, ours
 from zfpipe.report.engine.measure import Measure, number
+from zfpipe.report.engine.networks import learned
 
 ARTEFACT = Artefact(
     name="Figure 4",
@@ -106,7 +107,9 @@ def remark(maps: int, quartiles: list[float], late: int, dead: int) -> str:
     """Say when a layer's maps settle."""
     never = f", {dead} dead" if dead else ""
     if np.isinf(quartiles[1]):
-        return "more than half of its maps are dead" if dead > late else f"{late} of {maps} not before the end{never}"
+        return (
+            "more than half of its maps are dead" if 2 * dead > maps else f"{late} of {maps} not before the end{never}"
+        )
     later = f", {late} not before the end" if late else ""
     return f"half of its maps settle by epoch {number(quartiles[1], 0)}{later}{never}"
 
@@ -151,5 +154,5 @@ CLAIMS = (
     Claim("convergence", "Low layers converge within a few epochs, high layers late.",
           "over all pairs of a map of the highest convolution layer and one of the lowest, both firing: share in which "
           "the first settles later minus share in which it settles earlier; two that do not before the end tie",
-          "", above(), convergence, "layers exchanged at random: as often earlier as later"),
+          "", above(), convergence, "layers exchanged at random: as often earlier as later", [learned("zfnet")]),
 )  # fmt: skip

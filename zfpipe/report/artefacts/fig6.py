@@ -16,7 +16,7 @@ from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
 from zfpipe.report.engine.claims import Claim, Given, Measures, Premise, Unmeasurable, above, ours
 from zfpipe.report.engine.measure import Measure, amount, number, percent
-from zfpipe.report.engine.networks import over_seeds
+from zfpipe.report.engine.networks import learned, over_seeds
 
 ARTEFACT = Artefact(
     name="Figure 6",
@@ -201,11 +201,12 @@ LEARNED = {**APART, f"untrained {ALEXNET}": -1.0, f"untrained {OURS}": 1.0}
 UNLIKE = "the same difference between the two networks before training, which comes with size and stride alone"
 dominates = compared("dominance", {UNCLIPPED: 1.0}, times=True)
 aliases = compared("aliasing", {ALEXNET: 1.0, f"untrained {ALEXNET}": -1.0}, times=True)
+BOTH = (learned(OURS, ALEXNET),)
 CLAIMS = (
     Claim("dominance", "Without renormalisation a few filters of layer 1 dominate.",
           "largest over median RMS of the layer-1 filters, trained without renormalisation", "times", above(2.0),
           dominates, "filters that are all as strong as the median: 1 time, give or take the scatter of the seeds",
-          why="twice the median; the paper prints no number", section="3"),
+          [learned(UNCLIPPED)], why="twice the median; the paper prints no number", section="3"),
     Claim("renormalisation", "Renormalising the filters combats that.",
           "the same number without renormalisation, over that with it", "times", above(1.0),
           compared("dominance", {UNCLIPPED: 1.0, OURS: -1.0}, times=True), SEEDS,
@@ -213,18 +214,18 @@ CLAIMS = (
           section="3"),
     Claim("dead", "Smaller filters and stride give fewer dead features in layer 1.",
           "share of layer-1 filters that never fire: AlexNet's minus ours", "", above(), compared("dead", APART),
-          SEEDS),
+          SEEDS, BOTH),
     Claim("distinct", "They give more distinct features in layer 1.",
           "mean size of the correlation between two layer-1 maps over all places of all images: AlexNet's minus ours, "
-          "beyond the same of the untrained networks", "", above(), compared("alike", LEARNED), UNLIKE),
+          "beyond the same of the untrained networks", "", above(), compared("alike", LEARNED), UNLIKE, BOTH),
     Claim("frequencies", "They cover the middle frequencies, which AlexNet's layer 1 hardly does.",
           "share of the filters' power between 1/8 and 1/4 of a cycle per pixel: ours minus AlexNet's, beyond the same "
           "of the untrained networks", "", above(),
-          compared("middle", {run: -weight for run, weight in LEARNED.items()}), UNLIKE),
+          compared("middle", {run: -weight for run, weight in LEARNED.items()}), UNLIKE, BOTH),
     Claim("aliasing", "AlexNet's layer 2 shows aliasing from its stride.",
           "power of its layer-2 projections at the sampling frequency of layer 1 over the power beside it, over the "
           "same of the untrained network", "times", above(1.0), aliases,
-          "the same network before training: the aliasing that its stride gives any filters"),
+          "the same network before training: the aliasing that its stride gives any filters", BOTH),
     Claim("aliasing-removed", "The smaller stride removes it.",
           "power of the layer-2 projections at the sampling frequency of layer 1 over the power beside it, AlexNet's "
           "minus ours", "", above(), compared("aliasing", APART), SEEDS,

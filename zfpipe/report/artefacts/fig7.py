@@ -23,7 +23,7 @@ ARTEFACT = Artefact(
     caption="A grey square goes over the image: (b) total activity of the last convolution layer's map with the "
     "strongest response, (c) that map's projection from this image and from others, (d) probability of the true class, "
     "and (e) the most probable class, each by the place of the square's centre. Below, and in the table, the same "
-    "argument as numbers, over all validation images whose object is known: whether the output falls more with the "
+    "argument as numbers, over validation images whose object is known: whether the output falls more with the "
     "square on the object than off it, and more than where other images have their objects; whether it falls most "
     "there; and whether the map loses activity where its projection has energy, more than where projections in general "
     "have it.",
@@ -58,8 +58,8 @@ METHODS = """
   the mean energy of all images' projections, each of them with a sum of 1 and shifted to where this image's unit looks.
   The image's own share in that mean makes the comparison slightly too strict. It tests the way down, not what was
   learned: a network with random weights passes it too.
-- That the network looks at the object is judged only where it knows the images: where it gives their true class more
-  than twice the probability that the same network with random weights does.
+- That the network looks at the object is judged only where it knows the images: where its probability of
+  their true class is more than a tenth of the way from that of the same network with random weights to 1.
 """
 PANEL, SMALL = 290, 94  # sides of a panel, at least, and of the projections of other images, in pixels
 COLOURS, REST = ("#0072b2", "#e69f00", "#cc79a7", "#009e73", "#56b4e9", "#d55e00"), "#bbbbbb"
@@ -77,7 +77,11 @@ SCORES = {
     "hit": ("Largest fall lies on the object", "share of images", "a random place"),
     "overlap": ("Overlap of the largest falls with the object", "intersection over union", "random places"),
     "agreement": ("Fall of the map's activity, correlation with hidden energy", "its projection", "any projection"),
-    "known": ("Probability of the true class, nothing hidden", "this network", "twice an untrained one's"),
+    "known": (
+        "Probability of the true class, nothing hidden",
+        "this network",
+        "a tenth of the way from an untrained one's to 1",
+    ),
 }
 """What each score says, and the names of its value and of what it is compared with."""
 
@@ -90,7 +94,7 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
     images = [(image, places[places["id"] == image["id"]].sort_values(["y", "x"])) for image in described["images"]]
     keys = sum(min(len({image["label"], *rows["top1"]}), len(COLOURS)) for image, rows in images)
     rule = f"Against the truth: a grey square of {side} × {side} pixels every {every} pixels"
-    notes = [f"{rule}, over all images whose object is known", *sentences(data)]
+    notes = [f"{rule}, over images whose object is known", *sentences(data)]
     figure = style.figure(100 + (PANEL + 50) * len(images) + 24 * keys + 33 * len(notes))
     widths = (PANEL, PANEL, PANEL, 2 * SMALL + tiles.GAP, PANEL, PANEL)
     grid = figure.subplots(len(images), len(widths), squeeze=False, width_ratios=widths)
@@ -209,7 +213,7 @@ def details(data: Data) -> Details:
         for score, (value, against, difference) in scores(data).items()
     ]
     columns = ("Score", "Ours", "Compared with", "Difference (95 % interval)", "Images")
-    title = "Against the truth, over all images whose object is known"
+    title = "Against the truth, over images whose object is known"
     return Details(title, columns, rows or [(sentences(data)[0], *[NOTHING] * 4)], open=True)
 
 
@@ -221,7 +225,7 @@ def hidden(data: Data, score: str) -> list[Measure]:
 
 
 KNOWN = Premise(
-    "it is not shown that the network gives the images' true classes twice an untrained network's probability",
+    "the network's probability of the images' classes is not shown to be a tenth of the way from an untrained one's to 1",
     lambda data, _: hidden(data, "known"),
 )
 CLAIMS = (

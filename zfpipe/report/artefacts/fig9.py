@@ -8,6 +8,7 @@ from zfpipe.report.engine import style, transfer
 from zfpipe.report.engine.artefact import Artefact, Data, Details
 from zfpipe.report.engine.claims import Claim, Given, Unmeasurable, above
 from zfpipe.report.engine.measure import NOTHING, Measure, number
+from zfpipe.report.engine.networks import learned
 from zfpipe.report.engine.tables import parted
 
 ARTEFACT = Artefact(
@@ -116,7 +117,8 @@ def few_images(data: Data, given: Given) -> list[Measure]:
     """Return the pretrained network on few images minus one from scratch on the most."""
     if not (scratch := transfer.scratch(data)):
         raise Unmeasurable(transfer.NO_SCRATCH)
-    return [transfer.difference(few(data), scratch[max(scratch)], "", None)]
+    published = BEATEN - table5.TABLE.printed(transfer.SCRATCH, "60 per class")
+    return [transfer.difference(few(data), scratch[max(scratch)], "", published if max(scratch) == 60 else None)]
 
 
 def beats_others(data: Data, given: Given) -> list[Measure]:
@@ -139,8 +141,8 @@ CLAIMS = (
           "accuracy, pretrained with 6 images per class minus from scratch with the most trained on, on the "
           "same folds", "points",
           above(), few_images, "from scratch with the most images",
-          published=BEATEN - table5.TABLE.printed(transfer.SCRATCH, "60 per class")),
+          [learned("zfnet")]),
     Claim("six-images", "With 6 images per class they beat what others reached with 60.",
           "accuracy on Caltech-256 with 6 images per class minus Bo et al.'s with 60", "points", above(), beats_others,
-          "Bo et al.'s accuracy"),
+          "Bo et al.'s accuracy", [learned("zfnet")]),
 )  # fmt: skip

@@ -21,12 +21,16 @@ class Unmeasurable(Exception):
 
 @dataclass(frozen=True)
 class Given:
-    """What a measurement needs of params.yaml. `elsewhere` is true where zfnet's layers were trained elsewhere."""
+    """What a measurement needs of params.yaml. `elsewhere` is true where zfnet's layers were trained elsewhere.
+
+    `metrics` are the errors of each run, as `evaluate` writes them.
+    """
 
     runs: Mapping[str, Run]
     ensembles: Mapping[str, Sequence[str]]
     targets: Targets
     elsewhere: bool
+    metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def needs(self, *runs: str) -> None:
         """Raise Unmeasurable where a run is missing, or where the network of Fig. 3 was not trained here."""

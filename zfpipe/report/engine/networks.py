@@ -124,14 +124,14 @@ def around(value: float, half: float, seeds: int, part: str, published: float | 
 def learned(*runs: str) -> Premise:
     """Return the premise that each of some networks does better than to name the most frequent class every time."""
 
-    def better(data: Data, given: Given) -> list[Measure]:
+    def better(_: Data, given: Given) -> list[Measure]:
         given.needs(*runs)
         found = []
         for run in runs:
-            one = data[f"{run}.json"]
+            one = given.metrics[run]
             half = 1.96 * (one["val_top1"] * (1 - one["val_top1"]) / one["val_images"]) ** 0.5
             value = one["chance_top1"] - one["val_top1"]
             found.append(Measure(value, value - half, value + half, one["val_images"], "images", run))
         return found
 
-    return Premise("a network that it compares errs no less than one that always names the most frequent class", better)
+    return Premise("a network that it is about errs no less than one that always names the most frequent class", better)

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from zfpipe.report.engine.artefact import Data
 from zfpipe.report.engine.claims import NARROWER, Claim, Given, Unmeasurable, above
 from zfpipe.report.engine.measure import Measure
+from zfpipe.report.engine.networks import learned
 from zfpipe.report.engine.tables import OTHERS, Filled, Line, Row, Runs, Table
 
 SCRATCH, PRETRAINED = "Non-pretrained convnet", "ImageNet-pretrained convnet"  # rows of Tables 4 and 5
@@ -61,7 +62,8 @@ def difference(first: Folds | None, second: Folds | None, part: str, published: 
     """Return by how much the first accuracies are higher on the folds that both have; NaN where one side lacks."""
     if first is None or second is None:
         return Measure(nan, part=part, published=published)
-    return Measure.mean(first[: len(second)] - second, "folds", part, published)
+    both = min(len(first), len(second))
+    return Measure.mean(first[:both] - second[:both], "folds", part, published)
 
 
 def gains(table: Table, data: Data, given: Given) -> list[Measure]:
@@ -76,7 +78,9 @@ def claim(table: Table, name: str, words: str) -> Claim:
     statistic = "accuracy, pretrained minus from scratch on the same folds; for each number of images per class"
     why = "half of the paper's smallest difference"
     far = NARROWER * min(table.printed(PRETRAINED, name) - table.printed(SCRATCH, name) for name in table.columns)
-    return Claim(name, words, statistic, "points", above(far), partial(gains, table), "from scratch", why=why)
+    return Claim(
+        name, words, statistic, "points", above(far), partial(gains, table), "from scratch", [learned("zfnet")], why=why
+    )
 
 
 def differences(table: Table, name: str, data: Data, given: Given) -> list[Measure]:
