@@ -82,10 +82,11 @@ def classifier(
 def penalty(kind: Kind, gram: Float[np.ndarray, "image image"], train: Rows, labels: Rows, seed: int) -> float:
     """The one of GRID that does best on a third of each class's training images after training on the rest.
 
-    Few images are held out in turns, a third at a time, and all of them count. Of equals that
-    are neighbours the middle one, or the smaller of two: how well a classifier does rises with the penalty's weight and
-    falls again, so that their ends are where it starts to get worse. Of several such groups the largest counts. `labels` are the training images'; test images have
-    no part in it. A class's only image is never held out; where no class has two, it is the middle of GRID.
+    Few images are held out in turns, a third at a time, and all of them count. Of equals that are neighbours the middle
+    one, or the smaller of two: how well a classifier does rises with the penalty's weight and falls again, so that
+    their ends are where it starts to get worse. Of several such groups the largest counts. `labels` are the training
+    images'; test images have no part in it. A class's only image is never held out; where no class has two, it is the
+    middle of GRID.
     """
     labels = np.unique(labels, return_inverse=True)[1]  # a class that no image has, has no score either
     part = thirds(labels, seed)

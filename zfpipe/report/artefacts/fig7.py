@@ -225,7 +225,7 @@ def hidden(data: Data, score: str) -> list[Measure]:
 
 
 KNOWN = Premise(
-    "the network's probability of the images' classes is not shown to be a tenth of the way from an untrained one's to 1",
+    "the network's probability of the images' classes is less than a tenth of the way from the untrained one's to 1",
     lambda data, _: hidden(data, "known"),
 )
 CLAIMS = (
