@@ -52,7 +52,7 @@ def results(
     truth = {"on": [0.4, 0.3], "off": [0.1, 0.0], "hit": [1.0, 0.0], "hit_by_chance": [0.2, 0.3], "overlap": [0.5, 0.4],
              "overlap_by_chance": [0.2, 0.2], "beyond": [0.3, 0.3], "beyond_elsewhere": [0.1, 0.2],
              "agreement": [0.6, 0.7], "agreement_null": [0.5, 0.5],
-             "p_true": [0.9, 0.8], "p_untrained_twice": [0.2, 0.1]}  # fmt: skip
+             "p_true": [0.9, 0.8], "p_needed": [0.2, 0.1]}  # fmt: skip
     return {
         "shown.json": described, "shown.parquet": pd.concat(positions).sample(frac=1, random_state=0),
         "shown.safetensors": arrays, "scores.csv": occlusion.scores(pd.DataFrame(truth)),
@@ -186,7 +186,7 @@ def test_where_the_network_does_not_know_the_images_nothing_is_said_of_where_it_
     rows = [[score, 0.5, 0.2, found, found - 0.1, found + 0.1, 9] for score, found in scores.items()]
     data = {"scores.csv": pd.DataFrame(rows, columns=SCORES)}
     looks, structure = (ledger.judged(claim, data, GIVEN)[0] for claim in fig7.CLAIMS)
-    assert looks["verdict"] == "not measurable here" and "twice an untrained network's" in looks["reason"]
+    assert looks["verdict"] == "not measurable here" and "a tenth of the way" in looks["reason"]
     assert structure["verdict"] == "holds"
 
 
