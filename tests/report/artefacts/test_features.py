@@ -153,3 +153,7 @@ def test_what_can_not_be_measured_says_why() -> None:
         for claim, reason in zip(features.CLAIMS, ("no map above", "no map above", "maps of two layers"), strict=True):
             with pytest.raises(Unmeasurable, match=reason):
                 claim.measure(data | less, GIVEN)
+    fewer = data | {"untrained.csv": data["untrained.csv"].query("layer != 3")}
+    for claim in features.CLAIMS:
+        with pytest.raises(Unmeasurable, match="in layer 3 no map of the untrained network"):
+            claim.measure(fewer, GIVEN)

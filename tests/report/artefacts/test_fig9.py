@@ -78,7 +78,10 @@ def test_claims_turn_with_the_accuracies(few: float, spread: float, verdict: str
     assert found == verdict and measure.value == pytest.approx(100 * (few - spread / 2 - 0.45))
     found, measure = judged(fig9, "six-images", data, REAL)
     assert found == verdict and measure.value == pytest.approx(100 * few - 55.2)
-    assert fig9.CLAIMS[0].published == pytest.approx(16.4)
+    (found,) = fig9.few_images(data, DRAWN)
+    assert found.published == pytest.approx(16.4)
+    (found,) = fig9.few_images(data | {"scratch.csv": scratch({15: 0})}, DRAWN)
+    assert found.published is None, "the paper's is with 60 images per class from scratch"
 
 
 def test_claims_that_cannot_be_measured_say_why() -> None:

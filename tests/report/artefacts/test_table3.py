@@ -114,10 +114,9 @@ def test_claims_on_what_was_not_trained_here() -> None:
 def test_networks_that_learned_nothing_support_no_claim() -> None:
     chance = 2 / 3
     for error, learned in ((chance, False), (chance - 0.02, False), (chance - 0.04, True)):
-        data, worst = metrics(dict.fromkeys(RUNS, (error, error))), {"chance_top1": chance}
-        known = dataclasses.replace(
-            EVERYTHING, metrics={run: data[f"{run}.json"] | {"chance_top1": chance} for run in RUNS}
-        )
+        data = metrics(dict.fromkeys(RUNS, (error, error)))
+        errors = {run: data[f"{run}.json"] | {"chance_top1": chance} for run in RUNS}
+        known = dataclasses.replace(EVERYTHING, metrics=errors)
         for module in (table2, table3):
             for claim in (one for one in module.CLAIMS if "together" not in one.id):
                 entry, _ = ledger.judged(claim, data, known)

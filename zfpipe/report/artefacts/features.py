@@ -123,9 +123,9 @@ def by_layer(data: Data, measure: str) -> dict[int, tuple[Float[np.ndarray, "map
         }
         for maps in tables
     )
-    if lacking := set(trained) ^ set(untrained):
-        raise Unmeasurable(f"in layer {min(lacking)} no map of one of the networks has what it takes")
-    return {layer: (trained[layer], untrained[layer]) for layer in trained}
+    if max(trained, default=0) > 1 and (lacking := set(trained) - set(untrained)) and untrained:
+        raise Unmeasurable(f"in layer {min(lacking)} no map of the untrained network has what it takes")
+    return {layer: (trained[layer], untrained[layer]) for layer in trained if layer in untrained}
 
 
 def in_each_layer(data: Data, measure: str) -> list[Measure]:
