@@ -12,6 +12,8 @@ from ruamel.yaml import YAML
 
 from tests.imports import ROOT
 from zfpipe import params, paths, store
+from zfpipe.network import weights
+from zfpipe.network.architecture import variant
 from zfpipe.report import ledger
 from zfpipe.report.engine.artefact import modules
 from zfpipe.report.engine.claims import Given
@@ -78,18 +80,24 @@ def entries(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             rows = [{"per_class": 4, "fold": fold, "accuracy": 0.5 + 0.02 * fold} for fold in range(3)]
             store.save(paths.TRANSFER / name / "scratch.csv", pd.DataFrame(rows).assign(test_images=50))
         if kind == "shuffled":  # until it knows some of the labels that it was given
-            change({"training": {"epochs": 20, "anneal_at": [0.95]}})
-        if kind == "untrained":  # the rate moves no weight, and no filter is scaled
-            still = {"renorm_radius": None}
-            change({"training": {"learning_rate": 1e-8}, "model": still, "alexnet": still})
-        made([("train", RUNS), ("evaluate", RUNS), ("ensembles", []), ("harvest", SETS), ("transfer", SETS)])
+            change({"training": {"epochs": 20, "anneal_at": [], "batch": 16}})
+        if kind == "untrained":  # for its snapshots: the rate hardly moves a weight
+            change({"training": {"learning_rate": 1e-8}})
+        made([("train", RUNS)])
+        if kind == "untrained":
+            settings = params.load()
+            for run in RUNS:
+                start = weights.untrained(variant(settings, run), settings.crops.size, 60, settings.runs[run].seed)
+                weights.save(start, paths.weights(run))
+        made([("evaluate", RUNS), ("ensembles", []), ("harvest", SETS), ("transfer", SETS)])
         made([("activations", []), ("projections", []), ("evolution", []), ("features", []), ("filters", [])])
         made([("invariance", []), ("occlusion", []), ("correspondence", [])])
         settings = params.load()
         metrics = {run: store.load(paths.metrics(run)) for run in RUNS}
         given = Given(settings.runs, settings.ensembles, settings.targets, False, metrics)
         if kind == "shuffled":
-            assert store.load(paths.history("zfnet"))["train_error"].iloc[-1] < 0.9, "it has learned by heart"
+            errors = store.load(paths.history("zfnet"))["train_error"]
+            assert errors.iloc[-1] < 0.96, "chance is 0.983"
         yield ledger.build(modules(), given)[0]
 
 
