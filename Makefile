@@ -21,13 +21,14 @@ report: setup
 	@python -m zfpipe repro
 	echo "The report: $(CURDIR)/reports/index.html"
 
-# The end-to-end runs, mostly processes that start, go beside the checks and the other tests, with a core each
+# The runs of whole pipelines go beside the checks and the other tests, with a core each
 test: setup
 	@export OMP_NUM_THREADS=1 ZFPIPE_THREADS=1
-	python -m pytest tests/test_end_to_end.py -p no:cacheprovider > .venv/end_to_end.log 2>&1 &
+	whole="tests/test_end_to_end.py tests/test_null.py"
+	python -m pytest $$whole -p no:cacheprovider > .venv/end_to_end.log 2>&1 &
 	failed=0
 	{ $(CHECK); } || failed=1
-	python -m pytest tests --ignore tests/test_end_to_end.py || failed=1
+	python -m pytest tests $${whole//tests/--ignore tests} || failed=1
 	wait $$! || failed=1
 	cat .venv/end_to_end.log
 	exit $$failed
