@@ -1,4 +1,7 @@
-"""Networks that learned nothing of the classes support no claim: untrained, and trained on labels drawn at random."""
+"""Networks that learned nothing of the classes support no claim: untrained, and trained on labels drawn at random.
+
+Three epochs on random labels: too few to learn these by heart.
+"""
 
 import importlib
 import sys
@@ -79,8 +82,6 @@ def entries(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         for name in SETS[:2]:  # made up, as from scratch to the end: half of the images are recognised
             rows = [{"per_class": 4, "fold": fold, "accuracy": 0.5 + 0.02 * fold} for fold in range(3)]
             store.save(paths.TRANSFER / name / "scratch.csv", pd.DataFrame(rows).assign(test_images=50))
-        if kind == "shuffled":  # until it knows some of the labels that it was given
-            change({"training": {"epochs": 20, "anneal_at": [], "batch": 16}})
         if kind == "untrained":  # for its snapshots: the rate hardly moves a weight
             change({"training": {"learning_rate": 1e-8}})
         made([("train", RUNS)])
@@ -95,9 +96,6 @@ def entries(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         settings = params.load()
         metrics = {run: store.load(paths.metrics(run)) for run in RUNS}
         given = Given(settings.runs, settings.ensembles, settings.targets, False, metrics)
-        if kind == "shuffled":
-            errors = store.load(paths.history("zfnet"))["train_error"]
-            assert errors.iloc[-1] < 0.96, "chance is 0.983"
         yield ledger.build(modules(), given)[0]
 
 
