@@ -21,7 +21,7 @@ from tests.conftest import CROP, SIZE
 from tests.imports import ROOT
 from tests.processes import measured
 from zfpipe import params, paths
-from zfpipe.drawing.picture import CLASSES
+from zfpipe.beton.sidecar import read_sidecar
 from zfpipe.errors import UserError
 from zfpipe.network import numerics as device
 from zfpipe.network import weights
@@ -132,7 +132,8 @@ def test_two_processes_train_as_one(one: Path, two: tuple[Path, str]) -> None:
     for name in ("train_error", "val_error"):  # an image at the border of two classes may fall to either side
         np.testing.assert_allclose(histories[1][name], histories[0][name], atol=0.011)
     settings = params.load(one / paths.PARAMS)
-    start = weights.untrained(variant(settings, "zfnet"), settings.crops.size, len(CLASSES), 0).state_dict()
+    classes = len(read_sidecar(one / paths.beton("train")).classes)
+    start = weights.untrained(variant(settings, "zfnet"), settings.crops.size, classes, 0).state_dict()
     for file in (paths.snapshots("zfnet") / "0001.safetensors", paths.weights("zfnet")):
         alone, shared = load_file(one / file), load_file(folder / file)
         for name, weight in alone.items():
