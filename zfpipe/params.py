@@ -117,6 +117,7 @@ class Pictures(Section):
     parts: Text | None
     classes: Annotated[int, whole(2, 1_000_000)] | None
     per_class: Annotated[int, whole(1, 10_000_000)] | None
+    order: Text | None
 
     @property
     def base(self) -> Path:

@@ -163,4 +163,5 @@ def settings(classes: int | None = None, per_class: int | None = None) -> Pictur
         parts=None,
         classes=classes,
         per_class=per_class,
+        order=None,
     )

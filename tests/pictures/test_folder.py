@@ -64,6 +64,106 @@ def test_another_layout_is_refused_in_one_line(paths: tuple[str, ...], line: str
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("paths", "line"),
+    [
+        (
+            ("Training/cat/1.png", "Training/dog/2.png", "Test/cat/3.png", "Test/dog/4.png"),
+            "name Test/ val to validate",
+        ),
+        (("train/a/1.png", "train/b/2.png", "testing/a/3.png"), "name testing/ val to validate"),
+        (("one/cat/1.png", "one/dog/2.png", "two/cat/3.png", "two/dog/4.png"), "one/ and two/ hold the same folders"),
+        (("train/a/1.png", "val/a/2.png", "valid/a/3.png"), "holds val/ and valid/; must be one for val"),
+        (("train/1.png", "val/2.png"), "train holds no class folders but 1 images"),
+    ],
+)
+def test_splits_are_not_taken_for_classes(paths: tuple[str, ...], line: str, tmp_path: Path) -> None:
+    root = lay_out(tmp_path / "images", *paths)
+    with pytest.raises(UserError, match=re.escape(line)):
+        list(folder.entries(root, SETTINGS))
+
+
+@pytest.mark.parametrize("train", ["train", "Train", "Training", "TRAINING"])
+@pytest.mark.parametrize("val", ["val", "valid", "Validation"])
+def test_splits_by_their_usual_names(train: str, val: str, tmp_path: Path) -> None:
+    root = lay_out(tmp_path, f"{train}/ant/1.png", f"{train}/bee/2.png", f"{val}/ant/3.png", f"{val}/bee/4.png")
+    found = [(entry.split, entry.class_name, entry.path) for entry in folder.entries(root, SETTINGS)]
+    assert found[0] == ("train", "ant", f"{train}/ant/1.png")
+    assert [split for split, _, _ in found] == ["train", "train", "val", "val"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".ipynb_checkpoints", ".AppleDouble", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", ".git"],
+)
+@pytest.mark.parametrize("place", ["{}", "train/{}", "train/ant/{}", "train/ant/deep/{}"])
+def test_hidden_and_system_folders_are_passed_over_at_any_depth(name: str, place: str, tmp_path: Path) -> None:
+    four = ("train/ant/1.png", "train/bee/2.png", "val/ant/3.png", "val/bee/4.png")
+    root = lay_out(tmp_path, *four, f"{place.format(name)}/1.png", f"{place.format(name)}/ant/1.png")
+    (root / "train/bee/Thumbs.db").write_bytes(b"")
+    assert [entry.path for entry in folder.entries(root, SETTINGS)] == list(four)
+
+
+def test_what_is_passed_over_is_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = lay_out(
+        tmp_path, "train/ant/1.png", "train/bee/deep/2.png", "val/ant/3.png", "val/bee/4.png", "test/ant/5.png"
+    )
+    for name in ("a.heic", "b.heic", "c.txt", "d"):
+        (root / "train/ant" / name).write_bytes(b"x")
+    Image.new("RGB", (3, 3)).save(root / "train/loose.png")
+    list(folder.entries(root, SETTINGS))
+    assert capsys.readouterr().out.splitlines() == [
+        "4 files passed over, not images by their suffix: 2 .heic, 1 without a suffix, 1 .txt; "
+        "HEIC must be made JPEG first",
+        "1 images passed over, in no class folder, the first train/loose.png",
+        "folders passed over, of no split: test",
+        "1 images lie in folders within the folder of their class, and count as that class; the first "
+        "train/bee/deep/2.png",
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "jfif", "jpe", "avif", "mpo", "jp2", "tif", "pgm", "GIF"])
+def test_every_suffix_of_what_is_decoded_counts(suffix: str, tmp_path: Path) -> None:
+    root = lay_out(tmp_path, "train/ant/1.png", "train/bee/2.png", "val/ant/3.png", "val/bee/4.png")
+    (root / "train/ant/1.png").rename(root / f"train/ant/1.{suffix}")
+    found = list(folder.entries(root, SETTINGS))
+    assert (found[0].path, found[0].width) == (f"train/ant/1.{suffix}", 10)  # the contents count
+
+
+def test_a_pipe_is_no_image_and_is_never_waited_for(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, "train/ant/1.png", "train/bee/2.png", "val/ant/3.png", "val/bee/4.png")
+    os.mkfifo(root / "train/ant/0.png")
+    (root / "train/ant/00.png").symlink_to(root / "train/ant/0.png")
+    (root / "train/ant/2.png").symlink_to(root / "nowhere")
+    assert [entry.path for entry in folder.entries(root, SETTINGS)][:2] == ["train/ant/1.png", "train/ant/2.png"]
+
+
+def test_links_that_make_two_folders_one_are_refused(tmp_path: Path) -> None:
+    root = lay_out(tmp_path / "own", "train/ant/1.png", "train/bee/2.png")
+    (root / "val").symlink_to(root / "train")
+    with pytest.raises(UserError, match=r"val is the same folder as .*train; remove the link"):
+        list(folder.entries(root, SETTINGS))
+    (root / "val").unlink()
+    lay_out(root, "val/ant/3.png")
+    (root / "val/bee").symlink_to(root / "train/bee")
+    with pytest.raises(UserError, match="is the same folder as"):
+        list(folder.entries(root, SETTINGS))
+
+
+def test_the_order_of_the_labels_can_be_given(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, "train/ant/1.png", "train/bee/2.png", "val/ant/3.png", "val/bee/4.png")
+    given = SETTINGS.model_copy(update={"order": "names.txt"})
+    with pytest.raises(UserError, match=r"pictures.order = names.txt; no such file in"):
+        list(folder.entries(root, given))
+    (root / "names.txt").write_text("bee\nant\n")
+    found = [(entry.label, entry.path) for entry in folder.entries(root, given)]
+    assert found == [(0, "train/bee/2.png"), (1, "train/ant/1.png"), (0, "val/bee/4.png"), (1, "val/ant/3.png")]
+    for text, name in (("bee\n", "ant"), ("bee\nant\ncow\n", "cow"), ("bee\nant\nbee", "bee")):
+        (root / "names.txt").write_text(text)
+        with pytest.raises(UserError, match=rf"names.txt: '{name}' is not once in the list"):
+            list(folder.entries(root, given))
+
+
 def test_an_empty_class_is_refused(tmp_path: Path) -> None:
     root = lay_out(tmp_path, "train/cat/1.png", "val/cat/1.png")
     for split in ("train", "val"):

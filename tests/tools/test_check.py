@@ -45,13 +45,13 @@ def test_a_run_that_can_succeed(project: Path) -> None:
 
 def test_the_embedded_pictures_need_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    counts, unreadable = check.count_images(params.load().pictures)
-    assert (counts["train"].total(), counts["val"].total(), unreadable) == (5000, 1000, [])
+    held = check.images(params.load().pictures)
+    assert (held.counts["train"].total(), held.counts["val"].total(), held.said) == (5000, 1000, [])
 
 
 def test_what_is_wrong_with_the_pictures(project: Path) -> None:
     (project / "own/train/ant/0.png").write_bytes(b"no image")
-    state, found = states()["image headers"]
+    state, found = states()["images"]
     assert (state, "train/ant/0.png" in found) == ("fails", True)
     shutil.rmtree(project / "own/val")
     state, found = states()["pictures"]
@@ -60,8 +60,7 @@ def test_what_is_wrong_with_the_pictures(project: Path) -> None:
 
 def test_a_part_of_a_set_is_noted(project: Path) -> None:
     settings = params.load().pictures.model_copy(update={"source": "imagenette"})
-    counts, _ = check.count_images(params.load().pictures)
-    (finding,) = check.against_the_whole_set(settings, counts)
+    (finding,) = check.against_the_whole_set(settings, check.images(params.load().pictures).counts)
     assert finding.state == "note"
     assert finding.found == "has 9,469 training and 3,925 validation images of 10 classes: results are of a part"
 

@@ -94,7 +94,7 @@ def test_formats(kind: str) -> None:
     assert np.abs(got.astype(int) - np.asarray(image)).max() <= lossy
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F", "LAB"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "I;16", "I", "LAB"])
 def test_modes(mode: str) -> None:
     """Black to white in any mode comes out as black to white in RGB."""
     grey = Image.fromarray(np.where(np.arange(32)[None] < 16, 0, 255).astype(np.uint8).repeat(32, 0))
@@ -106,8 +106,61 @@ def test_modes(mode: str) -> None:
     else:
         stored = grey.convert(mode)
     assert stored.mode == mode
-    got = square(encoded(stored, "JPEG" if mode in ("CMYK", "YCbCr") else "TIFF"), 32)
+    kinds = {"CMYK": "JPEG", "YCbCr": "JPEG", "I": "PPM"}  # a PGM of 16 bits is opened as 32
+    got = square(encoded(stored, kinds.get(mode, "TIFF")), 32)
     assert np.abs(got.astype(int) - np.asarray(grey)[:, :, None]).max() <= 3
+
+
+@pytest.mark.parametrize("white", [1, 255, 65535, 2**31 - 128])
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+@pytest.mark.parametrize("exif", [b"", b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"])
+def test_numbers_of_which_none_is_known_to_be_white_are_refused(white: int, kind: type, exif: bytes) -> None:
+    """Taken as they are, 0..1 would be black and 0..65535 white."""
+    levels = np.linspace(0, white, 32 * 32).reshape(32, 32).astype(kind)
+    with pytest.raises(UnreadableImageError, match="32 bits a channel"):
+        square(encoded(Image.fromarray(levels), "TIFF", exif=exif), 32)
+
+
+def deep_png(levels: np.ndarray) -> bytes:
+    """A PNG of 16 bits a channel, grey, RGB or RGBA, which Pillow can't write."""
+    height, width, channels = levels.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    parts = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_twelve_bits_in_sixteen_are_refused_not_black(channels: int) -> None:
+    levels = np.linspace(0, 4095, 32 * 32).reshape(32, 32, 1).repeat(channels, 2)
+    if channels == 4:
+        levels[..., 3] = 65535
+    with pytest.raises(UnreadableImageError, match="12 bits or fewer in 16"):
+        square(deep_png(levels), 32)
+    levels[..., :3] *= 16
+    got = square(deep_png(levels), 32)
+    assert np.abs(got - levels[..., :3] / 257).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        (b"\0\0\0\x18ftypheic", "HEIC, as iPhones write it"),
+        (b"\0\0\0\x1cftypmif1", "HEIC"),
+        (b"\0\0\0\x20ftypisom", "a film"),
+        (b"\n<!DOCTYPE html><html>", "a web page"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="x">', "an SVG drawing"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a", "a git-lfs pointer"),
+        (b"%PDF-1.7", "a PDF"),
+        (bytes(128) + b"DICM", "a DICOM file"),
+    ],
+)
+def test_what_people_take_for_an_image_is_named(start: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableImageError, match=reason):
+        square(start + bytes(200), 16)
 
 
 def test_16_bits_are_scaled_and_not_clipped() -> None:
@@ -315,15 +368,19 @@ def sized(data: bytes, kind: str, side: int) -> bytes:
     return bytes(big)
 
 
+def test_a_telephones_photograph_of_108_megapixels() -> None:
+    assert square(encoded(Image.new("RGB", (12_000, 9_000), (9, 90, 200)), "JPEG"), 16).shape == (16, 16, 3)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP"])
-@pytest.mark.parametrize("side", [9460, 20_000])
+@pytest.mark.parametrize("side", [14_500, 30_000])
 @pytest.mark.filterwarnings("ignore")
 def test_a_bomb_is_refused_by_its_header(kind: str, side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for decoder in ("jpeg_pixels", "pillow_pixels"):
         monkeypatch.setattr(decode, decoder, None)
     with pytest.raises(UnreadableImageError) as raised:
         square(sized(encoded(ramp(16, 16), kind), kind, side), 16)
-    assert str(raised.value) == "more than 89,478,485 pixels"
+    assert str(raised.value) == "more than 210,000,000 pixels"
 
 
 def with_frame(change: dict[int, int]) -> bytes:
@@ -339,10 +396,10 @@ def with_frame(change: dict[int, int]) -> bytes:
     ("data", "reason"),
     [
         (b"", "empty file"),
-        (b"<html>404 not found</html>", "not an image in a known format"),
+        (b"<html>404 not found</html>", "a web page, not an image"),
         (bytes(1000), "not an image in a known format"),
         (np.random.default_rng(0).bytes(5000), "not an image in a known format"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "not an image in a known format"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "a PDF, PostScript"),
         (with_frame({4: 12}), "rare kind"),
         (with_frame({1: 0xC3}), "broken data stream"),
         (encoded(ramp(64, 64), "JPEG")[:-300], "Premature end of JPEG file"),

@@ -8,7 +8,7 @@ from zfpipe import stage
 from zfpipe.errors import UserError
 from zfpipe.index.images import Entry
 from zfpipe.params import Pictures
-from zfpipe.pictures.files import EXTENSIONS, class_folders, walk
+from zfpipe.pictures.files import class_folders, is_image, walk
 from zfpipe.pictures.split import split_classes
 
 CLUTTER = ("BACKGROUND_Google", "257.clutter")
@@ -46,7 +46,7 @@ def entries(folder: str, name: Callable[[str], str], root: Path, settings: Pictu
 def class_images(folder: Path) -> tuple[list[Path], int]:
     """The images directly in a class's folder, sorted, and how many other files are in it and below it."""
     files = [path for files in walk(folder) for path in files]
-    images = sorted(path for path in files if path.parent == folder and path.name.lower().endswith(EXTENSIONS))
+    images = sorted(path for path in files if path.parent == folder and is_image(path.name))
     return images, len(files) - len(images)
 
 

@@ -2,58 +2,115 @@
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import NoReturn
 
 from PIL import Image
 
 from zfpipe.errors import UserError
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-"""Those of torchvision's ImageFolder."""
+EXTENSIONS = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".png", ".apng", ".gif", ".webp", ".avif", ".bmp", ".dib",
+    ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx",
+)  # fmt: skip
+"""Of the formats that the betons stage decodes."""
+SYSTEM = {
+    "__macosx", "$recycle.bin", "system volume information", "lost+found", "@eadir", "#recycle", "thumbs.db",
+    "ehthumbs.db", "desktop.ini",
+}  # fmt: skip
+"""Names, in small letters, that systems leave in folders."""
 ORIENTATION = 0x0112
 """EXIF's tag; from 5 on, the picture lies on its side."""
 
 
+def passed_over(name: str) -> bool:
+    """Whether a file or folder is hidden or a system's, at any depth and in every source."""
+    return name.startswith(".") or name.casefold() in SYSTEM
+
+
 def class_folders(folder: Path) -> list[str]:
-    """The folders in a folder, sorted; hidden ones are passed over. Raises UserError when there are none."""
+    """Return the folders in a folder, sorted, hidden ones and a system's left out.
+
+    Raises UserError where there are none, and where two are the same folder by links.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; it must hold a folder for each class")
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not passed_over(path.name))
     if not names:
-        raise UserError(f"{folder} holds no class folders; make one for each class")
+        images = sum(is_image(path.name) for path in folder.iterdir())
+        held = f" but {images:,} images" if images else ""
+        raise UserError(f"{folder} holds no class folders{held}; make one for each class")
+    refuse_same(folder / name for name in names)
     return names
 
 
-def image_paths(folder: Path) -> list[Path]:
-    """Every image below a folder, sorted by path; hidden files are passed over, links are followed.
+def refuse_same(folders: Iterator[Path]) -> None:
+    """Raises UserError where links make two folders one: its images would count twice."""
+    seen: dict[str, Path] = {}
+    for path in folders:
+        first = seen.setdefault(os.path.realpath(path), path)
+        if first != path:
+            raise UserError(f"{path} is the same folder as {first}; remove the link, or its images count twice")
 
-    Raises UserError when there is none, for a name that is not UTF-8, and where links lead to a folder twice.
+
+def is_image(name: str) -> bool:
+    """Whether a file counts as an image, by its name."""
+    return name.lower().endswith(EXTENSIONS) and not passed_over(name)
+
+
+def image_paths(folder: Path, others: Counter[str] | None = None) -> list[Path]:
+    """Return every image below a folder, sorted by path; hidden files are passed over, links are followed.
+
+    Other files are counted in `others` by their suffix. Raises UserError when there is no image, for a name that is not
+    UTF-8, and where links lead to a folder twice.
     """
-    paths = sorted(path for files in walk(folder) for path in files if path.name.lower().endswith(EXTENSIONS))
+    files = [path for held in walk(folder) for path in held]
+    paths = sorted(path for path in files if is_image(path.name))
+    passed = Counter(path.suffix.lower() for path in files if not is_image(path.name))
     if not paths:
-        raise UserError(f"{folder} holds no images ({', '.join(EXTENSIONS)})")
+        held = f" but {listed(passed)}" if passed else ""
+        raise UserError(f"{folder} holds no images ({', '.join(EXTENSIONS)}){held}")
+    if others is not None:
+        others.update(passed)
     return paths
 
 
-def walk(folder: Path) -> Iterator[list[Path]]:
-    """The files of a folder, then of each one below it; hidden files are passed over, links are followed.
+def listed(others: Counter[str]) -> str:
+    """Return files by suffix in words, most first, and what to do where these are photographs that are not decoded."""
+    kinds = sorted(others.items(), key=lambda one: (-one[1], one[0]))
+    words = ", ".join(f"{count:,} {suffix or 'without a suffix'}" for suffix, count in kinds[:8])
+    rest = f", {len(kinds) - 8} more kinds" if len(kinds) > 8 else ""
+    return words + rest + ("; HEIC must be made JPEG first" if {".heic", ".heif"} & set(others) else "")
 
+
+def walk(folder: Path) -> Iterator[list[Path]]:
+    """Yield the files of a folder, then of each one below it; hidden ones are passed over, links are followed.
+
+    What is neither a file nor a folder, such as a pipe, is passed over. A link that leads nowhere counts as a file.
     Raises UserError for a name that is not UTF-8, and where links lead to a folder twice; OSError for a folder that
     can't be read.
     """
-
-    def refuse(error: OSError) -> NoReturn:
-        raise error
-
     seen: dict[str, str] = {}
-    for parent, _, files in os.walk(folder, onerror=refuse, followlinks=True):  # data sets are often links
+    waiting = [os.fspath(folder)]
+    while waiting:
+        parent = waiting.pop()
         first = seen.setdefault(os.path.realpath(parent), parent)
         if first != parent:
             raise UserError(f"{parent} is the same folder as {first}; remove the link, or its images count twice")
-        yield [named(Path(parent) / file) for file in files if not file.startswith(".")]
+        files, folders = [], []
+        with os.scandir(parent) as entries:
+            for entry in entries:
+                if passed_over(entry.name):
+                    continue
+                path = Path(entry.path)
+                if path.is_dir() if entry.is_symlink() else entry.is_dir():
+                    folders.append(entry.path)
+                elif entry.is_file(follow_symlinks=False) or path.is_file() or not path.exists():
+                    files.append(named(path))
+        waiting += sorted(folders, reverse=True)
+        yield files
 
 
 def named(path: Path) -> Path:

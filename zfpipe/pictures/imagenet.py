@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,7 +20,7 @@ from zfpipe.errors import UserError
 from zfpipe.index.images import Entry
 from zfpipe.params import Pictures
 from zfpipe.pictures.annotations import TABLES, Objects, first_box, parse_xml, read_objects, read_table
-from zfpipe.pictures.files import class_folders, image_paths, image_size
+from zfpipe.pictures.files import class_folders, image_paths, image_size, is_image, listed
 from zfpipe.pictures.jpeg import jpeg_size
 from zfpipe.pictures.synsets import DEVKIT, WNID, class_names, read_devkit
 from zfpipe.pictures.tar import Member, members
@@ -160,6 +160,11 @@ def class_tars(root: Path) -> dict[str, Place]:
 
 def folders(root: Path) -> Layout:
     """`train/` and `val/`, each with a folder per class. Raises UserError when they hold different classes."""
+    if (root / "val").is_dir() and any(is_image(path.name) for path in (root / "val").iterdir()):
+        raise UserError(
+            f"pictures.root = {root}: val/ holds images outside of class folders, as downloaded; sort them into a "
+            f"folder per class, or put {TRAIN}, {VAL} and {DEVKIT} beside each other, which are read as they are"
+        )
     classes = {split: class_folders(root / split) for split in ("train", "val")}
     for one, other in (("train", "val"), ("val", "train")):
         refuse_alone(root, set(classes[one]) - set(classes[other]), one, other)
@@ -228,7 +233,11 @@ def in_folder(place: Place) -> list[Found]:
     """The images in a folder, with their objects where XML marks them."""
     marked = place.root / place.marked if place.marked else None
     found: list[Found] = []
-    for path in image_paths(place.root / place.path)[: place.most]:
+    others: Counter[str] = Counter()
+    paths = image_paths(place.root / place.path, others)
+    if others:
+        stage.log(f"{place.path}: {others.total():,} files passed over, not images by their suffix: {listed(others)}")
+    for path in paths[: place.most]:
         xml = marked / f"{path.stem}.xml" if marked else None
         objects = parse_xml(xml.read_bytes(), str(xml)) if xml and xml.is_file() else None
         relative = path.relative_to(place.root).as_posix()

@@ -24,5 +24,5 @@ NAMES = {
 
 def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
     """As `folder.entries`, with names for the classes; labels follow the WordNet ids."""
-    for entry in folder.split_folders(root):
+    for entry in folder.split_folders(root, settings):
         yield replace(entry, class_name=NAMES.get(entry.class_name, entry.class_name))

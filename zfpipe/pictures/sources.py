@@ -56,7 +56,7 @@ def limited(entries: Iterable[Entry], settings: Pictures) -> Iterator[Entry]:
     """The entries of the first `settings.classes` classes and the first `settings.per_class` training images of each.
 
     Images whose objects are all marked difficult are left out, and counted: they have no label that can be trusted.
-    Raises UserError when the set has fewer classes.
+    Raises UserError when the set has fewer classes, or one alone.
     """
     counts: Counter[int] = Counter()
     left_out = 0
@@ -74,5 +74,7 @@ def limited(entries: Iterable[Entry], settings: Pictures) -> Iterator[Entry]:
         yield entry
     if left_out:
         stage.log(f"{left_out} images left out: all their objects are marked difficult")
+    if settings.classes is None and len(counts) == 1:
+        raise UserError(f"pictures.root = {settings.root} holds one class alone; must be two or more")
     if settings.classes is not None and len(counts) < settings.classes:
         raise UserError(f"pictures.classes = {settings.classes}; must be at most {len(counts)}, all the set's classes")

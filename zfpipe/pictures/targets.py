@@ -26,6 +26,7 @@ def entries(name: str, target: Target, seed: int, folder: Path) -> Iterable[Entr
         "parts": None,
         "classes": None,
         "per_class": None,
+        "order": None,
     }
     settings = Pictures.model_validate({"source": name, "root": target.root, "seed": seed, **fields})
     return SOURCES[name](Path(target.root), settings)

@@ -22,6 +22,11 @@ def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
     those without annotation, are left out, and counted. Raises UserError, in one line, when the layout is not as
     expected.
     """
+    if not (root / "val/images").is_dir():
+        raise UserError(
+            f"pictures.root = {root} has no folder val/images; it must hold Tiny-ImageNet as it is unpacked. Where "
+            "val/ holds a folder per class, set pictures.source to imagenet or folder"
+        )
     wnids = class_folders(root / "train")
     names = class_names(root, wnids)
     for label, wnid in enumerate(wnids):

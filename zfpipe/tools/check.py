@@ -2,21 +2,30 @@
 
 import os
 import shutil
+import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
-from pathlib import Path
+from io import StringIO
 from typing import Literal
 
+import numpy as np
+import pandas as pd
 from packaging.version import Version
+from tqdm import tqdm
 
 from zfpipe import paths
 from zfpipe.errors import UserError
+from zfpipe.index.images import image_bytes
 from zfpipe.network.architecture import variants
 from zfpipe.params import Params, Pictures
 from zfpipe.pictures.sources import found
 from zfpipe.tools import sections
+from zfpipe.workers import worker_count
+from zfpipe.writing.decode import UnreadableImageError, decode_in_order
 
 GIB = 2**30
 LIBRARIES = {"torch": "2.11", "torchvision": "0.26", "ffcv": "1.0.2", "numpy": "2.0", "pyarrow": "15.0"}
@@ -32,6 +41,8 @@ TOGETHER = {"caltech101": (8_677, 101), "caltech256": (29_780, 256)}
 """Images and classes, without clutter, of the sets that come without one."""
 Counts = dict[str, Counter[str]]
 """Images by split and class."""
+DECODED = 20_000
+"""Images that are decoded; of more, so many by chance."""
 JPEG_BYTES = 0.67
 """Bytes that a pixel takes as JPEG of quality 90: 55 GB for ImageNet at 256x256."""
 
@@ -51,16 +62,18 @@ def check(settings: Params) -> Iterator[Finding]:
     yield Finding("parameters", "ok", f"params.yaml is valid; {len(variants(settings))} networks to train")
     yield from libraries()
     yield device()
-    if settings.model.source is not None and not Path(str(settings.model.weights)).is_file():
-        yield Finding("model.weights", "fails", f"{settings.model.weights}: no such file; put the weights there")
     try:
-        counts, unreadable = count_images(settings.pictures)
+        held = images(settings.pictures)
     except UserError as error:
         yield Finding("pictures", "fails", str(error))
         return
-    yield from layout(settings.pictures, counts)
-    yield readable(settings, counts, unreadable)
-    yield from room(settings, counts)
+    except OSError as error:
+        yield Finding("pictures", "fails", f"{error.filename or settings.pictures.root}: {error.strerror}")
+        return
+    yield from layout(settings.pictures, held.counts)
+    yield from (Finding("pictures", "note", line) for line in held.said)
+    yield readable(settings, held)
+    yield from room(settings, held.counts)
 
 
 def libraries() -> Iterator[Finding]:
@@ -87,34 +100,59 @@ def device() -> Finding:
     return Finding("device", "ok", f"{chosen} (ZFPIPE_DEVICE), {cores} processor cores")
 
 
-def count_images(pictures: Pictures) -> tuple[Counts, list[str]]:
-    """How many images each class has in each split, and the paths of those whose header can't be read.
+@dataclass(frozen=True)
+class Images:
+    """What a set holds: its images by split and class, the rows of its index, what the sources said of it."""
 
-    Raises UserError when the layout is not the source's.
-    """
+    counts: Counts
+    rows: pd.DataFrame
+    said: list[str]
+
+
+def images(pictures: Pictures) -> Images:
+    """Find the images of a set. Raises UserError when the layout is not the source's, OSError as the disk does."""
+    counts: Counts = {"train": Counter(), "val": Counter()}
     if pictures.source == "generated":
         from zfpipe.drawing.picture import CLASSES, class_of
 
-        sizes = {"train": pictures.train, "val": pictures.val}
-        return {split: Counter(CLASSES[class_of(n)] for n in range(size)) for split, size in sizes.items()}, []
-    counts: Counts = {"train": Counter(), "val": Counter()}
-    unreadable = []
-    for entry in found(pictures):
-        counts[entry.split][entry.class_name] += 1
-        if entry.width is None:
-            unreadable.append(entry.path)
-    return counts, unreadable
+        for split, size in (("train", pictures.train), ("val", pictures.val)):
+            counts[split] = Counter(CLASSES[class_of(number)] for number in range(size))
+        return Images(counts, pd.DataFrame(), [])
+    rows = []
+    with redirect_stdout(StringIO()) as said:
+        for entry in found(pictures):
+            counts[entry.split][entry.class_name] += 1
+            rows.append((entry.path, entry.offset, entry.size))
+    table = pd.DataFrame(rows, columns=["path", "offset", "size"]).astype({"offset": "Int64", "size": "Int64"})
+    return Images(counts, table, said.getvalue().splitlines())
 
 
-def readable(settings: Params, counts: Counts, unreadable: list[str]) -> Finding:
-    """Images whose header is not an image's: the betons stage leaves them out, up to a share."""
+def readable(settings: Params, held: Images) -> Finding:
+    """Whether images can be decoded, by the function that the betons stage decodes with.
+
+    Of a large set a seeded sample is: then the share that can't be read stands for the whole.
+    """
+    if held.rows.empty:
+        return Finding("images", "ok", "drawn by zfpipe")
+    rows = held.rows
+    if len(rows) > DECODED:
+        rows = rows.iloc[np.sort(np.random.default_rng(0).choice(len(rows), DECODED, replace=False))]
+    read = partial(image_bytes, settings.pictures.base)
+    with warnings.catch_warnings(action="ignore"):  # the decoder's, of images that are odd but whole
+        decoded = tqdm(
+            decode_in_order(rows, read, settings.betons.resize, worker_count(None)),
+            total=len(rows), desc="decode", leave=False, disable=None,
+        )  # fmt: skip
+        pairs = zip(rows["path"], decoded, strict=True)
+        unreadable = [(path, pixels) for path, pixels in pairs if isinstance(pixels, UnreadableImageError)]
+    looked = f"{len(rows):,} decoded" + f", a sample of {len(held.rows):,}" * (len(rows) < len(held.rows))
     if not unreadable:
-        return Finding("image headers", "ok", "all can be read")
-    allowed = settings.betons.max_rejected * sum(classes.total() for classes in counts.values())
-    found = f"{len(unreadable):,} can't be read, the first {unreadable[0]}"
-    if len(unreadable) <= allowed:
-        return Finding("image headers", "note", f"{found}: left out")
-    return Finding("image headers", "fails", f"{found}; mend or remove them, or raise betons.max_rejected")
+        return Finding("images", "ok", f"{looked}: all can be read")
+    path, reason = unreadable[0]
+    words = f"{looked}: {len(unreadable):,} can't be read, the first {path}: {reason}"
+    if len(unreadable) <= settings.betons.max_rejected * len(rows):
+        return Finding("images", "note", f"{words}; left out")
+    return Finding("images", "fails", f"{words}; mend or remove them, or raise betons.max_rejected")
 
 
 def layout(pictures: Pictures, counts: Counts) -> Iterator[Finding]:

@@ -5,14 +5,16 @@ decoder and bilinear filter, but for one grey level at most. What becomes of fil
 
 | file | outcome |
 |---|---|
-| grey, CMYK, YCCK, YCbCr, palette, 1 or 16 bits a channel | RGB |
+| grey, CMYK, YCCK, YCbCr, palette, 1 or 16 bits a channel | RGB; of 16 bits the 8 upper ones, rounded where grey |
 | transparent | on white |
 | animated | first frame |
 | rotated by the camera (EXIF); EXIF that can't be read | upright; as it lies |
 | progressive or arithmetic JPEG, restart markers, bytes after its end or between its parts | decoded |
 | wrong extension | decoded: only the contents count |
 | one pixel wide or high | enlarged |
-| empty, HTML, random bytes, a format not in `FORMATS` | refused |
+| empty, HTML, HEIC, random bytes, a format not in `FORMATS` | refused |
+| 32 bits a channel, float or whole: nothing says which number is white | refused |
+| 16 bits a channel of which at most 12 are used, so that it would be black | refused |
 | cut short, or a JPEG (not CMYK) with a hole in its data | refused, never filled with grey |
 | 12-bit, lossless JPEG | refused |
 | more pixels than `MOST_PIXELS` | refused by its header: nothing of that size is ever allocated |
@@ -34,8 +36,22 @@ from zfpipe.writing.resize import centre_square
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000")
 """Pillow's names of what is decoded; it knows others, of which one starts a program (EPS)."""
-MOST_PIXELS = 89_478_485
-"""A quarter of a gigabyte of RGB, Pillow's own limit."""
+MOST_PIXELS = 210_000_000
+"""A telephone's 200 megapixels: 0.6 gigabytes of RGB in each worker that decodes one."""
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+DARK = 2**12
+"""An image of 16 bits a channel whose numbers all lie below this has 12 bits in 16."""
+KINDS = (
+    (rb".{4}ftyp(hei|hev|mif1|msf1)", "HEIC, as iPhones write it; make it a JPEG"),
+    (rb".{4}ftyp", "a film, not an image"),
+    (rb"\s*<!doctype html|\s*<html", "a web page, not an image; download it again"),
+    (rb"\s*(<\?xml.*)?<svg", "an SVG drawing; make it a PNG"),
+    (rb"version https://git-lfs", "a git-lfs pointer, not the image; git lfs pull"),
+    (rb"%PDF|%!PS|8BPS", "a PDF, PostScript or Photoshop file; make it a PNG"),
+    (rb"\xff\x0a|.{4}JXL ", "JPEG XL; make it a JPEG"),
+    (rb".{128}DICM", "a DICOM file; make it a PNG"),
+)
+"""How files that people take for images begin, and what they are."""
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -137,9 +153,22 @@ def jpeg_pixels(data: bytes) -> np.ndarray | None:
 
 def pillow_pixels(image: Image.Image) -> np.ndarray:
     """An opened image of any kind, upright: uint8 `(y, x, 3)`, RGB."""
+    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+        raise UnreadableImageError("32 bits a channel, which do not say what is white; save it with 8 or 16")
+    deep = image.mode.startswith("I") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", []))
     image.load()
+    if deep and brightest(image) < DARK:
+        raise UnreadableImageError("12 bits or fewer in 16 a channel, so that it would be black; scale it to 8 or 16")
     how = turn(image)
     return np.ascontiguousarray(rgb(image if how is None else image.transpose(how)))
+
+
+def brightest(image: Image.Image) -> float:
+    """The largest number of any colour in a loaded image of 16 bits a channel, of which Pillow may keep the upper 8."""
+    ranges = image.getextrema()
+    pairs = [ranges] if len(image.getbands()) == 1 else ranges
+    colours = [pair for band, pair in zip(image.getbands(), pairs, strict=True) if band != "A"]
+    return max(float(high) for _, high in colours) * (1 if image.mode.startswith("I") else 256)  # pyright: ignore
 
 
 def turn(image: Image.Image) -> Image.Transpose | None:
@@ -157,6 +186,9 @@ def unidentified(data: bytes) -> str:
     """Why no decoder takes a file."""
     if data.startswith(b"\xff\xd8"):
         return "JPEG with a damaged header, or of a rare kind (12 bits, lossless)"
+    for start, kind in KINDS:
+        if re.match(start, data[:512], re.DOTALL | re.IGNORECASE):
+            return kind
     return "not an image in a known format" if data else "empty file"
 
 
