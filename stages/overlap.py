@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zfpipe import params, paths, stage
 from zfpipe.index.images import image_bytes, read_index, write_index
+from zfpipe.pictures import links
 from zfpipe.pictures.sources import whole
 from zfpipe.probes import overlap
 from zfpipe.probes.overlap import ImageSet
@@ -19,6 +20,7 @@ def main() -> None:
     settings = params.load()
     name = stage.argument("a set", settings.overlap.sets)
     other, folder = settings.overlap.sets[name], paths.overlap(name)
+    links.check(Path(other.root), "pictures", "pictures" in settings.watch)
     write_index(whole(other, settings.pictures), folder / "target.parquet")
     train = ImageSet(read_index(paths.INDEX).query("split == 'train'"), partial(image_bytes, settings.pictures.base))
     target = ImageSet(read_index(folder / "target.parquet"), partial(image_bytes, Path(other.root)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zfpipe import params, paths, stage
 from zfpipe.index.images import image_bytes, read_index, write_index
-from zfpipe.pictures import targets
+from zfpipe.pictures import links, targets
 from zfpipe.writing.writer import write_beton
 
 
@@ -17,6 +17,7 @@ def main() -> None:
     settings = params.load()
     name = stage.argument("a set", params.TARGETS)
     target, folder = getattr(settings.targets, name), paths.target(name)
+    links.check(Path(target.root), "targets", "targets" in settings.watch)
     write_index(targets.entries(name, target, settings.transfer.seed, folder), folder / "index.parquet")
     read = partial(image_bytes, folder if target.embedded else Path(target.root))
     sidecar = write_beton(read_index(folder / "index.parquet"), read, settings.betons, folder / "images.beton")

@@ -74,6 +74,7 @@ WHOLE = ("settings", "params.load()")
 CALLS = {
     "variant": {"runs"},
     "Subject.open": {"betons", "crops", "runs"},
-    "page.render": set(params.load(ROOT / paths.PARAMS).model_dump()),
+    "page.render": set(params.load(ROOT / paths.PARAMS).model_dump())
+    - {"watch"},  # it decides what runs, not what is found
 }
 """Functions that take the parameters whole, and the sections that each of them reads."""

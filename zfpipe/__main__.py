@@ -78,6 +78,10 @@ def main() -> None:
                 print(line)
     except UserError as error:
         sys.exit(f"zfpipe: {error}")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(f"zfpipe: {error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit("zfpipe: interrupted")
 

@@ -125,6 +125,17 @@ class Pictures(Section):
         return paths.PICTURES if self.source == "generated" else Path(self.root)
 
 
+Watched = Literal["pictures", "targets", "model"]
+"""What may change without DVC: folders behind links, the code that builds a network."""
+
+
+def watched(value: Any) -> Any:
+    """What is watched."""
+    if not isinstance(value, list | tuple) or any(item not in get_args(Watched) for item in value):
+        raise ValueError(f"must be a list out of {', '.join(get_args(Watched))}")
+    return tuple(dict.fromkeys(value))
+
+
 class OtherSet(Section):
     """A set of images whose copies among the training images are looked for."""
 
@@ -236,6 +247,13 @@ class Model(Network):
         folder = paths.WEIGHTS
         if self.source is not None and (self.weights is None or not inside(Path(self.weights), folder)):
             fail("model.weights", self.weights, f"must be a file in {folder}/, where DVC sees it change; move it there")
+        for parent in Path(self.weights or "").parents:
+            if folder in parent.parents and parent.is_symlink():
+                fail(
+                    "model.weights",
+                    self.weights,
+                    f"{parent} is a link to a folder, into which DVC does not look; copy it",
+                )
         return self
 
 
@@ -406,6 +424,7 @@ class Params(Section):
 
     model_config = ConfigDict(extra="allow")
 
+    watch: Annotated[tuple[Watched, ...], BeforeValidator(watched)]
     pictures: Pictures
     overlap: Overlap
     betons: Betons
@@ -460,6 +479,12 @@ class Params(Section):
         """Refuse crops larger than the images, odd names of runs, and ensembles of unknown runs."""
         if self.crops.size > self.betons.resize:
             fail("crops.size", self.crops.size, f"must be at most betons.resize, {self.betons.resize}")
+        if self.model.source is not None and "model" not in self.watch:
+            fail(
+                "watch",
+                list(self.watch),
+                f"must name model, or a change of the code of {self.model.source} is not seen",
+            )
         for run in self.runs:
             if not run.replace("-", "").replace("_", "").isalnum() or not run.isascii():
                 fail(f"runs.{run}", "the name", "must be letters, digits, - and _")

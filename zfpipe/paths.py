@@ -10,6 +10,7 @@ PICTURES = Path("data/pictures")
 INDEX = PICTURES / "index.parquet"
 
 OVERLAP = Path("data/overlap")
+WATCHED = Path("data/watched")
 
 WEIGHTS = Path("weights")
 """Weights of networks that were trained elsewhere, as their owner puts them there."""
@@ -87,6 +88,11 @@ def harvest(name: str) -> Path:
 def overlap(name: str) -> Path:
     """The training images that stand in another set too: their list and, where there are some, a sheet."""
     return OVERLAP / name
+
+
+def watched(what: str) -> Path:
+    """A digest of what DVC does not see change."""
+    return WATCHED / what / "digest.json"
 
 
 def pretrained(base: str) -> Path:

@@ -1,0 +1,30 @@
+"""watch WHAT: a digest of what a set or a network depends on and DVC does not see change; runs every time.
+
+Of `pictures` and `targets` the files behind links to folders, of `model` the code that builds `model.source`. Writes
+data/watched/WHAT/digest.json. Costs a second, with `model` what the import of its module takes.
+"""
+
+from pathlib import Path
+from typing import get_args
+
+from zfpipe import params, paths, stage, store
+from zfpipe.foreign import code
+from zfpipe.pictures import links
+
+
+def main() -> None:
+    settings = params.load()
+    what = stage.argument("what is watched", get_args(params.Watched))
+    if what == "model":
+        found = code.digests(settings.model.source) if settings.model.source is not None else {}
+    elif what == "targets":
+        sets = {name: getattr(settings.targets, name) for name in params.TARGETS}
+        found = {name: links.digests(Path(one.root)) for name, one in sets.items() if not one.embedded}
+    else:
+        sets = {"pictures": settings.pictures, **settings.overlap.sets}
+        found = {name: links.digests(Path(one.root)) for name, one in sets.items()}
+    store.save(paths.watched(what), found)
+
+
+if __name__ == "__main__":
+    stage.run(main)
