@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.clone import Clone
 from tests.imports import PLUMBING, ROOT
 from zfpipe import stage, store
 from zfpipe.errors import UserError
@@ -25,50 +25,6 @@ from zfpipe.tools import locks
 
 PART = ("evaluate@zfnet", "figure@2", "table@4")
 """What the second clone makes: a network's errors, projections and transfer, with all that they need."""
-BIN = Path(sys.executable).parent
-
-
-class Clone:
-    """A copy of the project's files in a repository of their own."""
-
-    def __init__(self, folder: Path, workers: int):
-        listed = subprocess.check_output(
-            ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, text=True
-        )
-        for name in listed.splitlines():
-            if (ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
-        self.folder = folder
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "DVC_", "ZFPIPE_"))},
-            "PATH": f"{BIN}:{os.environ['PATH']}",
-            "ZFPIPE_WORKERS": str(workers),
-        }
-        self.run("git", "init", "-q")
-        self.run("python", "-m", "zfpipe", "profile", "smoke")
-        self.commit()
-
-    def run(self, *command: str, status: int = 0, environment: dict[str, str] | None = None) -> str:
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment | (environment or {}),
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=1200,
-            check=False,
-        )
-        assert done.returncode == status, done.stdout
-        return done.stdout
-
-    def commit(self) -> None:
-        self.run("git", "add", "-A")
-        self.run("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", "state")
-
-    def lock(self) -> str:
-        return (self.folder / "dvc.lock").read_text()
 
 
 def made(folder: Path, opened: Path) -> Clone:

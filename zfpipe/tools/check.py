@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from io import StringIO
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -22,6 +23,7 @@ from zfpipe.errors import UserError
 from zfpipe.index.images import image_bytes
 from zfpipe.network.architecture import variants
 from zfpipe.params import Params, Pictures
+from zfpipe.pictures import links
 from zfpipe.pictures.sources import found
 from zfpipe.tools import sections
 from zfpipe.workers import worker_count
@@ -63,6 +65,7 @@ def check(settings: Params) -> Iterator[Finding]:
     yield from libraries()
     yield device()
     try:
+        links.check(Path(settings.pictures.root), "pictures", "pictures" in settings.watch)
         held = images(settings.pictures)
     except UserError as error:
         yield Finding("pictures", "fails", str(error))
