@@ -25,6 +25,8 @@ def main() -> None:
         predictions.write(predicted, paths.evaluation(run))
         store.save(paths.metrics(run), {"run": run, **metrics})
         stage.log(f"{run}: validation error {metrics['val_top1']:.1%} top-1, {metrics['val_top5']:.1%} top-5")
+        if metrics["val_top1"] > metrics["chance_top1"]:
+            stage.log("more than by always saying the commonest class: are the labels in the network's own order?")
 
 
 if __name__ == "__main__":

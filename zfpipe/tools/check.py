@@ -11,7 +11,6 @@ from functools import partial
 from importlib import metadata
 from io import StringIO
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -25,7 +24,8 @@ from zfpipe.network.architecture import variants
 from zfpipe.params import Params, Pictures
 from zfpipe.pictures import links
 from zfpipe.pictures.sources import found
-from zfpipe.tools import sections
+from zfpipe.tools import foreign, sections
+from zfpipe.tools.finding import Finding
 from zfpipe.workers import worker_count
 from zfpipe.writing.decode import UnreadableImageError, decode_in_order
 
@@ -43,19 +43,11 @@ TOGETHER = {"caltech101": (8_677, 101), "caltech256": (29_780, 256)}
 """Images and classes, without clutter, of the sets that come without one."""
 Counts = dict[str, Counter[str]]
 """Images by split and class."""
+COLUMNS = ("split", "label", "path", "offset", "size")
 DECODED = 20_000
 """Images that are decoded; of more, so many by chance."""
 JPEG_BYTES = 0.67
 """Bytes that a pixel takes as JPEG of quality 90: 55 GB for ImageNet at 256x256."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A line of the table: what was looked at, whether a run can succeed with it, what was found."""
-
-    what: str
-    state: Literal["ok", "note", "fails"]
-    found: str
 
 
 def check(settings: Params) -> Iterator[Finding]:
@@ -76,6 +68,8 @@ def check(settings: Params) -> Iterator[Finding]:
     yield from layout(settings.pictures, held.counts)
     yield from (Finding("pictures", "note", line) for line in held.said)
     yield readable(settings, held)
+    if settings.model.source is not None:
+        yield from foreign.network(settings, len(held.counts["train"]), held.rows)
     yield from room(settings, held.counts)
 
 
@@ -125,8 +119,8 @@ def images(pictures: Pictures) -> Images:
     with redirect_stdout(StringIO()) as said:
         for entry in found(pictures):
             counts[entry.split][entry.class_name] += 1
-            rows.append((entry.path, entry.offset, entry.size))
-    table = pd.DataFrame(rows, columns=["path", "offset", "size"]).astype({"offset": "Int64", "size": "Int64"})
+            rows.append(tuple(getattr(entry, name) for name in COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"offset": "Int64", "size": "Int64"})
     return Images(counts, table, said.getvalue().splitlines())
 
 

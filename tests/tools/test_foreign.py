@@ -1,0 +1,98 @@
+"""`zfpipe check` of a network that was trained elsewhere: read, its input's range, a doubt where it is never right."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from tests.project import parameters
+from zfpipe import params
+from zfpipe.tools import check
+
+HERE = "tests.tools.test_foreign:colours"
+MODEL = {
+    "source": HERE,
+    "weights": "weights/colours.pth",
+    "softmax": "own",
+    "input_mean": [1, 1, 1],
+    "input_std": [1, 1, 1],
+}
+
+
+def colours(num_classes: int = 2) -> nn.Sequential:
+    """Tells blue from red by their amounts."""
+    network = nn.Sequential(
+        nn.Conv2d(3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, num_classes)
+    )
+    with torch.no_grad():
+        for place, parameter in ((0, network[0].weight), (4, network[4].weight)):
+            parameter.zero_()
+            for out, colour in ((0, 2), (1, 0)) if place == 0 else ((0, 0), (1, 1)):
+                parameter[out, colour] = 1
+        network[0].bias.zero_()
+        network[4].bias.zero_()
+    return network
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("weights").mkdir()
+    torch.save(colours().state_dict(), "weights/colours.pth")
+    for split in ("train", "val"):
+        for name, colour in (("blue", (0, 0, 255)), ("red", (255, 0, 0))):
+            folder = Path("pictures", split, name)
+            folder.mkdir(parents=True)
+            for number in range(10):
+                Image.new("RGB", (20 + number, 20), colour).save(folder / f"{number}.png")
+    write()
+    return tmp_path
+
+
+def write(**changes: object) -> None:
+    parameters(model=MODEL | changes)
+    text = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(text.replace("watch: []", "watch: [model]"))
+
+
+def states() -> dict[str, tuple[str, str]]:
+    return {finding.what: (finding.state, finding.found) for finding in check.check(params.load())}
+
+
+def test_a_network_is_read_and_tried(project: Path) -> None:
+    found = states()
+    assert found["model.source"] == ("ok", "convolutions 1: 2 of 1x1/1; fully connected 2: 2")
+    assert found["accuracy"][0] == "ok"
+    assert "right on 20 of 20 validation images" in found["accuracy"][1]
+    assert "model.input_mean" in found  # a mean of 1 may be of the scale 0..1
+
+
+def test_another_order_of_the_labels_is_doubted_and_can_be_given(project: Path) -> None:
+    for split in ("train", "val"):
+        for old, new in (("blue", "zaffre"), ("red", "crimson")):
+            Path("pictures", split, old).rename(Path("pictures", split, new))
+    state, words = states()["accuracy"]
+    assert state == "note"
+    assert "right on 0 of 20" in words
+    assert "fewer than by chance: do labels and network have the same order of classes (pictures.order)" in words
+    Path("pictures/order.txt").write_text("zaffre\ncrimson\n")
+    settings = params.load()
+    settings = settings.model_copy(update={"pictures": settings.pictures.model_copy(update={"order": "order.txt"})})
+    found = {finding.what: finding for finding in check.check(settings)}
+    assert "right on 20 of 20" in found["accuracy"].found
+
+
+def test_what_can_not_be_read_or_has_other_classes_fails(project: Path) -> None:
+    for split in ("train", "val"):
+        Path("pictures", split, "red").rename(Path("pictures", split, "x"))
+        Path("pictures", split, "extra").mkdir()
+        Image.new("RGB", (20, 20)).save(Path("pictures", split, "extra/1.png"))
+    assert states()["model.softmax"] == (
+        "fails",
+        "the network tells 2 classes, the pictures have 3; set model.softmax = new",
+    )
+    write(source="tests.tools.test_foreign:nothing")
+    state, words = states()["model.source"]
+    assert (state, "nothing" in words, "\n" in words) == ("fails", True, False)

@@ -1,0 +1,87 @@
+"""What `zfpipe check` says of a network that was trained elsewhere: its layers, its input, how often it is right."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from zfpipe.errors import UserError
+from zfpipe.index.images import image_bytes
+from zfpipe.network.convnet import ConvNet
+from zfpipe.params import Model, Params
+from zfpipe.tools.finding import Finding
+from zfpipe.workers import worker_count
+from zfpipe.writing.decode import decode_in_order
+
+IMAGES = 100
+"""Validation images that the network is tried on."""
+SURE = 0.01
+"""Fewer right than this has the chance of: the labels' order is doubted, or the network is no better than guesses."""
+
+
+def network(settings: Params, classes: int, rows: pd.DataFrame) -> Iterator[Finding]:
+    """Read the network of `model.source`; where it keeps its own softmax, try it on images of the index's `rows`."""
+    from zfpipe.foreign import imported  # torch takes seconds
+
+    model = settings.model
+    said: list[str] = []
+    try:
+        found = imported.read(model, settings.crops.size, said.append)
+    except UserError as error:
+        yield Finding("model.source", "fails", str(error))
+        return
+    yield Finding("model.source", "ok", layers(found))
+    yield from (Finding("model.source", "note", line) for line in said)
+    yield from scale(model)
+    if not model.keeps_softmax or rows.empty:
+        return
+    own = found.architecture.denses[-1].units
+    if own != classes:
+        words = f"the network tells {own:,} classes, the pictures have {classes:,}; set model.softmax = new"
+        yield Finding("model.softmax", "fails", words)
+        return
+    yield accuracy(settings, found, rows[rows["split"] == "val"])
+
+
+def layers(network: ConvNet) -> str:
+    """Return the layers as they were understood."""
+    convs = [
+        f"{conv.layer}: {conv.maps} of {conv.filter_size}x{conv.filter_size}/{conv.stride}{' + pool' if conv.pool else ''}"
+        for conv in network.architecture.convs
+    ]
+    units = ", ".join(f"{dense.layer}: {dense.units:,}" for dense in network.architecture.denses)
+    return f"convolutions {', '.join(convs)}; fully connected {units}"
+
+
+def scale(model: Model) -> Iterator[Finding]:
+    """Whether mean and spread are on the scale 0..1, where pixels are 0..255."""
+    if max(*model.input_std, *model.input_mean) <= 1:
+        words = "input_mean and input_std are for pixels of 0..1; here pixels are 0..255: multiply both by 255"
+        yield Finding("model.input_mean", "note", words)
+
+
+def accuracy(settings: Params, network: ConvNet, rows: pd.DataFrame) -> Finding:
+    """How many of some validation images, drawn by chance, the network is right on; a doubt where that is chance."""
+    import torch
+
+    rows = rows.sample(min(IMAGES, len(rows)), random_state=0).sort_index()
+    size, crop = settings.betons.resize, settings.crops.size
+    edge = (size - crop) // 2
+    decoded = decode_in_order(rows, partial(image_bytes, settings.pictures.base), size, worker_count(None))
+    pairs = [pair for pair in zip(decoded, rows["label"], strict=True) if isinstance(pair[0], np.ndarray)]
+    pixels = torch.from_numpy(np.stack([one[edge : edge + crop, edge : edge + crop] for one, _ in pairs]))
+    labels = torch.tensor([label for _, label in pairs])
+    images = pixels.permute(0, 3, 1, 2).float() - torch.tensor(settings.model.input_mean)[:, None, None]
+    with torch.inference_mode():
+        said = torch.cat([network(batch).argmax(1) for batch in images.split(10)])
+    right, count = int((said == labels).sum()), len(labels)
+    chance = float(labels.bincount().max()) / count
+    words = f"right on {right} of {count} validation images, centre crops; always the commonest class: {chance:.0%}"
+    doubt = "do labels and network have the same order of classes (pictures.order), is the input's range right?"
+    if stats.binom.cdf(right, count, chance) < SURE:
+        return Finding("accuracy", "note", f"{words}; fewer than by chance: {doubt}")
+    if stats.binom.sf(right - 1, count, chance) > SURE:
+        return Finding("accuracy", "note", f"{words}; no more than by chance: {doubt}")
+    return Finding("accuracy", "ok", words)
