@@ -42,15 +42,15 @@ def network(settings: Params, classes: int, rows: pd.DataFrame) -> Iterator[Find
         words = f"the network tells {own:,} classes, the pictures have {classes:,}; set model.softmax = new"
         yield Finding("model.softmax", "fails", words)
         return
-    yield accuracy(settings, found, rows[rows["split"] == "val"])
+    yield accuracy(settings, found, rows.query("split == 'val'"))
 
 
 def layers(network: ConvNet) -> str:
     """Return the layers as they were understood."""
-    convs = [
-        f"{conv.layer}: {conv.maps} of {conv.filter_size}x{conv.filter_size}/{conv.stride}{' + pool' if conv.pool else ''}"
-        for conv in network.architecture.convs
-    ]
+    convs = []
+    for conv in network.architecture.convs:
+        pooled = " + pool" if conv.pool else ""
+        convs.append(f"{conv.layer}: {conv.maps} of {conv.filter_size}x{conv.filter_size}/{conv.stride}{pooled}")
     units = ", ".join(f"{dense.layer}: {dense.units:,}" for dense in network.architecture.denses)
     return f"convolutions {', '.join(convs)}; fully connected {units}"
 
@@ -70,7 +70,7 @@ def accuracy(settings: Params, network: ConvNet, rows: pd.DataFrame) -> Finding:
     size, crop = settings.betons.resize, settings.crops.size
     edge = (size - crop) // 2
     decoded = decode_in_order(rows, partial(image_bytes, settings.pictures.base), size, worker_count(None))
-    pairs = [pair for pair in zip(decoded, rows["label"], strict=True) if isinstance(pair[0], np.ndarray)]
+    pairs = [(one, label) for one, label in zip(decoded, rows["label"], strict=True) if isinstance(one, np.ndarray)]
     pixels = torch.from_numpy(np.stack([one[edge : edge + crop, edge : edge + crop] for one, _ in pairs]))
     labels = torch.tensor([label for _, label in pairs])
     images = pixels.permute(0, 3, 1, 2).float() - torch.tensor(settings.model.input_mean)[:, None, None]
