@@ -43,7 +43,15 @@ TOGETHER = {"caltech101": (8_677, 101), "caltech256": (29_780, 256)}
 """Images and classes, without clutter, of the sets that come without one."""
 Counts = dict[str, Counter[str]]
 """Images by split and class."""
-COLUMNS = ("split", "label", "path", "offset", "size")
+COLUMNS = {
+    "split": "split",
+    "label": "label",
+    "class": "class_name",
+    "path": "path",
+    "offset": "offset",
+    "size": "size",
+}
+"""Of the index, and where an entry has them."""
 DECODED = 20_000
 """Images that are decoded; of more, so many by chance."""
 JPEG_BYTES = 0.67
@@ -56,6 +64,11 @@ def check(settings: Params) -> Iterator[Finding]:
     yield Finding("parameters", "ok", f"params.yaml is valid; {len(variants(settings))} networks to train")
     yield from libraries()
     yield device()
+    yield from pictures(settings)
+
+
+def pictures(settings: Params) -> Iterator[Finding]:
+    """The images, what they are made into, and the network that another library trained, which is tried on them."""
     try:
         links.check(Path(settings.pictures.root), "pictures", "pictures" in settings.watch)
         held = images(settings.pictures)
@@ -119,7 +132,7 @@ def images(pictures: Pictures) -> Images:
     with redirect_stdout(StringIO()) as said:
         for entry in found(pictures):
             counts[entry.split][entry.class_name] += 1
-            rows.append(tuple(getattr(entry, name) for name in COLUMNS))
+            rows.append([getattr(entry, name) for name in COLUMNS.values()])
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"offset": "Int64", "size": "Int64"})
     return Images(counts, table, said.getvalue().splitlines())
 
@@ -136,20 +149,27 @@ def readable(settings: Params, held: Images) -> Finding:
         rows = rows.iloc[np.sort(np.random.default_rng(0).choice(len(rows), DECODED, replace=False))]
     read = partial(image_bytes, settings.pictures.base)
     with warnings.catch_warnings(action="ignore"):  # the decoder's, of images that are odd but whole
-        decoded = tqdm(
-            decode_in_order(rows, read, settings.betons.resize, worker_count(None)),
-            total=len(rows), desc="decode", leave=False, disable=None,
-        )  # fmt: skip
-        pairs = zip(rows["path"], decoded, strict=True)
-        unreadable = [(path, pixels) for path, pixels in pairs if isinstance(pixels, UnreadableImageError)]
+        decoded = decode_in_order(rows, read, settings.betons.resize, worker_count(None))
+        bar = tqdm(decoded, total=len(rows), desc="decode", leave=False, disable=None)
+        reasons = [str(pixels) if isinstance(pixels, UnreadableImageError) else "" for pixels in bar]
+    rows = rows.assign(reason=reasons)
+    bad = rows[rows["reason"] != ""]
     looked = f"{len(rows):,} decoded" + f", a sample of {len(held.rows):,}" * (len(rows) < len(held.rows))
-    if not unreadable:
+    if bad.empty:
         return Finding("images", "ok", f"{looked}: all can be read")
-    path, reason = unreadable[0]
-    words = f"{looked}: {len(unreadable):,} can't be read, the first {path}: {reason}"
-    if len(unreadable) <= settings.betons.max_rejected * len(rows):
-        return Finding("images", "note", f"{words}; left out")
-    return Finding("images", "fails", f"{words}; mend or remove them, or raise betons.max_rejected")
+    path, reason = bad.iloc[0][["path", "reason"]]
+    words = f"{looked}: {len(bad):,} can't be read, the first {path}: {reason}"
+    good = rows[rows["reason"] == ""]
+    lost = set(zip(bad["split"], bad["class"], strict=True)) - set(zip(good["split"], good["class"], strict=True))
+    if lost and len(rows) == len(held.rows):
+        split, name = min(lost)
+        return Finding("images", "fails", f"{words}; none of class {name} in {split} can")
+    if any(
+        len(part) > settings.betons.max_rejected * (rows["split"] == split).sum()
+        for split, part in bad.groupby("split")
+    ):
+        return Finding("images", "fails", f"{words}; mend or remove them, or raise betons.max_rejected")
+    return Finding("images", "note", f"{words}; left out")
 
 
 def layout(pictures: Pictures, counts: Counts) -> Iterator[Finding]:
