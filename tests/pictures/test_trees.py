@@ -57,7 +57,10 @@ FILES = st.builds(
     st.sampled_from(["0", "1", "a", "._x", "photo 1", "Thumbs", "ß", "x" * 200]),
     st.sampled_from([".png", ".jpg", ".JPG", ".gif", ".heic", ".txt", "", ".db", ".tiff", ".png.zip"]),
 )
-PATHS = st.tuples(st.lists(FOLDERS, max_size=4), FILES, st.sampled_from(BYTES))
+PLACES = st.one_of(
+    st.lists(FOLDERS, max_size=4), st.sampled_from([["train", "cat"], ["val", "dog"], ["train", "dog", "1"]])
+)
+PATHS = st.tuples(PLACES, FILES, st.sampled_from(BYTES))
 USUAL = [
     ([split, name], f"{number}.png", PNG) for split in ("train", "val") for name in ("cat", "dog") for number in "012"
 ]
@@ -93,7 +96,7 @@ def staged(given: params.Params, root: Path) -> tuple[str | None, int]:
     return None, rejected
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(PATHS, max_size=12),
     st.lists(LINKS, max_size=2),
