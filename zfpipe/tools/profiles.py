@@ -33,6 +33,9 @@ def apply(name: str, folder: Path, target: Path) -> list[str]:
     params.check_yaml(old, str(target))
     tree = yaml.load(old)
     values = read(path, folder.parent)
+    given = values.get("pictures", {})
+    if "root" in given:  # a clone, and an experiment in a folder of its own, hold no images
+        given["root"] = str(Path(given["root"]).expanduser().absolute())
     rows = values.pop("rows", None)
     changes = overlay(tree, values, ())
     if rows is not None:
