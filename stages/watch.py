@@ -17,11 +17,15 @@ def main() -> None:
     what = stage.argument("what is watched", get_args(params.Watched))
     if what == "model":
         found = code.digests(settings.model.source) if settings.model.source is not None else {}
-    elif what == "targets":
-        sets = {name: getattr(settings.targets, name) for name in params.TARGETS}
-        found = {name: links.digests(Path(one.root)) for name, one in sets.items() if not one.embedded}
     else:
         sets = {"pictures": settings.pictures, **settings.overlap.sets}
+        if what == "targets":
+            targets = {name: getattr(settings.targets, name) for name in params.TARGETS}
+            sets = {name: target for name, target in targets.items() if not target.embedded}
+        away = [one.root for one in sets.values() if not Path(one.root).exists()]
+        if away and paths.watched(what).exists():
+            stage.log(f"{away[0]} is not here: what was found on another machine stays")
+            return
         found = {name: links.digests(Path(one.root)) for name, one in sets.items()}
     store.save(paths.watched(what), found)
 

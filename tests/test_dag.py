@@ -196,7 +196,8 @@ def test_every_script_is_a_short_stage_and_every_out_is_cached() -> None:
             f"{script(entry).name}: what decides belongs in zfpipe/"
         )
         for out in [*entry.get("outs", []), *entry.get("metrics", [])]:
-            assert isinstance(out, str), f"{out} must be an ordinary cached out"
+            flags = [] if isinstance(out, str) else [flag for flags in out.values() for flag in flags]
+            assert set(flags) <= {"persist"}, f"{out} must be an ordinary cached out"
 
 
 def test_dvc_yaml_can_be_read_at_a_sitting() -> None:

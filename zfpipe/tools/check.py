@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -80,6 +81,7 @@ def pictures(settings: Params) -> Iterator[Finding]:
         return
     yield from layout(settings.pictures, held.counts)
     yield from (Finding("pictures", "note", line) for line in held.said)
+    yield from in_git(Path(settings.pictures.root))
     yield readable(settings, held)
     if settings.model.source is not None:
         yield from foreign.network(settings, len(held.counts["train"]), held.rows)
@@ -185,6 +187,18 @@ def layout(pictures: Pictures, counts: Counts) -> Iterator[Finding]:
     if missing and all(counts.values()):
         yield Finding("classes", "fails", f"{len(missing)} in one split only, the first {min(missing)}")
     yield from against_the_whole_set(pictures, counts)
+
+
+def in_git(root: Path) -> Iterator[Finding]:
+    """A note where images lie in the project and git would take them in: DVC puts them into an experiment's commit."""
+
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", *words, root], capture_output=True, text=True, check=False)
+
+    inside = Path.cwd() in root.absolute().parents
+    if inside and git("check-ignore", "-q").returncode == 1 and not git("ls-files").stdout:
+        words = f"{root} is not ignored by git: dvc exp run would commit the images; add it to .gitignore"
+        yield Finding("pictures.root", "note", words)
 
 
 def against_the_whole_set(pictures: Pictures, counts: Counts) -> Iterator[Finding]:
