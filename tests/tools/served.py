@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 
 class Server(ThreadingHTTPServer):
@@ -20,6 +20,8 @@ class Server(ThreadingHTTPServer):
         self.kind = "application/octet-stream"
         self.states: list[int] = []  # answered instead of the file, one each
         self.cuts: list[int] = []  # bytes after which the connection ends, one each
+        self.hold = Event()  # until it is set, the connection stays open after a cut
+        self.hold.set()
         self.asked: list[dict[str, str]] = []
 
     def url(self, name: str) -> str:
@@ -50,7 +52,9 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", server.kind)
         self.send_header("Content-Length", str(len(body) - begin))
         self.end_headers()
-        self.wfile.write(body[begin:][: server.cuts.pop(0) if server.cuts else None])
+        with suppress(ConnectionError):  # the other side was killed
+            self.wfile.write(body[begin:][: server.cuts.pop(0) if server.cuts else None])
+        server.hold.wait()
 
     def begin(self, length: int) -> int:
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
@@ -69,5 +73,6 @@ def serving() -> Iterator[Server]:
     try:
         yield server
     finally:
+        server.hold.set()
         server.shutdown()
         server.server_close()

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import re
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +115,17 @@ def test_what_passes(server: Server, tmp_path: Path) -> None:
     (tmp_path / "set.zip").unlink()
     refused(server, tmp_path, "the server answers 500 Internal Server Error; run it again")
     assert len(server.states) == 6, "three tries, no more"
+
+
+def test_a_connection_that_falls_silent(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
+    server.hold.clear()
+    server.cuts, start = [100, 200, 300], time.perf_counter()
+    refused(server, tmp_path, "nothing came for 0.2 seconds; run it again to go on from there")
+    assert time.perf_counter() - start < 5
+    assert (tmp_path / "set.zip.part").read_bytes() == BODY[:600]
+    server.hold.set()
+    assert get(server, tmp_path) == BODY
 
 
 def test_nobody_answers(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

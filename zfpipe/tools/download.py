@@ -146,7 +146,7 @@ def write(answer: http.client.HTTPResponse, part: Path, begin: int) -> None:
         disable=None,
     )  # fmt: skip
     with part.open("ab") as file, bar:
-        while chunk := answer.read(CHUNK):
+        while chunk := answer.read1(CHUNK):  # what is there: nothing is lost when the connection is
             file.write(chunk)
             bar.update(len(chunk))
     got = part.stat().st_size
