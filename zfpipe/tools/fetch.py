@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 from zfpipe import params, paths, stage, store
 from zfpipe.errors import UserError
-from zfpipe.params import TARGETS, Pictures
-from zfpipe.pictures.sources import SOURCES
+from zfpipe.params import TARGETS, Pictures, Target
+from zfpipe.pictures import targets
 from zfpipe.tools import check, download, profiles
 from zfpipe.tools.unpack import unpack
 
@@ -145,12 +145,10 @@ def alone(path: Path) -> Iterator[None]:
 
 def read_through(name: str, root: Path) -> None:
     """Read a set as its source does, and say how many images there are beside those of the whole set."""
-    fields = {"seed": 0, "train": 1, "val": 1, "val_share": 0.5, "clutter": False}
-    limits = {"parts": None, "classes": None, "per_class": None}
-    settings = Pictures.model_validate({"source": name, "root": str(root), **fields, **limits})
     counts: check.Counts = {"train": Counter(), "val": Counter()}
-    for entry in SOURCES[name](root, settings):
+    for entry in targets.entries(name, Target(root=str(root), pictures=2, per_class=(), fewer=()), 0, root):
         counts[entry.split][entry.class_name] += 1
+    settings = Pictures.model_construct(source=name, root=str(root), clutter=False)
     for finding in check.layout(settings, counts):
         stage.log(f"{finding.state:6} {finding.what:18} {finding.found}")
 

@@ -76,11 +76,11 @@ def refuse(member: Member, archive: Path) -> None:
     if leaves(member.name):
         what = "an absolute path" if member.name.startswith("/") else "a path that leaves its folder"
     elif member.kind == "link" and leaves(member.target):
-        what = f"a link that leaves its folder, to {member.target[:80]!r}"
+        what = f"a link that leaves its folder, to {member.target[:200]!r}"
     elif member.kind == "other":
         what = "no file, folder or link"
     if what:
-        raise UserError(f"{archive} holds {member.name[:80]!r}, {what}; nothing of it is kept")
+        raise UserError(f"{archive} holds {member.name[:200]!r}, {what}; nothing of it is kept")
 
 
 def leaves(name: str) -> bool:
