@@ -18,7 +18,7 @@ from tests.imports import ROOT
 from zfpipe import __main__, params
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
-from zfpipe.tools import profiles
+from zfpipe.tools import fetch, profiles
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
 NEW = {"firing", "fig10", "zfnet-dropout50"}
@@ -142,7 +142,8 @@ def module_problem(module: str, *words: str) -> str | None:
         known = profiles.summaries(ROOT / "profiles")
         unknown = [] if named is None or named in known else [named]
         unknown += [target for target in getattr(given, "targets", []) if target not in stages()]
-        return f"no profile or stage {unknown[0]}" if unknown else None
+        unknown += [given.set] if given.command == "fetch" and given.set not in (*fetch.SETS, "imagenet") else []
+        return f"no profile, stage or set {unknown[0]}" if unknown else None
     if module == "pytest":
         files = [word for word in words if not word.startswith("-")]
         return next((f"no file {word}" for word in files if not there(word)), None)
@@ -175,6 +176,7 @@ def module_problem(module: str, *words: str) -> str | None:
         ("ZFPIPE_SURELY_NOT=2 dvc repro", "ZFPIPE_SURELY_NOT"),
         ("zfpipe check", None),
         ("zfpipe verifies", "not a command"),
+        ("zfpipe fetch caltech", "caltech"),
         ("zfnet check", "zfnet"),
     ],
 )

@@ -22,7 +22,14 @@ from zfpipe.report import provenance
 from zfpipe.tools import check
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-COMMANDS = (["profile", "smoke"], ["profile", "--list"], ["check"], ["repro", "--jobs", "1"], ["verify"])
+COMMANDS = (
+    ["profile", "smoke"],
+    ["profile", "--list"],
+    ["check"],
+    ["fetch", "voc2012"],
+    ["repro", "--jobs", "1"],
+    ["verify"],
+)
 ENTRY = re.compile(r"console_scripts\]\n(\w+)=([\w.]+):(\w+)")
 
 

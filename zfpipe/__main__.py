@@ -1,4 +1,4 @@
-"""The command line, `zfpipe` or `python -m zfpipe`: check, profile, repro and verify, each in a project's folder."""
+"""The command line, `zfpipe` or `python -m zfpipe`: check, fetch, profile, repro, verify, in a project's folder."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zfpipe import params, paths
 from zfpipe.errors import UserError
-from zfpipe.tools import check, profiles
+from zfpipe.tools import check, fetch, profiles
 
 PROJECT = (paths.PARAMS, Path("dvc.yaml"))
 """Files by which a project's folder is known."""
@@ -20,6 +20,12 @@ def parser() -> argparse.ArgumentParser:
     profile.add_argument("name", nargs="?", help="the profile to write")
     profile.add_argument("--list", action="store_true", help="show the profiles there are")
     commands.add_parser("check", help="say whether a run can succeed here: parameters, images, libraries, disk, memory")
+    download = commands.add_parser("fetch", help="download an image set, unpack it, and say how params.yaml names it")
+    download.add_argument("set", help=", ".join(fetch.SETS))
+    download.add_argument(
+        "--to", type=Path, metavar="DIR", help="the folder that holds sets; default: sets, in the project"
+    )
+    download.add_argument("--use", action="store_true", help="write it into params.yaml, comments kept")
     side_by_side = commands.add_parser(
         "repro", help="as `dvc repro`, but stages that don't need each other side by side"
     )
@@ -49,10 +55,14 @@ def main() -> None:
     """Reads the arguments and runs one command."""
     arguments = parser().parse_args()
     try:
-        if not any(path.exists() for path in PROJECT):
+        elsewhere = arguments.command == "fetch" and arguments.to is not None and not arguments.use
+        if not elsewhere and not any(path.exists() for path in PROJECT):
             raise UserError(
                 f"no params.yaml or dvc.yaml in {Path.cwd()}; run zfpipe in a project's folder, such as a clone"
             )
+        if arguments.command == "fetch":
+            fetch.fetch(arguments.set, arguments.to or paths.SETS, arguments.use)
+            sys.exit(0)
         if arguments.command == "repro":
             from zfpipe.tools.repro import repro  # DVC takes a while to import
 

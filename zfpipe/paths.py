@@ -6,6 +6,9 @@ PARAMS = Path("params.yaml")
 PAPER = Path("paper.yaml")
 """What the paper states of the parameters."""
 
+SETS = Path("sets")
+"""Image sets that `zfpipe fetch` downloads."""
+
 PICTURES = Path("data/pictures")
 INDEX = PICTURES / "index.parquet"
 

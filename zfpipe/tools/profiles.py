@@ -6,11 +6,24 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from zfpipe import params, store
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
 from zfpipe.tools.sections import check
+
+
+class Representer(RoundTripRepresenter):
+    """Writes null as `null`; ruamel's own writes nothing, which changes lines that no one asked to change."""
+
+    def represent_null(self, value: None) -> ScalarNode:
+        """Return the node of a null."""
+        return self.represent_scalar("tag:yaml.org,2002:null", "null")
+
+
+Representer.add_representer(type(None), Representer.represent_null)
 
 
 def summaries(folder: Path) -> dict[str, str]:
@@ -19,23 +32,29 @@ def summaries(folder: Path) -> dict[str, str]:
 
 
 def apply(name: str, folder: Path, target: Path) -> list[str]:
-    """Writes a profile's values into params.yaml and returns a line for each value that changed.
-
-    Comments stay. The result is validated before the file is replaced.
-    """
+    """Writes a profile's values into params.yaml and returns a line for each value that changed."""
     path = folder / f"{name}.yaml"
     if not path.exists():
         raise UserError(f"profile {name} not found; must be one of {', '.join(summaries(folder))}")
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 200
-    old = target.read_text()
-    params.check_yaml(old, str(target))
-    tree = yaml.load(old)
     values = read(path, folder.parent)
     given = values.get("pictures", {})
     if "root" in given:  # a clone, and an experiment in a folder of its own, hold no images
         given["root"] = str(Path(given["root"]).expanduser().absolute())
+    return write(values, path, target)
+
+
+def write(values: dict[str, Any], path: Path, target: Path) -> list[str]:
+    """Write nested values, and the choice `rows`, into params.yaml. Return a line for each value that changed.
+
+    Comments stay. The result is validated before the file is replaced. `path` stands in the errors about `rows`.
+    """
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 200
+    yaml.Representer = Representer
+    old = target.read_text()
+    params.check_yaml(old, str(target))
+    tree = yaml.load(old)
     rows = values.pop("rows", None)
     changes = overlay(tree, values, ())
     if rows is not None:
