@@ -47,6 +47,8 @@ def test_defaults_are_valid() -> None:
         ("anneal_at: [0.8, 0.95]", "anneal_at: [7, 9]", "training.anneal_at = [7, 9]; must be a list of shares of the"),
         ("anneal_at: [0.8, 0.95]", "anneal_at: late", "training.anneal_at = late; must be a list of shares of the"),
         ("patience: 0.1 ", "patience: 2 ", "training.patience = 2; must be a number from 0.01 to 1"),
+        ("root: zfpipe/drawing  ", "root: ~/images  ", "pictures.root = ~/images; must be a whole path, such as /"),
+        ("watch: []", "watch: [nets]", "watch = ['nets']; must be a list out of pictures, targets, model"),
         ("source: generated ", "source: web ", "pictures.source = web; must be 'generated', 'folder', "),
         ("base: alexnet, seed: 0}", "base: vgg, seed: 0}", "runs.alexnet.base = vgg; must be 'model' or 'alexnet'"),
         ("drop: [3, 4, 6, 7]}", "drop: [5]}", "runs.alexnet-no3467.edit.drop = [5]; must be a list of layers"),
@@ -85,6 +87,15 @@ def test_mistakes_are_one_line(old: str, new: str, line: str) -> None:
         ("attribution:", "../params: {}\nattribution:", "params.yaml: ../params is not a parameter"),
     ],
 )
+def test_alexnet_sets_no_limit_to_crops_where_no_run_trains_it() -> None:
+    """At 32 pixels AlexNet's maps would shrink to nothing."""
+    tree = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+    tree["runs"] = {"zfnet": {"base": "model", "seed": 0}}
+    tree |= {"ensembles": {}, "watch": ["model"], "crops": {"size": 32}}
+    tree["model"] |= {"source": "nets:small", "weights": "weights/small.pth"}
+    assert set(variants(params.Params.model_validate(tree))) == {"zfnet"}
+
+
 def test_mistakes_in_the_section_of_a_probe_are_one_line(old: str, new: str, line: str) -> None:
     start, _, end = TEXT.partition("\nattribution:")
     assert old in f"attribution:{end}"

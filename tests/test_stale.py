@@ -67,7 +67,9 @@ def test_images_behind_links_are_seen_when_they_change(clone: Clone, tmp_path: P
     assert digest(beton) == before
     edit(clone, watch=[])
     said = clone.run("dvc", "repro", "betons@train", status=255)
-    assert re.search(r"zfpipe: .*/images/cats is a link to a folder, into which DVC does not look: .* to watch in", said)
+    assert re.search(
+        r"zfpipe: .*/images/cats is a link to a folder, into which DVC does not look: .* to watch in", said
+    )
     assert "fails  pictures" in clone.run("python", "-m", "zfpipe", "check", status=1)
 
 

@@ -41,3 +41,14 @@ def test_the_commands_import_no_torch() -> None:
 
 def test_a_stage_with_a_network_is_told_apart() -> None:
     assert first_with_torch("stages.ensembles", "stages.shapes") == "stages.shapes"
+
+
+def test_without_the_environment_a_stage_says_so_in_one_line() -> None:
+    """`.venv/bin/dvc repro` runs the stages with the Python that is first on the path."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "stages.pictures"], cwd=ROOT, env={}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"zfpipe: {sys.executable} has none of the packages; activate the environment: . .venv/bin/activate"
+    ]

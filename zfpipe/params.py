@@ -92,6 +92,14 @@ def text(value: Any) -> Any:
     return value
 
 
+def root(value: Any) -> Any:
+    """Where a set lies, as DVC reads it."""
+    if text(value).startswith("~"):
+        raise ValueError(f"must be a whole path, such as {Path(value).expanduser()}: DVC does not read ~")
+    return value
+
+
+Root = Annotated[str, BeforeValidator(root)]
 Seed = Annotated[int, whole(0, 2**31 - 1)]
 Text = Annotated[str, BeforeValidator(text)]
 
@@ -108,7 +116,7 @@ class Pictures(Section):
     source: Literal[
         "generated", "folder", "imagenet", "tiny-imagenet", "imagenette", "caltech101", "caltech256", "voc2012"
     ]
-    root: Text
+    root: Root
     seed: Seed
     train: Annotated[int, whole(1, 10_000_000)]
     val: Annotated[int, whole(1, 10_000_000)]
@@ -140,7 +148,7 @@ class OtherSet(Section):
     """A set of images whose copies among the training images are looked for."""
 
     source: Literal["folder", "imagenet", "tiny-imagenet", "imagenette", "caltech101", "caltech256", "voc2012"]
-    root: Text
+    root: Root
 
 
 class Overlap(Section):
@@ -369,7 +377,7 @@ class Correspondence(Section):
 class Target(Section):
     """A set that features are transferred to (section 5.2)."""
 
-    root: Text
+    root: Root
     pictures: Annotated[int, whole(2, 1_000_000)]
     per_class: Annotated[tuple[int, ...], BeforeValidator(sizes)]
     fewer: Annotated[tuple[int, ...], BeforeValidator(sizes)]
