@@ -87,15 +87,6 @@ def test_mistakes_are_one_line(old: str, new: str, line: str) -> None:
         ("attribution:", "../params: {}\nattribution:", "params.yaml: ../params is not a parameter"),
     ],
 )
-def test_alexnet_sets_no_limit_to_crops_where_no_run_trains_it() -> None:
-    """At 32 pixels AlexNet's maps would shrink to nothing."""
-    tree = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
-    tree["runs"] = {"zfnet": {"base": "model", "seed": 0}}
-    tree |= {"ensembles": {}, "watch": ["model"], "crops": {"size": 32}}
-    tree["model"] |= {"source": "nets:small", "weights": "weights/small.pth"}
-    assert set(variants(params.Params.model_validate(tree))) == {"zfnet"}
-
-
 def test_mistakes_in_the_section_of_a_probe_are_one_line(old: str, new: str, line: str) -> None:
     start, _, end = TEXT.partition("\nattribution:")
     assert old in f"attribution:{end}"
@@ -254,3 +245,12 @@ def test_a_bad_result_leaves_the_file_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"training\.momentum = 7"):
         profiles.apply("smoke", Path("profiles"), target)
     assert target.read_text() == before
+
+
+def test_alexnet_sets_no_limit_to_crops_where_no_run_trains_it() -> None:
+    """At 32 pixels AlexNet's maps would shrink to nothing."""
+    tree = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+    tree["runs"] = {"zfnet": {"base": "model", "seed": 0}}
+    tree |= {"ensembles": {}, "watch": ["model"], "crops": {"size": 32}}
+    tree["model"] |= {"source": "nets:small", "weights": "weights/small.pth"}
+    assert set(variants(params.Params.model_validate(tree))) == {"zfnet"}
