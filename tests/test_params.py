@@ -249,7 +249,7 @@ def test_a_bad_result_leaves_the_file_alone(tmp_path: Path) -> None:
 
 def test_alexnet_sets_no_limit_to_crops_where_no_run_trains_it() -> None:
     """At 32 pixels AlexNet's maps would shrink to nothing."""
-    tree = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
+    tree = YAML(typ="safe").load(TEXT)
     tree["runs"] = {"zfnet": {"base": "model", "seed": 0}}
     tree |= {"ensembles": {}, "watch": ["model"], "crops": {"size": 32}}
     tree["model"] |= {"source": "nets:small", "weights": "weights/small.pth"}

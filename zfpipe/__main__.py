@@ -6,7 +6,7 @@ from pathlib import Path
 
 from zfpipe import params, paths
 from zfpipe.errors import UserError
-from zfpipe.tools import check, fetch, profiles
+from zfpipe.tools import profiles
 
 PROJECT = (paths.PARAMS, Path("dvc.yaml"))
 """Files by which a project's folder is known."""
@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     profile.add_argument("--list", action="store_true", help="show the profiles there are")
     commands.add_parser("check", help="say whether a run can succeed here: parameters, images, libraries, disk, memory")
     download = commands.add_parser("fetch", help="download an image set, unpack it, and say how params.yaml names it")
-    download.add_argument("set", help=", ".join(fetch.SETS))
+    download.add_argument("set", help="tiny-imagenet, imagenette, caltech101, caltech256 or voc2012")
     download.add_argument(
         "--to", type=Path, metavar="DIR", help="the folder that holds sets; default: sets, in the project"
     )
@@ -61,6 +61,8 @@ def main() -> None:
                 f"no params.yaml or dvc.yaml in {Path.cwd()}; run zfpipe in a project's folder, such as a clone"
             )
         if arguments.command == "fetch":
+            from zfpipe.tools import fetch
+
             fetch.fetch(arguments.set, arguments.to or paths.SETS, arguments.use)
             sys.exit(0)
         if arguments.command == "repro":
@@ -75,6 +77,8 @@ def main() -> None:
             equal = verify.against(arguments.against) if arguments.against else verify.verify(*given)
             sys.exit(not equal)
         if arguments.command == "check":
+            from zfpipe.tools import check  # what decodes takes a second to import
+
             states = []
             for finding in check.check(params.load()):
                 print(f"{finding.state:6} {finding.what:18} {finding.found}", flush=True)

@@ -25,7 +25,7 @@ from zfpipe.network.architecture import variants
 from zfpipe.params import Params, Pictures
 from zfpipe.pictures import links
 from zfpipe.pictures.sources import found
-from zfpipe.tools import foreign, sections
+from zfpipe.tools import sections
 from zfpipe.tools.finding import Finding
 from zfpipe.workers import worker_count
 from zfpipe.writing.decode import UnreadableImageError, decode_in_order
@@ -84,6 +84,8 @@ def pictures(settings: Params) -> Iterator[Finding]:
     yield from in_git(Path(settings.pictures.root))
     yield readable(settings, held)
     if settings.model.source is not None:
+        from zfpipe.tools import foreign  # torch takes seconds to import
+
         yield from foreign.network(settings, len(held.counts["train"]), held.rows)
     yield from room(settings, held.counts)
 

@@ -5,9 +5,11 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy import stats
 
 from zfpipe.errors import UserError
+from zfpipe.foreign import imported
 from zfpipe.index.images import image_bytes
 from zfpipe.network.convnet import ConvNet
 from zfpipe.params import Model, Params
@@ -23,8 +25,6 @@ SURE = 0.01
 
 def network(settings: Params, classes: int, rows: pd.DataFrame) -> Iterator[Finding]:
     """Read the network of `model.source`; where it keeps its own softmax, try it on images of the index's `rows`."""
-    from zfpipe.foreign import imported  # torch takes seconds
-
     model = settings.model
     said: list[str] = []
     try:
@@ -64,8 +64,6 @@ def scale(model: Model) -> Iterator[Finding]:
 
 def accuracy(settings: Params, network: ConvNet, rows: pd.DataFrame) -> Finding:
     """How many of some validation images, drawn by chance, the network is right on; a doubt where that is chance."""
-    import torch
-
     rows = rows.sample(min(IMAGES, len(rows)), random_state=0).sort_index()
     size, crop = settings.betons.resize, settings.crops.size
     edge = (size - crop) // 2
