@@ -1,0 +1,108 @@
+"""A file of weights, read into a state dict as people save them: nested, half, beside an optimiser's state."""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from zfpipe.foreign.kinds import AGAIN, SAVE, recognised, wrong
+from zfpipe.foreign.words import said
+
+FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+WHOLE = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool}
+DEEPEST = 4
+"""Keys above a state dict: a Lightning callback's averaged weights stand under three."""
+
+OBSTACLES = (
+    r"GLOBAL (\S+) (?:was not an allowed|whose module)",
+    r"(?:function|class|but got) (?:<class ')?([A-Za-z_][\w.]*)",
+    r"(DTensor|nested jagged tensors)",
+)
+"""Where torch's refusals name the object that stands in the way."""
+
+
+def read(path: Path) -> dict[str, Tensor]:
+    """Return the state dict of a file, its floating point numbers as float32.
+
+    Nothing in the file can run code. Raises UserError, with the name of the file, what it is and what to do, when it
+    holds no state dict or several, or numbers that are none.
+    """
+    state = chosen(path, loaded(path))
+    return {name: numbers(path, name, tensor) for name, tensor in state.items()}
+
+
+def loaded(path: Path) -> Any:
+    """Return what a file holds, loaded weights-only."""
+    kind = recognised(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old formats, which are read
+            return load_file(path) if kind == "safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged file makes the libraries raise whatever they stumble on
+        raise wrong(path, reason(error, path.stat().st_size)) from None
+
+
+def reason(error: Exception, size: int) -> str:
+    """Return why torch or safetensors could not load a file of theirs."""
+    for pattern in OBSTACLES:
+        if named := re.search(pattern, str(error)):
+            name = said(named[1]).strip("`.'")
+            return f"holds an object of Python's, {name}, which is not loaded, as that could run code; {SAVE}"
+    return f"is damaged or cut short ({size:,} bytes); {AGAIN}"
+
+
+def chosen(path: Path, contents: Any) -> dict[str, Tensor]:
+    """Return the one state dict in what a file holds: the one with filters, of several."""
+    found = dict(candidates(contents))
+    found = {key: state for key, state in found.items() if any(one.dim() == 4 for one in state.values())} or found
+    if not found:
+        raise wrong(path, f"holds no state dict, but {described(contents)}; {SAVE}")
+    if len(found) > 1:
+        names = said(", ".join(key or "the top level" for key in found))
+        raise wrong(
+            path, f"holds {len(found)} state dicts, {names}; must hold one: save that one alone with torch.save"
+        )
+    return next(iter(found.values()))
+
+
+def candidates(contents: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """Yield what could be a state dict and its keys from the top, joined by dots; an optimiser's state is none."""
+    if not isinstance(contents, Mapping) or "param_groups" in contents or depth > DEEPEST:
+        return
+    named = {key: value for key, value in contents.items() if isinstance(key, str)}
+    tensors = {key: value for key, value in named.items() if isinstance(value, Tensor)}
+    if tensors:
+        yield place, tensors
+    for key, value in named.items():
+        yield from candidates(value, f"{place}.{key}".removeprefix("."), depth + 1)
+
+
+def described(contents: Any) -> str:
+    """Return what a file holds instead of a state dict, in a few words."""
+    if not isinstance(contents, Mapping):
+        return f"a {type(contents).__name__}"
+    return f"a dict of {said(', '.join(map(str, list(contents)[:5])))}" if contents else "an empty dict"
+
+
+def numbers(path: Path, name: str, tensor: Tensor) -> Tensor:
+    """Return a tensor as it is used. Raises UserError where it is no plain one, or holds NaN or infinity."""
+    plain = tensor.layout == torch.strided and not tensor.is_meta
+    if not plain or tensor.dtype not in FLOATS | WHOLE:
+        kind = "without values" if tensor.is_meta else f"as {tensor.layout}, {tensor.dtype}".replace("torch.", "")
+        raise wrong(path, f"holds {said(name)} {kind}; must be plain numbers of 16, 32 or 64 bits")
+    if tensor.dtype not in FLOATS:
+        return tensor.detach()
+    values = tensor.detach().float()
+    bad = int((~values.isfinite()).sum())
+    if bad:
+        raise wrong(
+            path,
+            f"holds what is no number: {bad:,} of the {values.numel():,} values of {said(name)} are NaN or infinite in "
+            "float32; take weights from before they became so",
+        )
+    return values
