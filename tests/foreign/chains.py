@@ -139,6 +139,11 @@ def filters_by_function(n: Net, x: Tensor) -> Tensor:
 
 
 @chain
+def fixed_view(n: Net, x: Tensor) -> Tensor:
+    return n.fc2(n.relu(n.fc1(n.maps(x).view(-1, 8 * 7 * 7))))
+
+
+@chain
 def nothing_much(n: Net, x: Tensor) -> Tensor:
     return n.head(n.maps(x.contiguous()).clone().mean((2, 3)).float())
 
@@ -160,7 +165,7 @@ def no_relu(n: Net, x: Tensor) -> Tensor:
     return n.head(n.relu(n.conv2(n.conv1(x))).mean((2, 3)))
 
 
-@refused(r"leaky_relu in forward is no layer .* another nonlinearity than ReLU")
+@refused(r"leaky_relu in forward is no layer .*another nonlinearity than ReLU")
 def leaky(n: Net, x: Tensor) -> Tensor:
     return n.head(n.relu(n.conv2(functional.leaky_relu(n.conv1(x)))).mean((2, 3)))
 
@@ -195,7 +200,7 @@ def normalised(n: Net, x: Tensor) -> Tensor:
     return n.head(n.relu(n.conv2(functional.local_response_norm(n.relu(n.conv1(x)), 5))).mean((2, 3)))
 
 
-@refused(r"dropout in forward drops values when it is evaluated")
+@refused(r"dropout in forward drops values when the network is evaluated")
 def drops_always(n: Net, x: Tensor) -> Tensor:
     return n.head(functional.dropout(n.maps(x).mean((2, 3)), 0.5))
 
@@ -206,7 +211,7 @@ def decides_by_values(n: Net, x: Tensor) -> Tensor:
     return n.head((x if x.mean() > 0 else -x).mean((2, 3)))
 
 
-@refused(r"it returns a tuple of values")
+@refused(r"its forward returns a tuple; must return the class scores alone")
 def two_results(n: Net, x: Tensor) -> tuple[Tensor, Tensor]:
     x = n.maps(x)
     return x, n.head(x.mean((2, 3)))
@@ -222,7 +227,7 @@ def rectified_scores(n: Net, x: Tensor) -> Tensor:
     return n.head(n.maps(x).mean((2, 3))).relu()
 
 
-@refused(r"log_softmax in forward is over dimension 0")
+@refused(r"log_softmax in forward is over dimension 0 and not over the classes")
 def softmax_over_images(n: Net, x: Tensor) -> Tensor:
     return functional.log_softmax(n.head(n.maps(x).mean((2, 3))), 0)
 
@@ -237,6 +242,170 @@ def scaled(n: Net, x: Tensor) -> Tensor:
     return n.head(n.maps(x / 255).mean((2, 3)))
 
 
-def made(name: str) -> Net:
-    """Return the network with the forward of this name."""
-    return Net(READ[name] if name in READ else REFUSED[name][0])
+class Block(nn.Module):
+    """Convolution, normalisation, ReLU, as libraries of networks build them."""
+
+    def __init__(self, maps_in: int, maps: int, stride: int = 1, padding: int = 0):
+        super().__init__()
+        self.conv, self.bn, self.act = nn.Conv2d(maps_in, maps, 3, stride, padding), nn.BatchNorm2d(maps), nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.bn(self.conv(x)))
+
+
+class Standardised(nn.Conv2d):
+    """Filters of mean 0, computed anew each time."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._conv_forward(input, self.weight - self.weight.mean((1, 2, 3), keepdim=True), self.bias)
+
+
+class NormAct(nn.BatchNorm2d):
+    """Normalisation and ReLU in one, as in timm."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        torch._assert(input.ndim == 4, "four dimensions")
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+        norm = functional.batch_norm(
+            input, self.running_mean, self.running_var, self.weight, self.bias, self.training, 0.1, self.eps
+        )
+        return functional.relu(norm)
+
+
+class Headed(nn.Module):
+    """Features and a head, whatever they are called."""
+
+    def __init__(self, *features: nn.Module, head: str = "head"):
+        super().__init__()
+        self.features = nn.Sequential(*features)
+        self.name = head
+        self.add_module(head, nn.Linear(8, 4))
+
+    def forward(self, x: Tensor, features_only: bool = False) -> Tensor:
+        x = functional.adaptive_avg_pool2d(self.features(x), 1)
+        return x if features_only else self.get_submodule(self.name)(torch.flatten(x, 1))
+
+
+TAIL = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+CONVS = (nn.Conv2d(3, 6, 5, 2), nn.ReLU(), nn.Conv2d(6, 8, 3), nn.ReLU())
+
+
+def sequential(*layers: nn.Module) -> nn.Sequential:
+    """Return layers in a row, each its own, but one ReLU and one pool for all."""
+    relu, pool = nn.ReLU(), nn.MaxPool2d(2)
+    return nn.Sequential(nn.Conv2d(3, 6, 5, 2), relu, pool, nn.Conv2d(6, 8, 3), relu, pool, *layers)
+
+
+MODULES: dict[str, Callable[[], nn.Module]] = {
+    "one ReLU and one pool": lambda: sequential(nn.Flatten(), nn.Linear(72, 4)),
+    "features and fc": lambda: Headed(*CONVS, head="fc"),
+    "features and head": lambda: Headed(*CONVS),
+    "blocks": lambda: Headed(
+        Block(3, 6, stride=2), nn.MaxPool2d(2), nn.Sequential(Block(6, 7), Block(7, 8, padding=1))
+    ),
+    "norm and ReLU in one": lambda: Headed(nn.Conv2d(3, 8, 3), NormAct(8), nn.MaxPool2d(2)),
+    "synchronised norm": lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.SyncBatchNorm(8), nn.ReLU(), *TAIL),
+    "norm of a hidden layer": lambda: nn.Sequential(
+        nn.Conv2d(3, 8, 9, 8), nn.ReLU(), nn.Flatten(), nn.Linear(128, 9), nn.BatchNorm1d(9), nn.ReLU(), nn.Linear(9, 4)
+    ),
+    "all dropouts": lambda: nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.Dropout2d(), nn.ReLU(), nn.AlphaDropout(), nn.Identity(), nn.FeatureAlphaDropout(), *TAIL
+    ),
+    "pool before ReLU": lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.MaxPool2d(2), nn.ReLU(), *TAIL),
+    "average of equal parts": lambda: nn.Sequential(
+        nn.Conv2d(3, 8, 5), nn.ReLU(), nn.AvgPool2d(9), nn.Flatten(), nn.Linear(8 * 4 * 4, 4)
+    ),
+    "same padding": lambda: nn.Sequential(nn.Conv2d(3, 8, 5, padding="same"), nn.ReLU(), *TAIL),
+    "valid padding": lambda: nn.Sequential(nn.Conv2d(3, 8, 5, padding="valid"), nn.ReLU(), *TAIL),
+    "weight_norm of old": lambda: nn.Sequential(nn.utils.weight_norm(nn.Conv2d(3, 8, 3)), nn.ReLU(), *TAIL),
+    "weight_norm": lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 8, 3)), nn.ReLU(), *TAIL),
+    "spectral_norm": lambda: nn.Sequential(
+        nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 8, 3)), nn.ReLU(), *TAIL
+    ),
+    "standardised filters": lambda: nn.Sequential(Standardised(3, 8, 3), nn.ReLU(), *TAIL),
+    "lazy": lambda: nn.Sequential(
+        nn.LazyConv2d(8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(4)
+    ),
+    "wrapped": lambda: nn.DataParallel(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), *TAIL)),
+    "ended by a softmax": lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), *TAIL, nn.Softmax(dim=1)),
+    "one layer twice": lambda: (
+        lambda conv: nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), conv, nn.ReLU(), conv, nn.ReLU(), *TAIL)
+    )(nn.Conv2d(8, 8, 3)),
+}
+"""Chains of modules, by what is said of them."""
+
+
+def hooked() -> nn.Module:
+    """Return a network whose convolution does more than its kind tells."""
+    conv = nn.Conv2d(3, 8, 3)
+
+    def doubled(layer: nn.Module, given: object, result: Tensor) -> Tensor:
+        return result * 2
+
+    conv.register_forward_hook(doubled)
+    return nn.Sequential(conv, nn.ReLU(), *TAIL)
+
+
+def overflowing() -> nn.Module:
+    """Return a network whose scores are infinite, though its weights are numbers."""
+    tail = nn.Linear(8, 4)
+    tail.weight.data.fill_(3e38)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), tail)
+
+
+NO_CHAINS: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "groups": (lambda: nn.Sequential(nn.Conv2d(3, 6, 3, groups=3)), r"0, a Conv2d, has groups \(3\)"),
+    "dilation": (lambda: nn.Sequential(nn.Conv2d(3, 6, 3, dilation=2)), r"0, a Conv2d, has dilation"),
+    "reflection": (
+        lambda: nn.Sequential(nn.Conv2d(3, 6, 3, padding=1, padding_mode="reflect")),
+        r"0, a Conv2d, pads with other numbers than zeros \(reflect\)",
+    ),
+    "uneven padding": (lambda: nn.Sequential(nn.Conv2d(3, 6, 4, padding="same")), "pads more on one side"),
+    "oblong filter": (lambda: nn.Sequential(nn.Conv2d(3, 6, (3, 5))), r"is not square \(\(3, 5\)\)"),
+    "grey": (lambda: nn.Sequential(nn.Conv2d(1, 6, 3)), "takes images of 1 channels, and ours have 3"),
+    "sigmoid": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sigmoid()),
+        "1, a Sigmoid, is no layer that it knows a way down through .another nonlinearity than ReLU",
+    ),
+    "group norm": (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)), "each image by its own mean"),
+    "norm first": (lambda: nn.Sequential(nn.BatchNorm2d(3)), "0, a BatchNorm2d, stands before the first convolution"),
+    "norm after ReLU": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)),
+        "2, a BatchNorm2d, does not directly follow a layer with weights",
+    ),
+    "norm after pool": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.BatchNorm2d(4)),
+        "2, a BatchNorm2d, does not directly follow a layer with weights",
+    ),
+    "norm without statistics": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)),
+        "1, a BatchNorm2d, has no running statistics",
+    ),
+    "LRN": (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.LocalResponseNorm(5)), "is not read yet"),
+    "padded pool": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
+        r"2, a MaxPool2d, has padding \(1\)",
+    ),
+    "average between": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 4, 3)),
+        "2, a AvgPool2d, averages maps below a convolution",
+    ),
+    "no convolution": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(4800, 4)), "1, a Linear, has no convolution"),
+    "not flattened": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Linear(38, 4)), "2, a Linear, takes maps that were not"
+    ),
+    "softmax inside": (
+        lambda: nn.Sequential(*CONVS, *TAIL, nn.Softmax(1), nn.ReLU()), "7, a Softmax, is not the last step"
+    ),
+    "hook": (hooked, "its forward computes more than its layers in a row"),
+    "overflow": (overflowing, "its scores for random images are NaN or infinite"),
+}  # fmt: skip
+"""Networks that are refused, with words of the reason."""
+
+
+def made(name: str) -> nn.Module:
+    """Return the network of this name."""
+    if name in READ or name in REFUSED:
+        return Net(READ[name] if name in READ else REFUSED[name][0])
+    return MODULES[name]() if name in MODULES else NO_CHAINS[name][0]()

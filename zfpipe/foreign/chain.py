@@ -104,8 +104,9 @@ class Chain:
             raise self.refused(step, f"has dilation {layer.dilation}")
         if layer.padding_mode != "zeros":
             raise self.refused(step, f"pads with other numbers than zeros ({layer.padding_mode})")
-        if not self.found and layer.in_channels != 3:
-            raise self.refused(step, f"takes images of {layer.in_channels} channels, and ours have 3 (RGB)")
+        channels = layer.weight.shape[1]
+        if not self.found and channels != 3:
+            raise self.refused(step, f"takes images of {channels} channels, and ours have 3 (RGB)")
         size, stride = (self.side(value, step) for value in (layer.kernel_size, layer.stride))
         padding = layer.padding
         if isinstance(padding, str):
@@ -131,7 +132,7 @@ class Chain:
                 step, "has no running statistics (track_running_stats), so its factors vary by the batch"
             )
         if last.rectified or (last.filters and (last.filters.pool or self.averaged or self.flat)):
-            raise self.refused(step, "does not directly follow the layer with weights, and is read only there yet")
+            raise self.refused(step, "does not directly follow a layer with weights, and is read nowhere else yet")
         factor = (norm.running_var + norm.eps).rsqrt() * (norm.weight if norm.affine else 1)
         last.weight = last.weight * factor.view(-1, *[1] * (last.weight.dim() - 1))
         last.bias = (last.bias - norm.running_mean) * factor + (norm.bias if norm.affine else 0)
@@ -172,7 +173,7 @@ class Chain:
     def drop(self, step: Step, layer: nn.Softmax | nn.LogSoftmax) -> None:
         """Leave out a softmax over the classes."""
         if layer.dim not in (1, -1, None):
-            raise self.refused(step, f"is over dimension {layer.dim}; must be over the classes (1)")
+            raise self.refused(step, f"is over dimension {layer.dim} and not over the classes, 1")
         self.dropped = step
 
     def check_ends(self) -> None:

@@ -136,9 +136,10 @@ def follow(module: nn.Module, images: Tensor, source: str) -> Followed:
     if failure is None:
         end = end.args[0]
         if not isinstance(end, fx.Node) or not isinstance(end.meta.get("value"), Tensor):
+            what = "no tensor" if isinstance(end, fx.Node) else f"a {type(end).__name__}"
             raise UserError(
-                f"model.source = {source} can't be projected: it returns a {type(end).__name__} of values, or none; "
-                "must return the class scores alone"
+                f"model.source = {source} can't be projected: its forward returns {what}; must return the class scores "
+                "alone"
             )
     nodes = list(path(follower, graph, end, source))
     return Followed(follower, nodes, end.meta.get("value"), failure)

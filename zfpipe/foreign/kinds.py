@@ -43,7 +43,7 @@ def wrong(path: Path, what: str) -> UserError:
 def recognised(path: Path) -> Literal["safetensors", "torch"]:
     """Return which library wrote the file. Raises UserError that says what the file is where neither did."""
     if not path.exists():
-        raise wrong(path, "; no such file; must be a state dict or safetensors on this machine")
+        raise wrong(path, "is not there (no such file); must be a state dict or safetensors")
     if path.is_dir():
         raise wrong(path, "is a folder; must be a file: if it was unpacked, take the file as it was downloaded")
     try:
@@ -115,11 +115,9 @@ def other(head: bytes, size: int) -> str:
     if text[:1] in (b"{", b"["):
         return "is a JSON text, perhaps a list of the files that hold the weights; must be a state dict or safetensors"
     if head[257:262] == b"ustar":
-        return (
-            "is a tar archive; unpack it first, or, if torch.save wrote it before 2017, save it again with a new torch"
-        )
+        return f"is a tar archive; unpack it first; if a torch of before 2017 wrote it, {SAVE}"
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05" and size > 1:
-        return f"is a pickle that torch.save did not write, and is not loaded, as it could run code; {SAVE}"
+        return f"is a pickle that torch.save did not write in its usual way, and is not loaded, as it could run code; {SAVE}"
     if head[:1] == b"\x08" and b"torch" in head[:64]:
         return f"is an ONNX file; {SAVE}"
     try:

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 import torch
 from safetensors.torch import load_file
@@ -18,11 +19,7 @@ WHOLE = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.b
 DEEPEST = 4
 """Keys above a state dict: a Lightning callback's averaged weights stand under three."""
 
-OBSTACLES = (
-    r"GLOBAL (\S+) (?:was not an allowed|whose module)",
-    r"(?:function|class|but got) (?:<class ')?([A-Za-z_][\w.]*)",
-    r"(DTensor|nested jagged tensors)",
-)
+OBSTACLE = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)|(DTensor|nested jagged tensor)s")
 """Where torch's refusals name the object that stands in the way."""
 
 
@@ -40,20 +37,28 @@ def loaded(path: Path) -> Any:
     """Return what a file holds, loaded weights-only."""
     kind = recognised(path)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file:  # of a path, torch would heed the suffix
             warnings.simplefilter("ignore")  # of old formats, which are read
-            return load_file(path) if kind == "safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+            return load_file(path) if kind == "safetensors" else torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes the libraries raise whatever they stumble on
-        raise wrong(path, reason(error, path.stat().st_size)) from None
+        raise wrong(path, reason(error, path)) from None
 
 
-def reason(error: Exception, size: int) -> str:
+def reason(error: Exception, path: Path) -> str:
     """Return why torch or safetensors could not load a file of theirs."""
-    for pattern in OBSTACLES:
-        if named := re.search(pattern, str(error)):
-            name = said(named[1]).strip("`.'")
-            return f"holds an object of Python's, {name}, which is not loaded, as that could run code; {SAVE}"
-    return f"is damaged or cut short ({size:,} bytes); {AGAIN}"
+    named = OBSTACLE.search(str(error))
+    name = (named[1] or named[2]) if named else ""
+    if name and not ends_within(path, name):
+        return f"holds an object of Python's, {said(name)}, which is not loaded, as that could run code; {SAVE}"
+    if "Unsupported operand" in str(error) and is_zipfile(path):
+        return "was saved with another pickle_protocol than torch's own, 2, which alone is loaded; save it without one"
+    return f"is damaged or cut short ({path.stat().st_size:,} bytes); {AGAIN}"
+
+
+def ends_within(path: Path, name: str) -> bool:
+    """Return whether a file of torch's old format was cut in the middle of a name, of which torch then speaks."""
+    module, dot, last = name.rpartition(".")
+    return bool(dot) and not is_zipfile(path) and f"{module}\n{last}\n".encode() not in path.read_bytes()
 
 
 def chosen(path: Path, contents: Any) -> dict[str, Tensor]:

@@ -176,7 +176,11 @@ def average_pool(
 def dropout(p: float = 0.5, training: bool = True, inplace: bool = False) -> Read:
     """Return the layer of `functional.dropout`, which drops unless the call says that nobody trains."""
     drops = training and p > 0
-    return "drops values when it is evaluated, too; must be given self.training" if drops else nn.Dropout(p)
+    return (
+        "drops values when the network is evaluated, too, as training=self.training is missing"
+        if drops
+        else nn.Dropout(p)
+    )
 
 
 def softmax(dim: int | None = None, *_: Any, **__: Any) -> nn.Softmax:
