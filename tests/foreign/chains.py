@@ -10,6 +10,8 @@ from torch.nn import functional
 class Net(nn.Module):
     """Two convolutions and a hidden layer, for 40x40 images, with the `forward` that it is given."""
 
+    calls: int = 0
+
     def __init__(self, forward: Callable[["Net", Tensor], object], **parts: nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 6, 5, 2)
@@ -90,6 +92,11 @@ def mean_of_both_sides(n: Net, x: Tensor) -> Tensor:
 @chain
 def mean_side_by_side(n: Net, x: Tensor) -> Tensor:
     return n.head(n.maps(x).mean(3).mean(2))
+
+
+@chain
+def mean_side_by_side_kept(n: Net, x: Tensor) -> Tensor:
+    return n.head(n.maps(x).mean(2, True).mean(3, True).flatten(1))
 
 
 @chain
@@ -183,6 +190,17 @@ def averages_unequal(n: Net, x: Tensor) -> Tensor:
 @refused(r"relu in forward comes after maps were averaged \(mean in forward\)")
 def rectifies_averages(n: Net, x: Tensor) -> Tensor:
     return n.head(functional.relu(n.conv2(n.pool(n.relu(n.conv1(x)))).mean((2, 3))))
+
+
+@refused(r"mean in forward averages over one side of maps, and nothing over the other")
+def mean_of_rows(n: Net, x: Tensor) -> Tensor:
+    return functional.linear(n.maps(x).mean(3).flatten(1), n.fc1.weight[:4, :56])
+
+
+@refused("its forward computes more than its layers in a row")
+def other_each_time(n: Net, x: Tensor) -> Tensor:
+    n.calls += 1
+    return n.head(n.maps(x).mean((2, 3)) if n.calls == 1 else n.maps(x).amax((2, 3)))
 
 
 @refused(r"pool, a MaxPool2d, follows another pooling")
@@ -390,6 +408,10 @@ NO_CHAINS: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "average between": (
         lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(4, 4, 3)),
         "2, a AvgPool2d, averages maps below a convolution",
+    ),
+    "average of parts that overlap": (
+        lambda: nn.Sequential(nn.Conv2d(3, 8, 5), nn.ReLU(), nn.AvgPool2d(18, 17), nn.Flatten(), nn.Linear(32, 4)),
+        "2, a AvgPool2d, is no layer .*otherwise than in equal parts",
     ),
     "no convolution": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(4800, 4)), "1, a Linear, has no convolution"),
     "not flattened": (

@@ -203,11 +203,13 @@ def test_two_paths_are_named(name: str, reason: str) -> None:
         ("mistyped:net", r"mistyped can't be imported, SyntaxError: .*\(mistyped\.py, line 2\)"),
         ("stumbling:net", r"stumbling can't be imported, ZeroDivisionError: .* \(stumbling\.py, line 1\)"),
         ("lacking:net", "No module named 'timmm'"),
+        ("leaving:net", r"leaving can't be imported, SystemExit: 2 \(leaving\.py, line 1\)"),
     ],
 )
 def test_what_builds_no_network_is_one_line(source: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path.cwd()))
-    for name, text in {"mistyped": "a = 1\ndef net(:\n", "stumbling": "1 / 0\n", "lacking": "import timmm\n"}.items():
+    texts = {"mistyped": "a = 1\ndef net(:\n", "stumbling": "1 / 0\n", "lacking": "import timmm\n"}
+    for name, text in (texts | {"leaving": "raise SystemExit(2)\n"}).items():
         Path(f"{name}.py").write_text(text, encoding="utf-8")
     torch.save(plain(7).state_dict(), WEIGHTS / "net.pth")
     with pytest.raises(UserError, match=reason) as error:

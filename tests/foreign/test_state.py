@@ -110,6 +110,10 @@ READ: dict[str, Callable[[], Any]] = {
     "beside an optimiser": lambda: {"optimizer": ADAM, "epoch": 3, "state_dict": STATE, "rng": torch.get_rng_state()},
     "beside a list of optimisers": lambda: {"optimizer_states": [ADAM], "state_dict": STATE, "loops": {"step": {}}},
     "beside a loss": lambda: {"net": STATE, "criterion": {"weight": torch.ones(3)}},
+    "beside an optimiser with names": lambda: {
+        "optimizer": {"state": {"0.weight": {"exp_avg": torch.ones(4, 3, 3, 3)}}, "param_groups": []},
+        "model": STATE,
+    },
     "with other things": lambda: {**STATE, "epoch": 3, "arch": "small"},
     **{
         key: (lambda key=key: {key: STATE, "best": 0.5})
@@ -198,7 +202,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "an empty zip": (zipped, "is a zip archive with nothing in it"),
     "tar": (tarred, "is a tar archive; unpack it first"),
     "gzip": (lambda: gzip.compress(saved(STATE)), "is compressed by gzip; unpack it first"),
-    "a pickle": (lambda: pickle.dumps(STATE), "is a pickle that torch.save did not write"),
+    "a pickle": (lambda: pickle.dumps(STATE), "is a pickle, not as torch.save writes it"),
     "protocol 4": (lambda: saved(STATE, protocol=4), "was saved with another pickle_protocol than torch's own, 2"),
     "bytes": (lambda: bytes(range(128, 256)), r"is of a kind that is not known \(128 bytes\)"),
     "cut": (

@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from zfpipe.errors import UserError
-from zfpipe.foreign.steps import Step, why
+from zfpipe.foreign.steps import OneSide, Step, why
 from zfpipe.network.architecture import Filters, Pool
 
 CHAIN = "a chain of convolutions (each with a ReLU, perhaps max pooling) and then fully connected layers"
@@ -53,7 +53,7 @@ class Chain:
         if (
             isinstance(step.given, Tensor)
             and step.given.dim() == 3
-            and not isinstance(layer, nn.Flatten | nn.AdaptiveAvgPool2d | nn.ReLU)
+            and not isinstance(layer, nn.Flatten | nn.AdaptiveAvgPool2d | OneSide | nn.ReLU)
         ):
             raise self.refused(step, "takes maps in another shape than rows and columns")
         if isinstance(layer, nn.Conv2d | nn.Linear):
@@ -66,6 +66,8 @@ class Chain:
             self.pool(step, layer)
         elif isinstance(layer, nn.AdaptiveAvgPool2d):
             self.shrink(step, layer)
+        elif isinstance(layer, OneSide) and self.found and not self.flat:
+            self.averaged = step
         elif isinstance(layer, nn.Flatten):
             self.flat = True
         elif isinstance(layer, nn.Softmax | nn.LogSoftmax) and self.found and self.found[-1].filters is None:
@@ -91,6 +93,8 @@ class Chain:
             raise self.refused(step, "has no convolution below it")
         elif not self.flat:
             raise self.refused(step, "takes maps that were not flattened")
+        elif self.averaged and self.average is None:
+            raise self.refused(self.averaged, "averages over one side of maps, and nothing over the other")
         if last is not None and not last.rectified:
             raise self.refused(step, f"follows {last.name} without a ReLU between")
         bias = layer.bias if layer.bias is not None else torch.zeros(len(layer.weight))
@@ -166,7 +170,7 @@ class Chain:
         if not self.found:
             raise self.refused(step, "averages before the first convolution")
         average = self.side(layer.output_size, step)
-        if self.flat or (self.averaged and average != self.average):
+        if self.flat or (self.averaged and self.average not in (None, average)):
             raise self.refused(step, "averages what was flattened or averaged before")
         self.averaged, self.average = step, average
 

@@ -117,7 +117,7 @@ def other(head: bytes, size: int) -> str:
     if head[257:262] == b"ustar":
         return f"is a tar archive; unpack it first; if a torch of before 2017 wrote it, {SAVE}"
     if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05" and size > 1:
-        return f"is a pickle that torch.save did not write in its usual way, and is not loaded, as it could run code; {SAVE}"
+        return f"is a pickle, not as torch.save writes it, and is not loaded, as it could run code; {SAVE}"
     if head[:1] == b"\x08" and b"torch" in head[:64]:
         return f"is an ONNX file; {SAVE}"
     try:

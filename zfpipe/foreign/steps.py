@@ -35,6 +35,10 @@ REASONS = {
 }
 
 
+class OneSide(nn.Module):
+    """A mean over one side of maps, which another has to complete."""
+
+
 @dataclass(frozen=True)
 class Step:
     """A step: what an error calls it, the layer that does the same or why there is none, the value that it is given."""
@@ -126,7 +130,7 @@ def mean(given: Tensor, result: Tensor | None, dim: Any = None, keepdim: bool = 
     if result is None:
         return []
     if result[0, 0].numel() > 1:
-        return [nn.Identity() if result.dim() == 3 else f"{UNREAD} (a mean over one side of maps)"]
+        return [OneSide()]
     return [nn.AdaptiveAvgPool2d(1), *([nn.Flatten()] if result.dim() == 2 else [])]
 
 
