@@ -255,7 +255,27 @@ def turned(n: Net, x: Tensor) -> Tensor:
     return n.fc2(n.relu(n.fc1(n.maps(x).permute(0, 2, 3, 1).flatten(1))))
 
 
-@refused(r"truediv in forward is no layer")
+@chain
+def clamped(n: Net, x: Tensor) -> Tensor:
+    return n.head(n.conv2(n.pool(n.conv1(x).clamp(min=0))).clamp_min(0).mean((2, 3)))
+
+
+@refused(r"clamp in forward is no layer .*another nonlinearity")
+def clamped_above(n: Net, x: Tensor) -> Tensor:
+    return n.head(n.relu(n.conv2(n.conv1(x).clamp(0, 6))).mean((2, 3)))
+
+
+@refused(r"its forward returns a dict; must return the class scores alone")
+def named_results(n: Net, x: Tensor) -> dict[str, Tensor]:
+    return {"logits": n.head(n.maps(x).mean((2, 3)))}
+
+
+@refused(r"can't be followed step by step \(TypeError: .*\); must take the images alone")
+def leaves_torch(n: Net, x: Tensor) -> Tensor:
+    return n.head(torch.from_numpy(n.maps(x).numpy()).mean((2, 3)))
+
+
+@refused(r"truediv in forward is no layer .*; before the first convolution only model.input_mean")
 def scaled(n: Net, x: Tensor) -> Tensor:
     return n.head(n.maps(x / 255).mean((2, 3)))
 

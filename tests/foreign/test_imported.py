@@ -58,6 +58,10 @@ def needing(width: int, num_classes: int = 4) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, width, 3), nn.Linear(width, num_classes))
 
 
+def scripted() -> nn.Module:
+    return torch.jit.script(plain(7))
+
+
 def not_numbered() -> nn.Sequential:
     return plain(7)
 
@@ -193,6 +197,7 @@ def test_two_paths_are_named(name: str, reason: str) -> None:
     ("source", "reason"),
     [
         ("not_a_network", "it returned a int; must return an nn.Module"),
+        ("scripted", "it returned a TorchScript module, whose forward can't be followed"),
         ("nowhere", "has no attribute 'nowhere'"),
         ("no.such.module:net", "No module named 'no'"),
         ("failing", r"it fails, ValueError: no network for 7 classes \(test_imported\.py, line \d+\)"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -92,6 +93,11 @@ def made(function: Callable[..., Any], source: str, asked: dict[str, int]) -> nn
         module = inner
     if not isinstance(module, nn.Module):
         raise UserError(f"model.source = {source}; it returned a {kind(module)}; must return an nn.Module")
+    if isinstance(module, torch.jit.ScriptModule):
+        raise UserError(
+            f"model.source = {source}; it returned a TorchScript module, whose forward can't be followed; must return "
+            "the nn.Module that it was made of"
+        )
     return module.cpu().float().eval()
 
 

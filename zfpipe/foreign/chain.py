@@ -45,7 +45,12 @@ class Chain:
         """Take the next step. Raises UserError, with the reason, where our networks have no such layer there."""
         layer = step.layer
         if isinstance(layer, str):
-            raise self.refused(step, layer)
+            before = (
+                ""
+                if self.found
+                else "; before the first convolution only model.input_mean and input_std may change images"
+            )
+            raise self.refused(step, layer + before)
         if isinstance(layer, _DropoutNd | nn.Identity):
             return
         if self.dropped:

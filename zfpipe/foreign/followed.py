@@ -128,15 +128,16 @@ def follow(module: nn.Module, images: Tensor, source: str) -> Followed:
     except Failed as error:
         graph, failure = follower.graph, str(error)
     except Exception as error:  # a forward may do anything
+        what = f"its forward can't be followed step by step ({type(error).__name__}: {said(error)})"
         raise UserError(
-            f"model.source = {source} can't be projected: its forward can't be followed step by step "
-            f"({type(error).__name__}: {said(error)}); must do the same for all images"
+            f"model.source = {source} can't be projected: {what}; must take the images alone and do the same for all, "
+            "with torch's functions"
         ) from None
     end = next(reversed(graph.nodes))
     if failure is None:
         end = end.args[0]
         if not isinstance(end, fx.Node) or not isinstance(end.meta.get("value"), Tensor):
-            what = "no tensor" if isinstance(end, fx.Node) else f"a {type(end).__name__}"
+            what = "no tensor" if isinstance(end, fx.Node) else f"a {type(end).__name__.removeprefix('immutable_')}"
             raise UserError(
                 f"model.source = {source} can't be projected: its forward returns {what}; must return the class scores "
                 "alone"

@@ -187,6 +187,11 @@ def dropout(p: float = 0.5, training: bool = True, inplace: bool = False) -> Rea
     )
 
 
+def clamp(min: Any = None, max: Any = None) -> Read:
+    """Return the layer of `torch.clamp`: from 0 on it is a ReLU."""
+    return nn.ReLU() if min == 0 and max is None else why("clamp")
+
+
 def softmax(dim: int | None = None, *_: Any, **__: Any) -> nn.Softmax:
     """Return the layer of `functional.softmax`."""
     return nn.Softmax(dim)
@@ -244,6 +249,8 @@ def filled(layer: Any, **tensors: Tensor | None) -> Any:
 
 FUNCTIONS: dict[str, Callable[..., Read]] = {
     "relu": lambda inplace=False: nn.ReLU(),
+    "clamp": clamp,
+    "clamp_min": clamp,
     "max_pool2d": max_pool,
     "max_pool2d_with_indices": max_pool,
     "adaptive_avg_pool2d": lambda output_size: nn.AdaptiveAvgPool2d(output_size),
