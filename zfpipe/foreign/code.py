@@ -22,7 +22,7 @@ def digests(source: str) -> dict[str, str]:
     name = source.partition(":")[0]
     try:
         importlib.import_module(name)
-    except Exception as error:  # a module of the user's may raise anything
+    except (Exception, SystemExit) as error:  # a module of the user's may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"model.source = {source}; importing {name} ends with {reason}") from None
     packages = metadata.packages_distributions()
