@@ -122,8 +122,3 @@ def draw_kind(layer: Layer, kind: Kind, rng: np.random.Generator) -> dict[str, n
     """Draws an object of a class and returns the outlines of its parts, where it has a face."""
     family = (FAMILIES | UNSEEN)[kind.family]
     return family.figure(layer, kind.first, kind.second, rng) or {}
-
-
-def has_face(kind: Kind) -> bool:
-    """Whether eyes and nose are known."""
-    return kind.family in FACES
