@@ -9,6 +9,7 @@ import pytest
 
 from zfpipe.drawing import picture as module
 from zfpipe.drawing.canvas import Colour, Frame, Layer, ellipse
+from zfpipe.drawing.faces import FACES
 from zfpipe.drawing.picture import CLASSES, Picture, class_of, draw
 from zfpipe.drawing.sets import FAMILIES, FEW, KINDS, MANY, SCENES, SETS, UNSEEN, Kind
 from zfpipe.drawing.textures import textures

@@ -12,7 +12,7 @@ import numpy as np
 
 from zfpipe.drawing import garden, household, nature, outdoors, things, travel, vehicles
 from zfpipe.drawing.canvas import Layer
-from zfpipe.drawing.faces import FACES, draw_face
+from zfpipe.drawing.faces import draw_face
 from zfpipe.drawing.patterns import PATTERNS, WORDS
 
 Figure = Callable[[Layer, str, str, np.random.Generator], dict[str, np.ndarray] | None]
