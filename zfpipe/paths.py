@@ -31,6 +31,7 @@ STRONGEST = ACTIVATIONS / "strongest.parquet"
 STRONGEST_UNTRAINED = ACTIVATIONS / "untrained.parquet"
 """The same of the network with random weights."""
 UNITS = Path("units")
+NAMES = Path("names")
 PROJECTIONS = Path("projections")
 FILTERS = Path("filters")
 EVOLUTION = Path("evolution")

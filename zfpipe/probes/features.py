@@ -22,6 +22,9 @@ MEASURES = {
     "fine": "the same difference of structure finer than two pixels",
     "others": "mean correlation of a map's strongest projections with those of another map",
     "purity": "share of the most frequent class among a map's strongest images",
+    "finds_part": "1 where the map finds a part (names/maps.csv), otherwise 0",
+    "finds_class": "the same of the objects of a class",
+    "finds_eye": "the same of eyes alone",
     "settled": "epoch of the snapshot from which a map is settled (evolution/settled.csv)",
 }
 
@@ -31,11 +34,13 @@ def run(
     tiles: Mapping[int, tuple[np.ndarray, np.ndarray]],
     strongest: pd.DataFrame,
     settled: pd.DataFrame | None,
+    named: pd.DataFrame | None,
     crop: int,
 ) -> dict[str, pd.DataFrame]:
     """The measures of every map and their means over each layer, by the names of their files.
 
-    `tiles` are projections and patches by layer; `settled` is evolution's table, or None where there is none.
+    `tiles` are projections and patches by layer; `settled` is evolution's table and `named` that of the names, or None
+    where there is none.
     """
     with threadpool_limits(1):  # the last bits of products then do not depend on the number of cores
         alike = [
@@ -46,6 +51,8 @@ def run(
     tables = [purity(strongest), pd.concat(alike)]
     if settled is not None:
         tables.append(settled.rename(columns={"epoch": "settled"}).drop(columns="dead"))
+    if named is not None:
+        tables.append(finds(named))
     for table in tables:
         maps = maps.merge(table, on=["layer", "map"], how="left")
     maps = maps.filter(["layer", "map", *MEASURES])
@@ -144,6 +151,13 @@ def purity(strongest: pd.DataFrame) -> pd.DataFrame:
     counts["purity"] /= counts.groupby(["layer", "map"])["purity"].transform("sum")
     first = counts.sort_values("purity", ascending=False).drop_duplicates(["layer", "map"])
     return first.filter(["layer", "map", "purity"]).sort_values(["layer", "map"], ignore_index=True)
+
+
+def finds(named: pd.DataFrame) -> pd.DataFrame:
+    """`finds_part`, `finds_class` and `finds_eye` of each map."""
+    which = {"part": named["kind"] == "part", "class": named["kind"] == "class", "eye": named["concept"] == "eye"}
+    found = {f"finds_{name}": (named["found"] & one).astype(float) for name, one in which.items()}
+    return named.filter(["layer", "map"]).assign(**found)
 
 
 def summary(maps: pd.DataFrame) -> pd.DataFrame:

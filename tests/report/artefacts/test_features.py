@@ -54,11 +54,11 @@ def test_the_table_has_a_row_for_each_layer() -> None:
     shown = features.details(layers(value=3, low=2, high=float("nan")))
     assert shown.columns == (
         "", "Projections alike", "Patches alike", "Difference", "Difference, fine", "Projections of two maps alike",
-        "Same class", "Settled at epoch",
+        "Same class", "Find a part", "Find a class", "Find an eye", "Settled at epoch",
     )  # fmt: skip
     assert list(shown.rows) == [
-        ("Layer 1", *["0.00 (−0.10 to 0.25)"] * 6, "3 (2 to never)"),
-        ("Layer 7", *["not available"] * 7),
+        ("Layer 1", *["0.00 (−0.10 to 0.25)"] * 9, "3 (2 to never)"),
+        ("Layer 7", *["not available"] * 10),
     ]
 
 

@@ -20,16 +20,17 @@ ARTEFACT = Artefact(
     "bootstrap intervals over the maps. Alike: the mean correlation, pixel by pixel, of two of a map's strongest "
     "projections (1: the same, 0: unrelated), of the image patches behind them, and the difference; this again of "
     "structure finer than two pixels; then of the projections of two different maps of the layer. Same class: the "
-    "share of the most frequent class among a map's strongest images. Settled: the median epoch, as in Figure 4, over "
-    "all maps; those that do not before the end, and dead ones, count as later than any. The first five are of the "
-    "maps drawn in Figure 2, without those that never fire. The claims are judged by how far the numbers lie above "
+    "share of the most frequent class among a map's strongest images. Find: the share of maps whose top activations "
+    "overlap a part, the objects of a class, or eyes (network dissection). Settled: the median epoch, as in Figure 4, "
+    "over all maps; those that do not before the end, and dead ones, count as later than any. The first five are of "
+    "the maps drawn in Figure 2, without those that never fire. The claims are judged by how far the numbers lie above "
     "those of the same network with random weights (untrained.csv).",
     paper="The projections of a map group tightly while their patches vary more; higher layers are more specific to a "
     "class; low layers converge within a few epochs, high layers after many.",
     folder=paths.FEATURES,
-    made_by=("features", "projections", "activations", "evolution"),
+    made_by=("features", "projections", "activations", "names", "evolution"),
     printed="The paper says this in words, without numbers.",
-    parameters=("runs.zfnet", "projections", "evolution", "deconvnet", "crops.size"),
+    parameters=("runs.zfnet", "projections", "names", "evolution", "deconvnet", "crops.size"),
     results={
         "layers.csv": "this table",
         "maps.csv": "map by map",
@@ -45,6 +46,12 @@ METHODS = """
 - Fine: projections are band-passed, patches carry coarse brightness, so both are compared again without what is
   coarser than two pixels: each minus its own Gaussian blur of a standard deviation of two pixels, over the pixels
   inside the image.
+- Find, not in the paper: network dissection (Bau et al. 2017) on {{ p("names.images") }} images at most, drawn from
+  seed {{ p("names.seed") }}. A map's top is the share {{ p("names.top") }} of its activations on them, enlarged to
+  pixels between the middles of the receptive fields. The map finds the part or class with the largest intersection
+  over union of both, over the images with any part, or any object, where that is {{ p("names.least") }} at least, and
+  larger than with any of them when places are laid over other images' maps, in each of
+  {{ p("names.permutations") }} permutations.
 - Their intervals: 95 %, percentile bootstrap over a layer's maps, 2,000 resamples. The epoch at which maps settle is a
   median; a map that does not before the last snapshot, or is dead, counts as later than any.
 - The null is the same network with random weights: its own strongest images, its projections, as many maps. What it
@@ -58,6 +65,9 @@ COLUMNS = {
     "fine": "Difference, fine",
     "others": "Projections of two maps alike",
     "purity": "Same class",
+    "finds_part": "Find a part",
+    "finds_class": "Find a class",
+    "finds_eye": "Find an eye",
     "settled": "Settled at epoch",
 }
 """The measures of layers.csv."""

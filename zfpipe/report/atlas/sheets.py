@@ -105,6 +105,7 @@ def described(sheets: Sheets, rows: pd.DataFrame, statistics: pd.DataFrame) -> d
     maps = [
         {name: rounded(row[name]) for name in ("fires", "mean", "largest")}
         | ({"settled": None if pd.isna(row["settled"]) else int(row["settled"])} if "settled" in row else {})
+        | ({"finds": [row["concept"], rounded(row["iou"]), rounded(row["chance"])]} if row.get("found") is True else {})
         | {"top": tops[int(row["map"])]}
         for row in statistics.sort_values(by="map").to_dict("records")
     ]

@@ -1,0 +1,120 @@
+"""What maps find: the scores a second time, pixel by pixel, and what must hold."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests import project
+from zfpipe import params, paths
+from zfpipe.deconvnet.receptive_field import ReceptiveField
+from zfpipe.network import weights
+from zfpipe.network.architecture import merged
+from zfpipe.probes import names
+from zfpipe.subject.subject import Subject
+
+PARTS = {"right eye": (30, 30, 40, 38), "left eye": (60, 30, 70, 38), "nose": (46, 50, 56, 56)}
+SETTINGS = names.Settings(images=None, top=0.01, least=0.02, permutations=2, seed=0)
+
+
+@pytest.fixture
+def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
+    """A network that was never trained, and six pictures with parts, which differ from picture to picture."""
+    monkeypatch.chdir(tmp_path)
+    project.parameters(pictures={"parts": "parts.csv"})
+    lines = ["image,part,x0,y0,x1,y1"]
+    for number, path in enumerate(project.draw(Path("pictures"))):
+        for part, sides in PARTS.items():
+            moved = [side + 2 * number for side in sides]
+            lines.append(f"{path},{part},{','.join(map(str, moved))}")
+    Path("pictures/parts.csv").write_text("\n".join(lines) + "\n")
+    project.prepare(monkeypatch)
+    settings = params.load()
+    network = weights.untrained(merged(settings.model, {"width": 0.02}), settings.crops.size, 2, seed=3)
+    weights.save(network, paths.weights("zfnet"))
+    return Subject.open(settings)
+
+
+def plain(subject: Subject, ids: list[int]) -> pd.DataFrame:
+    """Intersection over union of every map with eyes and nose, in sets of pixels."""
+    traces = {}
+    for image, batch in subject.each(ids, "plain"):
+        with torch.inference_mode():
+            traces[image] = list(subject.network.trace(subject.inputs(batch), switches=False))
+    concepts = {"eye": ("right eye", "left eye"), "nose": ("nose",)}
+    start, size, jump, found = 0, 1, 1, []
+    for conv in subject.network.architecture.convs:  # the middles of receptive fields, worked out once more
+        start, size, jump = start - conv.padding * jump, size + (conv.filter_size - 1) * jump, jump * conv.stride
+        middles = [start + unit * jump + size / 2 for unit in range(conv.map_size)]
+        for one in range(conv.maps):
+            maps = {image: traces[image][conv.layer - 1].rectified[0, one].numpy() for image in ids}
+            values = sorted((float(value) for held in maps.values() for value in held.flat), reverse=True)
+            limit = values[math.ceil(SETTINGS.top * len(values)) - 1]
+            shown = set()
+            for image, held in maps.items():
+                rows = [np.interp(np.arange(subject.crop) + 0.5, middles, row) for row in held]
+                for x, column in enumerate(np.array(rows).T):
+                    tall = np.interp(np.arange(subject.crop) + 0.5, middles, column)
+                    shown |= {(image, y, x) for y in range(subject.crop) if tall[y] >= limit - 1e-6 and tall[y] > 0}
+            entry = {"layer": conv.layer, "map": one}
+            for name, parts in concepts.items():
+                place = set()
+                for image in ids:
+                    for part in parts:
+                        box = subject.truth.parts(image)[part]
+                        place |= {
+                            (image, y, x)
+                            for y in range(subject.crop)
+                            for x in range(subject.crop)
+                            if box.x0 <= x + 0.5 < box.x1 and box.y0 <= y + 0.5 < box.y1
+                        }
+                entry[name] = len(shown & place) / len(shown | place)
+            found.append(entry)
+        if conv.pool:
+            size, jump = size + (conv.pool.size - 1) * jump, jump * conv.pool.stride
+    return pd.DataFrame(found)
+
+
+def test_scores_are_those_of_sets_of_pixels(subject: Subject) -> None:
+    found = names.run(subject, SETTINGS)["maps.csv"]
+    with subject.batches() as batches:
+        expected = plain(subject, batches.ids.tolist())
+    best = expected[["eye", "nose"]].max(axis=1)
+    assert len(found) == len(expected) and best.max() > 0.01
+    np.testing.assert_allclose(found["iou"], best, atol=2e-3)  # a pixel at the threshold may go either way
+    clear = (expected["eye"] - expected["nose"]).abs() > 0.01
+    assert clear.any()
+    assert found["concept"][clear].tolist() == expected[["eye", "nose"]].idxmax(axis=1)[clear].tolist()
+
+
+def test_a_map_that_is_the_part_has_all_of_it_and_others_places_have_less(subject: Subject) -> None:
+    with subject.batches() as batches:
+        ids = batches.ids.tolist()
+    concepts = names.known(subject, ids)
+    assert concepts.names == [("part", "eye"), ("part", "nose")]
+    partners = names.shuffled(concepts, SETTINGS)
+    assert [sorted(partner["part"].values()) for partner in partners] == [sorted(ids)] * 3
+    sums, sizes = names.Sums.none(2, 2, 3), np.zeros(2)
+    for image in ids:
+        laid = [[("part", one) for one in concepts.places["part"][partner["part"][image]]] for partner in partners]
+        own = np.stack([mask.ravel() for _, mask in concepts.places["part"][image]]).astype(float)
+        masks = np.stack([mask.ravel() for held in laid for _, (_, mask) in held]).astype(float)
+        sums.add(laid, own @ masks.T, own.sum(1))
+        sizes += own.sum(1)
+    scores = sums.scores(sizes, np.array([0, 0]))
+    assert scores[0].tolist() == [[1, 0], [0, 1]]
+    assert scores[1:].max() < 1
+    table = names.table(1, scores, concepts, SETTINGS)
+    assert table["concept"].tolist() == ["eye", "nose"] and table["found"].all()
+
+
+def test_enlarging_is_linear_between_middles_and_level_beyond() -> None:
+    weights_of = names.spread(ReceptiveField(start=-1, size=7, jump=2, seen=20), 5, 20)
+    torch.testing.assert_close(weights_of.sum(1), torch.ones(20))
+    row = torch.tensor([1.0, 3.0, -2.0, 0.0, 5.0])
+    middles = [2.5 + 2 * unit for unit in range(5)]
+    expected = np.interp(np.arange(20) + 0.5, middles, row.numpy())
+    np.testing.assert_allclose((weights_of @ row).numpy(), expected, atol=1e-6)

@@ -1,0 +1,214 @@
+"""Which part or class a feature map finds: network dissection (Bau et al. 2017), beyond the paper.
+
+The paper sees maps that look for eyes or wheels. Here each map is scored against every part and class whose place in
+the images is known, by the intersection over union of the two: where the map is among its top activations, and where
+the part or object is. The same with the places of other images says what chance gives.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from zfpipe.deconvnet.receptive_field import ReceptiveField, receptive_field
+from zfpipe.params import Section, Seed, number, whole
+from zfpipe.subject.subject import Subject
+from zfpipe.subject.truth import filled
+from zfpipe.unavailable import UnavailableError
+
+KINDS = ("part", "class")
+
+
+class Settings(Section):
+    """A map finds what it overlaps by `least`, and by more than the places of other images in any permutation."""
+
+    images: Annotated[int, whole(2, 10_000_000)] | None
+    top: Annotated[float, number(1e-5, 0.5)]
+    least: Annotated[float, number(0, 1)]
+    permutations: Annotated[int, whole(1, 1000)]
+    seed: Seed
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """Parts and classes by kind and name, and in each image the places of those that are there."""
+
+    names: list[tuple[str, str]]
+    places: dict[str, dict[int, list[tuple[int, Bool[np.ndarray, "y x"]]]]]
+    """By kind and image: the number of a concept, and its pixels of the crop."""
+
+
+def run(subject: Subject, settings: Settings) -> dict[str, pd.DataFrame]:
+    """What each map of the convolution layers finds, before training too, by the names of files.
+
+    A row for each map: `kind` and `concept` are those of the largest intersection over union, `iou`; `chance` is the
+    largest with any concept's places in other images. `found`: whether the map finds the concept. Raises
+    UnavailableError where no image has an object or a part whose place is known.
+    """
+    with subject.batches() as batches:
+        ids = batches.ids
+    if settings.images is not None and settings.images < len(ids):
+        ids = np.sort(np.random.default_rng(settings.seed).choice(ids, settings.images, replace=False))
+    concepts = known(subject, ids.tolist())
+    return {
+        "maps.csv": scored(subject, concepts, ids, settings),
+        "untrained.csv": scored(subject.untrained, concepts, ids, settings),
+    }
+
+
+def known(subject: Subject, ids: Sequence[int]) -> Concepts:
+    """Find the places of objects and parts; parts of one last word, such as both eyes, are one concept."""
+    places: dict[str, dict[int, list[tuple[str, Bool[np.ndarray, "y x"]]]]] = {kind: {} for kind in KINDS}
+    parts = {image: subject.truth.parts(image) for image in ids}
+    words = Counter(part.split()[-1] for part in {part for held in parts.values() for part in held})
+    for image, label in zip(ids, subject.images(ids).labels.tolist(), strict=True):
+        mask = subject.truth.object(image)
+        if mask is not None:
+            places["class"][image] = [(subject.classes[label], mask)]
+        together: dict[str, Bool[np.ndarray, "y x"]] = {}
+        for part, box in parts[image].items():
+            word = part.split()[-1]
+            name = word if words[word] > 1 else part
+            here = filled(box, subject.crop)
+            together[name] = here | together.get(name, here)
+        if together:
+            places["part"][image] = list(together.items())
+    held = {(kind, name) for kind in KINDS for images in places[kind].values() for name, _ in images}
+    names = sorted(held, key=lambda one: (KINDS.index(one[0]), one[1]))
+    if not names:
+        raise UnavailableError("no image of this set has an object or a part whose place is known")
+    numbers = {name: place for place, name in enumerate(names)}
+    return Concepts(
+        names,
+        {
+            kind: {image: [(numbers[kind, name], mask) for name, mask in held] for image, held in images.items()}
+            for kind, images in places.items()
+        },
+    )
+
+
+def scored(subject: Subject, concepts: Concepts, ids: np.ndarray, settings: Settings) -> pd.DataFrame:
+    """Score every map of a network against every concept."""
+    partners = shuffled(concepts, settings)
+    limits = thresholds(subject, ids, settings.top)
+    sums = {layer: Sums.none(len(limit), len(concepts.names), len(partners)) for layer, limit in limits.items()}
+    spreads = {
+        layer: spread(receptive_field(subject.network.architecture, layer), side(subject, layer), subject.crop)
+        for layer in limits
+    }
+    for image, batch in subject.each(ids.tolist(), "names"):
+        laid = [
+            [(kind, one) for kind in KINDS for one in concepts.places[kind].get(other[kind].get(image, -1), ())]
+            for other in partners
+        ]
+        if not any(laid):
+            continue
+        places = torch.from_numpy(np.stack([mask for held in laid for _, (_, mask) in held])).flatten(1)
+        with torch.inference_mode():
+            for trace in subject.network.trace(subject.inputs(batch), switches=False):
+                limit, weights = limits[trace.layer], spreads[trace.layer].to(subject.inputs.device)
+                enlarged = weights @ trace.rectified[0] @ weights.T
+                shown = ((enlarged >= limit[:, None, None]) & (enlarged > 0)).flatten(1).float()
+                overlap = (shown @ places.to(shown.device, shown.dtype).T).cpu().double().numpy()
+                sums[trace.layer].add(laid, overlap, shown.sum(1).cpu().double().numpy())
+    sizes = np.zeros(len(concepts.names))
+    for held in (held for images in concepts.places.values() for held in images.values()):
+        for place, mask in held:
+            sizes[place] += mask.sum()
+    kinds = np.array([KINDS.index(kind) for kind, _ in concepts.names])
+    return pd.concat(
+        [table(layer, found.scores(sizes, kinds), concepts, settings) for layer, found in sums.items()],
+        ignore_index=True,
+    )
+
+
+def shuffled(concepts: Concepts, settings: Settings) -> list[dict[str, dict[int, int]]]:
+    """For each kind and image the image whose places are laid over its maps: first its own, then permuted ones."""
+    random = np.random.default_rng(settings.seed)
+    images = {kind: sorted(held) for kind, held in concepts.places.items()}
+    orders = [images, *({kind: random.permutation(held).tolist() for kind, held in images.items()}
+                        for _ in range(settings.permutations))]  # fmt: skip
+    return [{kind: dict(zip(images[kind], order[kind], strict=True)) for kind in KINDS} for order in orders]
+
+
+@torch.inference_mode()
+def thresholds(subject: Subject, ids: np.ndarray, top: float) -> dict[int, Float[Tensor, "map"]]:
+    """The smallest of each map's top activations: of the share `top` of all its units on these images."""
+    kept: dict[int, Tensor] = {}
+    for _, batch in subject.each(ids.tolist(), "thresholds"):
+        for trace in subject.network.trace(subject.inputs(batch), switches=False):
+            values = trace.rectified[0].flatten(1)
+            count = max(1, math.ceil(top * len(ids) * values.shape[1]))
+            both = values if trace.layer not in kept else torch.cat([kept[trace.layer], values], 1)
+            kept[trace.layer] = both.topk(min(count, both.shape[1]), 1).values
+    return {layer: values[:, -1] for layer, values in kept.items()}
+
+
+def side(subject: Subject, layer: int) -> int:
+    """Units along a side of a layer's maps."""
+    return next(conv.map_size for conv in subject.network.architecture.convs if conv.layer == layer)
+
+
+def spread(field: ReceptiveField, units: int, crop: int) -> Float[Tensor, "pixel unit"]:
+    """Weights that enlarge a row of units to the pixels of the crop: linear between the middles of receptive fields."""
+    places = (torch.arange(crop) + 0.5 - (field.start + field.size / 2)) / field.jump
+    places = places.clamp(0, units - 1)
+    return (1 - (places[:, None] - torch.arange(units)).abs()).clamp(min=0)
+
+
+@dataclass
+class Sums:
+    """Pixels over all images: where maps and concepts overlap, by permutation, and where maps are at their top."""
+
+    overlap: Float[np.ndarray, "permutation map concept"]
+    shown: Float[np.ndarray, "kind map"]
+
+    @classmethod
+    def none(cls, maps: int, concepts: int, permutations: int) -> "Sums":
+        """Before the first image."""
+        return cls(np.zeros((permutations, maps, concepts)), np.zeros((len(KINDS), maps)))
+
+    def add(
+        self, laid: Sequence[Sequence[tuple[str, tuple[int, np.ndarray]]]], overlap: np.ndarray, shown: np.ndarray
+    ) -> None:
+        """One image: for each permutation the concepts that were laid over it, and the overlaps in their order."""
+        column = 0
+        for permutation, held in enumerate(laid):
+            for _, (place, _) in held:
+                self.overlap[permutation, :, place] += overlap[:, column]
+                column += 1
+        for kind in {kind for kind, _ in laid[0]}:
+            self.shown[KINDS.index(kind)] += shown
+
+    def scores(
+        self, sizes: Float[np.ndarray, "concept"], kinds: np.ndarray
+    ) -> Float[np.ndarray, "permutation map concept"]:
+        """Intersection over union, over the images in which some concept of the kind is known."""
+        union = self.shown[kinds].T + sizes - self.overlap
+        return np.divide(self.overlap, union, out=np.zeros_like(self.overlap), where=union > 0)
+
+
+def table(
+    layer: int, scores: Float[np.ndarray, "permutation map concept"], concepts: Concepts, settings: Settings
+) -> pd.DataFrame:
+    """A row for each map of a layer, with the concept that it overlaps most."""
+    best, chance = scores[0].argmax(1), scores[1:].max((0, 2))
+    iou = scores[0].max(1)
+    return pd.DataFrame(
+        {
+            "layer": layer,
+            "map": np.arange(len(best)),
+            "kind": [concepts.names[place][0] for place in best],
+            "concept": [concepts.names[place][1] for place in best],
+            "iou": iou,
+            "chance": chance,
+            "found": (iou >= settings.least) & (iou > chance),
+        }
+    )
