@@ -1,8 +1,7 @@
 """features: how alike the strongest projections of a map are, how pure their classes, when it settles (section 4).
 
-Reads projections/, activations/strongest.parquet, activations/untrained.parquet and, where they are there,
-evolution/settled.csv and names/; writes features/: maps.csv (a row for each map), untrained.csv (the same of the
-network with random weights, without epochs) and layers.csv (means with bootstrap intervals). Costs seconds.
+Reads projections/, activations/ and, where they are there, evolution/settled.csv and names/; writes features/: maps.csv
+(a row for each map), untrained.csv (the same before training) and layers.csv (means with intervals). Costs seconds.
 """
 
 from pathlib import Path
@@ -14,10 +13,8 @@ from zfpipe.probes import features
 def main() -> None:
     crop = params.load().crops.size
     settled = None if unavailable.reason(paths.EVOLUTION) else store.load(paths.EVOLUTION / "settled.csv")
-    names = [
-        None if unavailable.reason(paths.NAMES) else store.load(paths.NAMES / name)
-        for name in ("maps.csv", "untrained.csv")
-    ]
+    absent = unavailable.reason(paths.NAMES)
+    names = [None if absent else store.load(paths.NAMES / name) for name in ("maps.csv", "untrained.csv")]
     found = features.run(*drawn(paths.PROJECTIONS), store.load(paths.STRONGEST), settled, names[0], crop)
     strongest = store.load(paths.STRONGEST_UNTRAINED)
     untrained = features.run(*drawn(paths.PROJECTIONS / "untrained"), strongest, None, names[1], crop)

@@ -7,7 +7,7 @@ the part or object is. The same with the places of other images says what chance
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -18,12 +18,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from zfpipe.deconvnet.receptive_field import ReceptiveField, receptive_field
+from zfpipe.network.convnet import LayerTrace
 from zfpipe.params import Section, Seed, number, whole
+from zfpipe.reading.reader import Batch
 from zfpipe.subject.subject import Subject
 from zfpipe.subject.truth import filled
 from zfpipe.unavailable import UnavailableError
 
 KINDS = ("part", "class")
+SIDE = 48
+"""Pixels along a side that are compared, at least, where the crop has as many: every so-manieth of the crop's."""
 
 
 class Settings(Section):
@@ -42,7 +46,7 @@ class Concepts:
 
     names: list[tuple[str, str]]
     places: dict[str, dict[int, list[tuple[int, Bool[np.ndarray, "y x"]]]]]
-    """By kind and image: the number of a concept, and its pixels of the crop."""
+    """By kind and image: the number of a concept, and which of the pixels that are compared it has."""
 
 
 def run(subject: Subject, settings: Settings) -> dict[str, pd.DataFrame]:
@@ -85,12 +89,14 @@ def known(subject: Subject, ids: Sequence[int]) -> Concepts:
     if not names:
         raise UnavailableError("no image of this set has an object or a part whose place is known")
     numbers = {name: place for place, name in enumerate(names)}
+    step = apart(subject.crop)
+
+    def compared(held: list[tuple[str, Bool[np.ndarray, "y x"]]], kind: str) -> list[tuple[int, np.ndarray]]:
+        return [(numbers[kind, name], mask[::step, ::step]) for name, mask in held]
+
     return Concepts(
         names,
-        {
-            kind: {image: [(numbers[kind, name], mask) for name, mask in held] for image, held in images.items()}
-            for kind, images in places.items()
-        },
+        {kind: {image: compared(held, kind) for image, held in images.items()} for kind, images in places.items()},
     )
 
 
@@ -103,21 +109,20 @@ def scored(subject: Subject, concepts: Concepts, ids: np.ndarray, settings: Sett
         layer: spread(receptive_field(subject.network.architecture, layer), side(subject, layer), subject.crop)
         for layer in limits
     }
-    for image, batch in subject.each(ids.tolist(), "names"):
-        laid = [
-            [(kind, one) for kind in KINDS for one in concepts.places[kind].get(other[kind].get(image, -1), ())]
-            for other in partners
-        ]
-        if not any(laid):
-            continue
-        places = torch.from_numpy(np.stack([mask for held in laid for _, (_, mask) in held])).flatten(1)
-        with torch.inference_mode():
-            for trace in subject.network.trace(subject.inputs(batch), switches=False):
-                limit, weights = limits[trace.layer], spreads[trace.layer].to(subject.inputs.device)
-                enlarged = weights @ trace.rectified[0] @ weights.T
-                shown = ((enlarged >= limit[:, None, None]) & (enlarged > 0)).flatten(1).float()
-                overlap = (shown @ places.to(shown.device, shown.dtype).T).cpu().double().numpy()
-                sums[trace.layer].add(laid, overlap, shown.sum(1).cpu().double().numpy())
+    for batch, trace in traced(subject, ids):
+        limit, weights = limits[trace.layer], spreads[trace.layer].to(subject.inputs.device)
+        enlarged = weights @ trace.rectified @ weights.T
+        shown = ((enlarged >= limit[:, None, None]) & (enlarged > 0)).flatten(2)
+        for image, one in zip(batch.ids.tolist(), shown.float(), strict=True):
+            laid = [
+                [(kind, place) for kind in KINDS for place in concepts.places[kind].get(other[kind].get(image, -1), ())]
+                for other in partners
+            ]
+            if any(laid):
+                masks = np.stack([mask for held in laid for _, (_, mask) in held])
+                places = torch.from_numpy(masks).flatten(1).to(one.device, one.dtype)
+                overlap, size = ((one @ places.T), one.sum(1))
+                sums[trace.layer].add(laid, overlap.cpu().double().numpy(), size.cpu().double().numpy())
     sizes = np.zeros(len(concepts.names))
     for held in (held for images in concepts.places.values() for held in images.values()):
         for place, mask in held:
@@ -138,16 +143,24 @@ def shuffled(concepts: Concepts, settings: Settings) -> list[dict[str, dict[int,
     return [{kind: dict(zip(images[kind], order[kind], strict=True)) for kind in KINDS} for order in orders]
 
 
-@torch.inference_mode()
+def traced(subject: Subject, ids: np.ndarray) -> Iterator[tuple[Batch, LayerTrace]]:
+    """Every layer on these images, batch by batch."""
+    with subject.batches() as every:
+        rows = np.flatnonzero(np.isin(every.ids, ids))
+    with subject.batches(rows) as batches, torch.inference_mode():
+        for batch, images in subject.inputs.ahead(batches.epoch()):
+            yield from ((batch, trace) for trace in subject.network.trace(images, switches=False))
+
+
 def thresholds(subject: Subject, ids: np.ndarray, top: float) -> dict[int, Float[Tensor, "map"]]:
     """The smallest of each map's top activations: of the share `top` of all its units on these images."""
     kept: dict[int, Tensor] = {}
-    for _, batch in subject.each(ids.tolist(), "thresholds"):
-        for trace in subject.network.trace(subject.inputs(batch), switches=False):
-            values = trace.rectified[0].flatten(1)
-            count = max(1, math.ceil(top * len(ids) * values.shape[1]))
-            both = values if trace.layer not in kept else torch.cat([kept[trace.layer], values], 1)
-            kept[trace.layer] = both.topk(min(count, both.shape[1]), 1).values
+    for _, trace in traced(subject, ids):
+        values = trace.rectified.transpose(0, 1).flatten(2)
+        count = max(1, math.ceil(top * len(ids) * values.shape[2]))
+        values = values.flatten(1)
+        both = values if trace.layer not in kept else torch.cat([kept[trace.layer], values], 1)
+        kept[trace.layer] = both.topk(min(count, both.shape[1]), 1).values
     return {layer: values[:, -1] for layer, values in kept.items()}
 
 
@@ -156,9 +169,14 @@ def side(subject: Subject, layer: int) -> int:
     return next(conv.map_size for conv in subject.network.architecture.convs if conv.layer == layer)
 
 
+def apart(crop: int) -> int:
+    """The distance in pixels between those that are compared."""
+    return max(1, crop // SIDE)
+
+
 def spread(field: ReceptiveField, units: int, crop: int) -> Float[Tensor, "pixel unit"]:
-    """Weights that enlarge a row of units to the pixels of the crop: linear between the middles of receptive fields."""
-    places = (torch.arange(crop) + 0.5 - (field.start + field.size / 2)) / field.jump
+    """Weights that take a row of units to the pixels that are compared, linear between middles of receptive fields."""
+    places = (torch.arange(0, crop, apart(crop)) + 0.5 - (field.start + field.size / 2)) / field.jump
     places = places.clamp(0, units - 1)
     return (1 - (places[:, None] - torch.arange(units)).abs()).clamp(min=0)
 
