@@ -1,14 +1,14 @@
 """How each feature map comes to what excites it, through training (Fig. 4, section 4)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from tqdm import tqdm
 
@@ -49,7 +49,7 @@ def run(subjects: Mapping[int, Subject], settings: Evolution, deconvnet: Deconvn
     """Compare the network after some epochs, all on the same images; tables and arrays by the names of their files."""
     subject = next(iter(subjects.values()))
     with subject.batches() as batches:
-        seen = {epoch: watch(one.network, batches, one.inputs) for epoch, one in subjects.items()}
+        seen = watch({epoch: one.network for epoch, one in subjects.items()}, batches, subject.inputs)
     rows = compared(seen, settings)
     drawn = rows[rows["drawn"]].assign(rank=0)
     crops = subject.images(set(drawn["id"].tolist()))
@@ -68,27 +68,47 @@ def run(subjects: Mapping[int, Subject], settings: Evolution, deconvnet: Deconvn
     return {**arrays, "evolution.parquet": table, "settled.csv": settled(rows)}
 
 
-@torch.inference_mode()
-def watch(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> dict[int, Snapshot]:
-    """One pass over the images, all layers together; of equal activations the first image's counts."""
-    best: dict[int, Tensor] = {}
-    maxima: dict[int, list[Tensor]] = {}
-    for batch in tqdm(batches.epoch(), total=len(batches), desc="evolution", leave=False, disable=None):
-        ids = batch.ids.to(inputs.device)
-        for trace in network.trace(inputs(batch), switches=False):
+@dataclass
+class Watch:
+    """A network's strongest image of each map so far, and the maxima on the first of the images."""
+
+    network: ConvNet
+    best: dict[int, Tensor] = field(default_factory=dict)
+    maxima: dict[int, list[Tensor]] = field(default_factory=dict)
+
+    def add(self, images: Float[Tensor, "batch 3 y x"], ids: Int64[Tensor, "batch"]) -> None:
+        """More images, all layers together; of equal activations the first image's counts."""
+        for trace in self.network.trace(images, switches=False):
             value, place = trace.rectified.flatten(2).max(2)
-            kept = maxima.setdefault(trace.layer, [])
+            kept = self.maxima.setdefault(trace.layer, [])
             if sum(map(len, kept)) < SAMPLE:
                 kept.append(value.cpu())
             top, row = value.max(0)
             found = torch.stack([top.double(), ids[row].double(), place.gather(0, row[None])[0].double()])
-            old = best.setdefault(trace.layer, found)
-            best[trace.layer] = torch.where(found[0] > old[0], found, old)
-    sizes = {conv.layer: conv.map_size for conv in network.architecture.convs}
-    return {
-        layer: Snapshot(table(found.cpu().numpy(), layer, sizes[layer]), torch.cat(maxima[layer]).numpy()[:SAMPLE])
-        for layer, found in best.items()
-    }
+            old = self.best.setdefault(trace.layer, found)
+            self.best[trace.layer] = torch.where(found[0] > old[0], found, old)
+
+    def snapshot(self) -> dict[int, Snapshot]:
+        """What was seen, layer by layer."""
+        sizes = {conv.layer: conv.map_size for conv in self.network.architecture.convs}
+        return {
+            layer: Snapshot(
+                table(found.cpu().numpy(), layer, sizes[layer]), torch.cat(self.maxima[layer]).numpy()[:SAMPLE]
+            )
+            for layer, found in self.best.items()
+        }
+
+
+@torch.inference_mode()
+def watch(networks: Mapping[int, ConvNet], batches: Batches, inputs: MeanSubtraction) -> dict[int, dict[int, Snapshot]]:
+    """One pass over the images, which are decoded once for all networks."""
+    seen = {epoch: Watch(network) for epoch, network in networks.items()}
+    epoch = tqdm(batches.epoch(), total=len(batches), desc="evolution", leave=False, disable=None)
+    for batch, images in inputs.ahead(one for one in epoch):
+        ids = batch.ids.to(inputs.device)
+        for one in seen.values():
+            one.add(images, ids)
+    return {epoch: one.snapshot() for epoch, one in seen.items()}
 
 
 def table(found: Float[np.ndarray, "3 map"], layer: int, width: int) -> pd.DataFrame:

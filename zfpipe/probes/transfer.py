@@ -1,6 +1,7 @@
 """Features moved to other sets: classifiers on few images, from the features of a layer (sections 5.2 and 5.3)."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,6 +53,11 @@ class Span:
         self.axes = axes[:, kept] / np.sqrt(values[kept])
         self.coordinates: Float[np.ndarray, "train axis"] = centred / self.scale @ self.axes
 
+    @cached_property
+    def kernel(self) -> Float[np.ndarray, "train train"]:
+        """The inner products of the images in these coordinates."""
+        return self.coordinates @ self.coordinates.T
+
     def of(self, rows: Rows) -> Float[np.ndarray, "image axis"]:
         """Other images in these coordinates; what lies outside the span no classifier sees."""
         beside = self.gram[np.ix_(rows, self.train)]
@@ -69,11 +75,11 @@ def classifier(
         softmax = LogisticRegression(C=penalty, max_iter=100_000, tol=CONVERGED)
         softmax.fit(span.coordinates, labels, sample_weight=weights)
         return softmax.predict_proba
-    svm = SVC(C=penalty, kernel="linear", decision_function_shape="ovr")
-    svm.fit(span.coordinates, labels, sample_weight=weights)
+    svm = SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr")  # or each product is made for each pair
+    svm.fit(span.kernel, labels, sample_weight=weights)
 
     def scores(coordinates: Float[np.ndarray, "image axis"]) -> Float[np.ndarray, "image class"]:
-        found = svm.decision_function(coordinates)
+        found = svm.decision_function(coordinates @ span.coordinates.T)
         return found if found.ndim == 2 else np.stack([-found, found], 1)
 
     return scores
