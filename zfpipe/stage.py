@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -46,8 +47,22 @@ def run(main: Main) -> None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         sys.exit(f"zfpipe: {where}{error.strerror}")
+    except RuntimeError as error:
+        if words := of_gpu(error):
+            sys.exit(f"zfpipe: {words}")
+        raise
     log(f"done in {time.perf_counter() - start:.1f} s")
     leave()
+
+
+def of_gpu(error: RuntimeError) -> str | None:
+    """Return what a GPU's error says to a user in one line, or None for another error; torch is not imported for it."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return "the GPU's memory is full; lower training.batch, run fewer --jobs, or use ZFPIPE_DEVICE=cpu"
+    words = next(iter(str(error).strip().splitlines()), "")
+    if type(error).__name__ == "AcceleratorError" or re.search(r"\b(CUDA|cuDNN|cuBLAS|NCCL|NVIDIA)\b", words):
+        return f"the GPU failed: {words[:300]}; run the stage again, or use ZFPIPE_DEVICE=cpu"
+    return None
 
 
 def leave() -> None:

@@ -220,6 +220,7 @@ def test_how_many_processes_is_a_whole_number(text: str, monkeypatch: pytest.Mon
 
 def test_each_process_has_the_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = []
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
@@ -233,4 +234,15 @@ def test_each_process_has_the_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch)
         device.device()
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda:1")
     with pytest.raises(UserError, match="ZFPIPE_DEVICE = cuda:1 names one GPU for 3 processes; use cuda"):
+        device.device()
+
+
+def test_a_driver_that_is_too_old_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init() -> None:
+        raise RuntimeError("The NVIDIA driver on your system is too old (found version 11040).\nPlease update")
+
+    monkeypatch.setattr(torch.cuda, "init", init)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
+    with pytest.raises(UserError, match=r"too old \(found version 11040\); renew the driver, or use cpu$"):
         device.device()

@@ -256,3 +256,21 @@ def test_bfloat16_trains_under_cudas_casts(beton: Path, inputs: MeanSubtraction,
     subject.network.norm = subject.network.norm.model_copy(update={"beta": beta})
     [row] = fit(subject, beton, tmp_path)
     assert row["train_loss"] < 4
+
+
+def test_processes_whose_networks_part_stop(
+    beton: Path, inputs: MeanSubtraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GPUs of two kinds round differently: each process would then train a network of its own."""
+    digests = iter(["one", "one", "one", "another"])
+    monkeypatch.setattr(distributed, "part", lambda: (0, 2))
+    monkeypatch.setattr(distributed, "summed", lambda values: values)
+    monkeypatch.setattr(distributed, "parallel", lambda network, device: network)
+
+    def gather(box: list[str], own: str) -> None:
+        box[:] = [next(digests), next(digests)]
+
+    monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
+    monkeypatch.setattr(torch.distributed, "broadcast_object_list", lambda box: None)
+    with pytest.raises(UserError, match="the processes' networks differ after epoch 2"):
+        fit(trainer(inputs), beton, tmp_path)

@@ -86,13 +86,18 @@ def unpooled(
     """Places each pooled value where its maximum was.
 
     Pool windows overlap, so two can share a switch: `sum` adds them, which is the transpose of the
-    pooling; `overwrite` keeps the last, as `max_unpool2d` does with one thread; its threads race for a shared switch.
+    pooling; `overwrite` keeps the last on any device, as `max_unpool2d` does with one thread: its threads, and those of
+    a plain scatter on a GPU, race for a shared switch.
     """
     if trace.switches is None:
         return signal
     flat = torch.zeros_like(trace.rectified, memory_format=torch.contiguous_format).flatten(2)
-    scatter = flat.scatter_add_ if rule == "sum" else flat.scatter_
-    return scatter(2, trace.switches.flatten(2), signal.flatten(2)).view(trace.rectified.shape)
+    switches, values = trace.switches.flatten(2), signal.flatten(2)
+    if rule == "sum":
+        return flat.scatter_add_(2, switches, values).view(trace.rectified.shape)
+    order = torch.arange(switches.shape[2], device=switches.device).expand_as(switches)
+    last = torch.full_like(flat, -1, dtype=torch.int64).scatter_reduce_(2, switches, order, "amax")
+    return torch.where(last >= 0, values.gather(2, last.clamp(min=0)), flat).view(trace.rectified.shape)
 
 
 def unnormalised(

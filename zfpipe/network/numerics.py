@@ -40,6 +40,11 @@ def gpu(number: int | None) -> torch.device:
     if place >= count:
         needed = f" for {together} processes" if together > 1 else ""
         raise UserError(f"ZFPIPE_DEVICE = {name}{needed}; this machine has {count} CUDA devices; use cpu")
+    try:
+        torch.cuda.init()
+    except RuntimeError as error:  # a driver that is too old, most of all
+        words = str(error).strip().splitlines()[0].rstrip(".")
+        raise UserError(f"ZFPIPE_DEVICE = {name}; CUDA can't be used: {words}; renew the driver, or use cpu") from None
     torch.cuda.set_device(place)  # FFCV and NCCL take the current one
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True

@@ -124,7 +124,9 @@ def parallel(network: nn.Module, device: torch.device) -> nn.Module:
     if part()[1] == 1 or not any(weight.requires_grad for weight in network.parameters()):
         return network
     place = None if device.type == "cpu" else [device]
-    return nn.parallel.DistributedDataParallel(network, device_ids=place)
+    constant = [name for name, _ in network.named_buffers()]  # or they are sent around at every step
+    nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(network, constant)
+    return nn.parallel.DistributedDataParallel(network, device_ids=place, gradient_as_bucket_view=True)
 
 
 def summed(values: Tensor) -> Tensor:
@@ -141,6 +143,16 @@ def shared(make: Callable[[], T]) -> T:
     box: list[Any] = [make() if first() else None]
     dist.broadcast_object_list(box)
     return box[0]
+
+
+def alike(make: Callable[[], str]) -> bool:
+    """Whether all processes make the same; one alone need not make it."""
+    count = part()[1]
+    if count == 1:
+        return True
+    box: list[Any] = [None] * count
+    dist.all_gather_object(box, make())
+    return len(set(box)) == 1
 
 
 def gathered(value: T) -> list[T]:

@@ -1,5 +1,6 @@
 """Training by stochastic gradient descent, an epoch at a time (section 3)."""
 
+import hashlib
 import math
 import os
 from collections.abc import Callable, Collection, Iterator
@@ -98,6 +99,11 @@ class Trainer:
             if val is not None:
                 row["val_loss"], row["val_error"] = self.measure(val)
                 line += f", validation error {row['val_error']:.1%}"
+            if not distributed.alike(lambda: hashlib.sha256(weights.serialised(self.network)).hexdigest()):
+                raise UserError(
+                    f"the processes' networks differ after epoch {epoch}: their GPUs are of different kinds, or one is "
+                    "faulty; train with one kind, or with ZFPIPE_PROCESSES=1"
+                )
             self.schedule.update(row.get("val_error"))
             self.history.append(row)
             if distributed.first():
@@ -149,6 +155,8 @@ class Trainer:
             with self.autocast():
                 logits = compiled(images)
             functional.cross_entropy(logits.float(), logits.argmax(1)).backward()
+        except torch.OutOfMemoryError:
+            raise
         except Exception as error:  # of a compiler there are many
             if distributed.first():
                 stage.log(
