@@ -23,14 +23,17 @@ def torchvisions(name: str, seed: int = 0) -> Any:
         warnings.simplefilter("ignore")
         more = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
         network = getattr(torchvision.models, name)(weights=None, **more)
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.7, 1.3)
-            nn.init.uniform_(module.bias, -0.2, 0.4)
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            nn.init.uniform_(module.running_mean, -0.1, 0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        nn.init.uniform_(norm.weight, 0.7, 1.3)
+        nn.init.uniform_(norm.bias, -0.2, 0.4)
+        norm.momentum = 1.0
+    network.eval()
+    if norms:  # statistics of some images, as after training: otherwise a deep network says the same of all
+        with torch.no_grad():
+            for norm in norms:
+                norm.train()
+            network(images(2, 80))
     return network.eval()
 
 
