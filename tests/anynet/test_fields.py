@@ -12,7 +12,8 @@ from tests.anynet.networks import FOURTEEN, Functional, torchvisions
 from tests.anynet.test_rule import twin
 from tests.networks import KINDS, small_network
 from zfpipe.anynet.fields import fields
-from zfpipe.anynet.tape import SMOOTH, Call, record
+from zfpipe.anynet.record import record
+from zfpipe.anynet.tape import SMOOTH, Call
 from zfpipe.deconvnet.receptive_field import receptive_field
 
 

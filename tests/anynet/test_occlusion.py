@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from tests.anynet.networks import FOURTEEN, Functional, images, torchvisions
 from zfpipe.anynet.occlusion import Occlusion
-from zfpipe.anynet.tape import record
+from zfpipe.anynet.record import record
 from zfpipe.occlusion.occlusion import Occluders
 
 
@@ -73,7 +73,7 @@ class Kinds(nn.Module):
         )
         self.scale = nn.Parameter(torch.rand(4, 1, 1) + 0.5)
         self.place = nn.Parameter(torch.rand(1, 4, 30, 30))
-        self.lrn, self.last = nn.LocalResponseNorm(3, alpha=0.5), nn.Conv2d(12, 5, 3, padding="same")
+        self.lrn, self.last = nn.LocalResponseNorm(3, alpha=0.5), nn.Conv2d(16, 5, 3, padding="same")
         for norm in (self.norm, self.other):
             for buffer in (norm.running_mean, norm.running_var):
                 assert buffer is not None
@@ -88,7 +88,8 @@ class Kinds(nn.Module):
         grouped = functional.relu6(self.grouped(z) + wide, inplace=True)
         y += 0.5
         whole = functional.interpolate(before[:, :, ::2, ::2], size=y.shape[2:])
-        x = torch.cat([grouped, y, whole], 1)
+        below = functional.max_pool2d(before - 9, 3, 2, padding=1)  # all negative: padding is no zero there
+        x = torch.cat([grouped, y, whole, below], 1)
         x = self.last(x)
         return functional.avg_pool2d(x, 3, 2, ceil_mode=True).flatten(1)
 

@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from tests.anynet.networks import Functional, Plain, images, torchvisions, unshared
 from tests.networks import KINDS, random_images, small_network
+from zfpipe.anynet.record import record
 from zfpipe.anynet.rule import Norm, Units, project, refusal
-from zfpipe.anynet.tape import Call, Tape, record
+from zfpipe.anynet.tape import Call, Tape
 from zfpipe.deconvnet import deconvnet
 from zfpipe.errors import UserError
 from zfpipe.foreign import imported

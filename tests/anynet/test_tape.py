@@ -9,7 +9,7 @@ from torch.nn import functional
 from torchvision.models.feature_extraction import get_graph_node_names
 
 from tests.anynet.networks import FOURTEEN, Functional, images, torchvisions
-from zfpipe.anynet.tape import record
+from zfpipe.anynet.record import record
 from zfpipe.errors import UserError
 
 BLOCKS = {"Conv2dNormActivation", "SqueezeExcitation", "SimpleStemIN", "Permute", "LayerNorm2d"}
