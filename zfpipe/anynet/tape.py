@@ -119,6 +119,21 @@ class Tape:
             active = active or [call for call in wide if call.kind == kind]
         return active or wide
 
+    @property
+    def waists(self) -> list[Call]:
+        """The rectified maps, and concatenations of such, that all goes through on its way: ends of blocks and stages."""
+        passed = 0
+        found, wide = [], {call.index for call in self.rectified}
+        reach = {index: call.index for call in self.calls for index in call.inputs}
+        for call in self.calls:
+            if call.kind == "cat" and all(index in wide for index in call.inputs):
+                wide.add(call.index)
+            if call.index in wide and passed <= call.index:
+                found.append(call)
+            if call.inputs:
+                passed = max(passed, reach.get(call.index, 0))
+        return found
+
     def find(self, name: str) -> Call:
         """The maps of this name. Raises UserError for another, with the nearest name there is."""
         call = self.by_name.get(str(name))
