@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,15 +17,13 @@ from zfpipe.errors import UserError
 from zfpipe.microscope.lens import AnyLens, ChainLens, Lens
 from zfpipe.microscope.photo import Preparation
 from zfpipe.microscope.shown import Box, Invariance, Layer, Look, Occluded, Peak, Projection, Strongest, cut
+from zfpipe.microscope.survey import distances, peaks, spread, strongest, support
 from zfpipe.network.convnet import ConvNet
 from zfpipe.occlusion.occlusion import Occluders
 from zfpipe.reading.crops import PAPER_CROP
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's colours, as torchvision's networks were trained with."""
-BATCH = 16
-LOOKED_AT = 5
-"""Layers that a look shows unless some are asked for."""
 AMOUNTS = {
     "translation": [-60, -40, -20, 0, 20, 40, 60],
     "scale": [1.0, 1.2, 1.4, 1.6, 1.8],
@@ -144,7 +143,7 @@ class Microscope:
         found = self.lens.field(str(layer))
         if found is None:
             raise UserError(
-                f"layer {layer!r}: what its units see is not known, as some step below it has no windows; project shows it"
+                f"layer {layer!r}: what its units see is not known, as a step below has no windows; project shows it"
             )
         return found
 
@@ -193,30 +192,11 @@ class Microscope:
         Memory grows with the maps, not with the images; these are read once, so that a generator will do. Raises
         UserError for an unknown layer or what is no photo.
         """
-        name, kept = str(layer), dict[int, np.ndarray]()
-        maps, _, width = self.lens.shape(name)
-        top = [np.full((maps, count), fill) for fill in (-np.inf, -1.0, 0.0)]
-        for first, squares in batches(self.square(image) for image in images):
-            found = self.lens.maps(self.preparation.tensor(squares), [name])[0][name].flatten(2)
-            values, places = (part.T.double().cpu().numpy() for part in found.max(2))
-            numbers = np.broadcast_to(np.arange(first, first + len(squares), dtype=np.float64), values.shape)
-            together = [np.concatenate(pair, 1) for pair in zip(top, (values, numbers, places), strict=True)]
-            order = np.argsort(-together[0], 1, kind="stable")[:, :count]
-            top = [np.take_along_axis(part, order, 1) for part in together]
-            kept |= {first + place: square for place, square in enumerate(squares)}
-            there = set(top[1].astype(int).ravel().tolist())
-            kept = {number: square for number, square in kept.items() if number in there}
-        if not kept:
-            raise UserError("no images; must be at least one")
-        ys, xs = np.divmod(top[2].astype(int), width)
-        size = self.preparation.size
-        boxes = np.array(
-            [
-                [self.box(name, y, x) or (0, 0, size, size) for y, x in zip(*row, strict=True)]
-                for row in zip(ys.tolist(), xs.tolist(), strict=True)
-            ]
-        )
-        return Strongest(name, top[0].astype(np.float32), top[1].astype(int), ys, xs, boxes, kept)
+        squares = (self.square(image) for image in images)
+        found = strongest(self.lens, self.preparation, squares, str(layer), count)
+        size, places = self.preparation.size, zip(found.ys.ravel().tolist(), found.xs.ravel().tolist(), strict=True)
+        boxes = np.array([self.box(str(layer), y, x) or (0, 0, size, size) for y, x in places])
+        return replace(found, boxes=boxes.reshape(*found.ys.shape, 4))
 
     def occlude(
         self,
@@ -293,23 +273,13 @@ class Microscope:
         scale = size / PAPER_CROP if kind == "translation" else 1
         steps = [float(one) for one in amounts] if amounts is not None else [one * scale for one in AMOUNTS[kind]]
         whole = Preparation(resize, resize, self.preparation.mean, self.preparation.std).square(image)
-        names = list(dict.fromkeys((self.layers[0], self.layers[-1])))
         none = 1.0 if kind == "scale" else 0.0
         squares = [transformed(whole, kind, amount, size, "reflect") for amount in (none, *steps)]
-        features, shares = dict[str, list[Tensor]](), []
-        for _, part in batches(squares):
-            maps, scores = self.lens.maps(self.preparation.tensor(part), names)
-            shares.append(scores.softmax(1).cpu())
-            for name, one in maps.items():
-                features.setdefault(name, []).append(one.flatten(1).cpu())
-        together = torch.cat(shares).numpy()
-        classes = self.classes(together.shape[1])
-        number = int(together[0].argmax()) if target is None else self.number(target, classes)
-        distance = {}
-        for name, parts in features.items():
-            one = torch.cat(parts).double()
-            distance[name] = ((one[1:] - one[0]).norm(dim=1) / one[0].norm().clamp(min=1e-12)).numpy()
-        return Invariance(kind, steps, number, classes[number], distance, together[1:, number])
+        layers = list(dict.fromkeys((self.layers[0], self.layers[-1])))
+        distance, shares = distances(self.lens, self.preparation, squares, layers)
+        classes = self.classes(shares.shape[1])
+        number = int(shares[0].argmax()) if target is None else self.number(target, classes)
+        return Invariance(kind, steps, number, classes[number], distance, shares[1:, number])
 
     def look(
         self,
@@ -325,7 +295,11 @@ class Microscope:
         """
         square = self.square(image)
         tensor = self.preparation.tensor([square])
-        names = [str(layer) for layer in layers] if layers else spread(self.layers, self.lens)
+        names = (
+            [str(layer) for layer in layers]
+            if layers
+            else spread(self.lens.main, [self.lens.shape(one)[1] for one in self.lens.main])
+        )
         found, scores = self.lens.maps(tensor, names)
         shown = [self.layer(square, tensor, name, found[name][0], maps) for name in names]
         wanted: list[int | str | None] = [None] if target is None else [None, target]
@@ -345,53 +319,6 @@ class Microscope:
             box = one.box if one else self.box(name, y, x) or (0, 0, size, size)
             shown.append(Peak(name, number, y, x, float(values[number]), box, cut(square, box), one))
         field = self.lens.field(name)
-        sees = (
-            "all of it"
-            if field is None or max(field.size) > size or field.y.jump == 0
-            else "{} x {} pixels".format(*field.size)
-        )
+        whole = field is None or max(field.size) > size or field.y.jump == 0
+        sees = "all of the photo" if field is None or whole else "{} x {} pixels".format(*field.size)
         return Layer(name, total, height, width, sees, shown, refused)
-
-
-def peaks(maps: Tensor) -> list[tuple[float, int, int]]:
-    """The largest value of each map `(map, y, x)`, its row and column."""
-    values, places = maps.flatten(1).max(1)
-    width = maps.shape[2]
-    return [
-        (value, place // width, place % width) for value, place in zip(values.tolist(), places.tolist(), strict=True)
-    ]
-
-
-def support(pixels: np.ndarray) -> Box:
-    """Where a projection `(y, x, 3)` is not zero, as a box; all of it where it is zero everywhere."""
-    some = (pixels != 0).any(2)
-    if not some.any():
-        return 0, 0, pixels.shape[1], pixels.shape[0]
-    ys, xs = (np.flatnonzero(some.any(axis)) for axis in (1, 0))
-    return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1
-
-
-def spread(names: Sequence[str], lens: Lens) -> list[str]:
-    """About five layers spread over the depth: the last of each size of maps first, then what lies furthest between."""
-    heights = [lens.shape(name)[1] for name in names]
-    chosen = [place for place in range(len(names)) if place + 1 == len(names) or heights[place + 1] != heights[place]]
-    if len(chosen) > LOOKED_AT:
-        chosen = [chosen[round(place)] for place in np.linspace(0, len(chosen) - 1, LOOKED_AT)]
-    while len(chosen) < min(LOOKED_AT, len(names)):
-        edges = [-1, *chosen]
-        gap, end = max((end - start, end) for start, end in zip(edges, edges[1:], strict=False))
-        chosen = sorted({*chosen, end - (gap + 1) // 2 if gap > 1 else end}) if gap > 1 else list(range(len(names)))
-    return [names[place] for place in chosen]
-
-
-def batches(squares: Iterable[np.ndarray]) -> Iterable[tuple[int, list[np.ndarray]]]:
-    """Squares in batches, with the number of each batch's first."""
-    part: list[np.ndarray] = []
-    first = 0
-    for square in squares:
-        part.append(square)
-        if len(part) == BATCH:
-            yield first, part
-            first, part = first + BATCH, []
-    if part:
-        yield first, part
