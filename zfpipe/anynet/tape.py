@@ -121,7 +121,7 @@ class Tape:
 
     @property
     def waists(self) -> list[Call]:
-        """The rectified maps, and concatenations of such, that all goes through on its way: ends of blocks and stages."""
+        """The rectified maps, and concatenations of such, that all goes through: ends of blocks and stages."""
         passed = 0
         found, wide = [], {call.index for call in self.rectified}
         reach = {index: call.index for call in self.calls for index in call.inputs}

@@ -77,7 +77,7 @@ class AnyLens:
         """The network's calls."""
         return record(self.network, (3, self.size, self.size))
 
-    @cached_property
+    @property
     def names(self) -> list[str]:
         """Of the rectified maps, in order."""
         return [call.name for call in self.tape.rectified]
@@ -133,7 +133,7 @@ class ChainLens:
     network: ConvNet
     norm: Norm
 
-    @cached_property
+    @property
     def names(self) -> list[str]:
         """The convolution layers' numbers."""
         return [str(conv.layer) for conv in self.network.architecture.convs]

@@ -295,11 +295,8 @@ class Microscope:
         """
         square = self.square(image)
         tensor = self.preparation.tensor([square])
-        names = (
-            [str(layer) for layer in layers]
-            if layers
-            else spread(self.lens.main, [self.lens.shape(one)[1] for one in self.lens.main])
-        )
+        main = self.lens.main
+        names = [str(layer) for layer in layers] if layers else spread(main, [self.lens.shape(one)[1] for one in main])
         found, scores = self.lens.maps(tensor, names)
         shown = [self.layer(square, tensor, name, found[name][0], maps) for name in names]
         wanted: list[int | str | None] = [None] if target is None else [None, target]
