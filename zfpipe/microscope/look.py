@@ -31,18 +31,24 @@ def run(given: argparse.Namespace, log: Callable[[str], None]) -> Path:
     for photo in photos:
         seen.append(page.Seen(photo.name, microscope.look(photo, given.layers, given.maps, given.target)))
         log(f"{photo.name}: {', '.join(f'{found} {share:.0%}' for found, share in seen[-1].look.classes[:3])}")
-    found, note = None, None
-    if not given.net:
-        note = gallery.missing(name)
-        if note is None:
-            peaks = [peak for one in seen for layer in one.look.layers for peak in layer.peaks]
-            found = gallery.gather((peak.layer, peak.map) for peak in peaks)
-        else:
-            log(note)
+    found, note = (None, None) if given.net else strongest(name, seen)
+    if note:
+        log(note)
     atlas = gallery.atlas(given.out) if found else None
     target = given.out / "index.html"
     store.save(target, page.render(name, seen, found, atlas, note))
     return target
+
+
+def strongest(run: str, seen: list[page.Seen]) -> tuple[gallery.Gallery | None, str | None]:
+    """The images that excite the same maps of a run most, or why there are none."""
+    if note := gallery.missing(run):
+        return None, note
+    peaks = [peak for one in seen for layer in one.look.layers for peak in layer.peaks]
+    try:
+        return gallery.gather((peak.layer, peak.map) for peak in peaks), None
+    except UserError as error:
+        return None, f"No strongest images: {error}"
 
 
 def opened(given: argparse.Namespace) -> tuple[Microscope, str]:

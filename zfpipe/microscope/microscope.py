@@ -24,7 +24,7 @@ from zfpipe.reading.crops import PAPER_CROP
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's colours, as torchvision's networks were trained with."""
-AMOUNTS = {
+AMOUNTS: dict[str, list[float]] = {
     "translation": [-60, -40, -20, 0, 20, 40, 60],
     "scale": [1.0, 1.2, 1.4, 1.6, 1.8],
     "rotation": [0, 45, 90, 135, 180, 225, 270, 315],
@@ -271,7 +271,7 @@ class Microscope:
             raise UserError(f"kind = {kind!r}; must be one of {', '.join(AMOUNTS)}")
         size, resize = self.preparation.size, self.preparation.resize
         scale = size / PAPER_CROP if kind == "translation" else 1
-        steps = [float(one) for one in amounts] if amounts is not None else [one * scale for one in AMOUNTS[kind]]
+        steps = [float(one) for one in (amounts if amounts is not None else [one * scale for one in AMOUNTS[kind]])]
         whole = Preparation(resize, resize, self.preparation.mean, self.preparation.std).square(image)
         none = 1.0 if kind == "scale" else 0.0
         squares = [transformed(whole, kind, amount, size, "reflect") for amount in (none, *steps)]
