@@ -161,10 +161,15 @@ def is_gate(tape: Tape, index: int, other: int) -> bool:
 
 def refusal(tape: Tape, layer: Call, norm: Norm = "skip") -> str | None:
     """Why a layer can't be projected, in one line for the user; None: it can."""
-    found = [reason for call, held in walk(tape, layer) if (reason := obstacle(call, held, norm))]
+    found = [
+        (call.kind not in SMOOTH, call.index, reason)
+        for call, held in walk(tape, layer)
+        if (reason := obstacle(call, held, norm))
+    ]
     if not found:
         return None
-    return f"layer {layer.name!r} can't be projected: {found[-1]}; strongest, occlude and invariance need no way down"
+    _, _, reason = min(found)  # an activation before all else, and the first on the way up
+    return f"layer {layer.name!r} can't be projected: {reason}; strongest, occlude and invariance need no way down"
 
 
 def obstacle(call: Call, held: int | None, norm: Norm) -> str | None:
