@@ -91,11 +91,17 @@ def folded(conv: tuple[Any, Any], norm: tuple[Any, Any]) -> tuple[Tensor, Tensor
     Both are given as the arguments of their calls.
     """
     given = dict(zip(("weight", "bias"), conv[0][1:3], strict=False)) | conv[1]
-    names = ("running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
-    fixed = dict(zip(names, norm[0][1:], strict=False)) | norm[1]
-    factor = (fixed["running_var"] + fixed.get("eps", 1e-5)).rsqrt()
-    factor = factor if fixed.get("weight") is None else factor * fixed["weight"]
-    bias = -fixed["running_mean"] if given.get("bias") is None else given["bias"] - fixed["running_mean"]
-    bias = bias * factor if fixed.get("bias") is None else bias * factor + fixed["bias"]
+    factor, shift = affine(*norm)
+    bias = shift if given.get("bias") is None else given["bias"] * factor + shift
     weight = given["weight"] * factor[:, None, None, None]
     return weight.contiguous(memory_format=torch.channels_last), bias
+
+
+def affine(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """The factor and the summand of each map that batch normalisation with fixed statistics is, from its arguments."""
+    names = ("running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+    fixed = dict(zip(names, args[1:], strict=False)) | kwargs
+    factor = (fixed["running_var"] + fixed.get("eps", 1e-5)).rsqrt()
+    factor = factor if fixed.get("weight") is None else factor * fixed["weight"]
+    shift = -fixed["running_mean"] * factor
+    return factor, shift if fixed.get("bias") is None else shift + fixed["bias"]
