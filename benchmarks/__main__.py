@@ -13,7 +13,7 @@ from time import perf_counter
 
 CASES = (
     *("loader", "preprocessing", "drawing", "training", "normalisation", "deconvnet", "occlusion", "activations"),
-    *("query", "overlap", "start"),
+    *("query", "overlap", "start", "microscope"),
 )
 TABLE = Path("benchmarks.csv")
 

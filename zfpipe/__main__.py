@@ -1,7 +1,8 @@
-"""The command line, `zfpipe` or `python -m zfpipe`: check, fetch, profile, repro, verify, in a project's folder."""
+"""The command line, `zfpipe` or `python -m zfpipe`: look, check, fetch, profile, repro and verify."""
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from zfpipe import params, paths
@@ -43,6 +44,21 @@ def parser() -> argparse.ArgumentParser:
     again.add_argument("--profile", help="run this profile; then the clones are compared with each other alone")
     again.add_argument("--against", type=Path, help="run nothing: compare the run here with the one in this folder")
     again.add_argument("targets", nargs="*", help="stages to make, with what they need; default: all")
+    look = commands.add_parser("look", help="what a network sees in photos, as a page; needs no project or data set")
+    look.add_argument("photos", nargs="+", metavar="PHOTO", help="photos of any kind and size")
+    which = look.add_mutually_exclusive_group()
+    which.add_argument("--run", help="a run of the project in this folder; default: zfnet")
+    which.add_argument("--net", metavar="MODULE:FUNCTION", help="a function that builds a network")
+    look.add_argument("--weights", metavar="FILE", help="the weights of --net: its state dict, or safetensors")
+    look.add_argument("--layers", nargs="+", metavar="LAYER", help="layers to show; default: about five")
+    look.add_argument("--maps", type=int, default=8, help="strongest maps of each layer; default: 8")
+    look.add_argument(
+        "--class", dest="target", metavar="NAME", help="a class to hide places for too, by name or number"
+    )
+    look.add_argument("--size", type=int, default=224, help="side of the input of --net in pixels; default: 224")
+    look.add_argument("--mean", nargs=3, type=float, help="of the colours, 0 to 1, for --net; default: ImageNet's")
+    look.add_argument("--std", nargs=3, type=float, help="likewise")
+    look.add_argument("--out", type=Path, default=Path("look"), help="folder of the page; default: look")
     return line
 
 
@@ -55,6 +71,11 @@ def main() -> None:
     """Reads the arguments and runs one command."""
     arguments = parser().parse_args()
     try:
+        if arguments.command == "look":
+            from zfpipe.microscope import look  # torch takes a while to import
+
+            print(look.run(arguments, partial(print, flush=True)))
+            return
         elsewhere = arguments.command == "fetch" and arguments.to is not None and not arguments.use
         if not elsewhere and not any(path.exists() for path in PROJECT):
             raise UserError(

@@ -1,0 +1,169 @@
+"""ResNet-18 under the microscope beside captum: projections of layers by the deconvnet, and occlusion.
+
+Random weights, 224 x 224, float32; both get the same network, but captum one whose ReLUs are modules of their own and
+not in place, since it fails on others. captum runs at several sizes of batch and with weights in both memory formats.
+Projections are of the eight strongest maps of several photos, a layer at a time; occlusion is of one photo, the ways
+at the same positions. First, all ways must give equal values. With `--full`, more photos and smaller steps.
+"""
+
+import warnings
+from functools import partial
+
+import torch
+import torchvision
+from captum.attr import Deconvolution
+from captum.attr import Occlusion as CaptumOcclusion
+from torch import Tensor, nn
+
+from benchmarks import harness
+from zfpipe.anynet.occlusion import Occlusion
+from zfpipe.anynet.record import record
+from zfpipe.anynet.rule import Units, project
+from zfpipe.anynet.tape import Call, Tape
+from zfpipe.drawing.picture import draw
+from zfpipe.microscope.microscope import Microscope
+from zfpipe.network.numerics import device
+from zfpipe.occlusion.occlusion import Occluders
+
+SIDE, MAPS, ROUNDS, TARGET = 224, 8, 5, 3
+LAYERS = ("relu", "layer1.1.relu_1", "layer2.1.relu_1", "layer3.1.relu_1", "layer4.1.relu_1")
+BATCHES = (4, 8, 16, 32)
+OCCLUDER = 32
+
+
+def resnet(unshared: bool = False) -> nn.Module:
+    """ResNet-18; `unshared`: as captum can take it."""
+    torch.manual_seed(0)
+    network = torchvision.models.resnet18(weights=None)
+    if unshared:
+        network.relu = nn.ReLU()
+        for block in network.modules():
+            if isinstance(block, torchvision.models.resnet.BasicBlock):
+                block.relu, block.second = nn.ReLU(), nn.ReLU()
+                setattr(block, "forward", partial(two_relus, block))  # noqa: B010
+    return network.eval().to(device())
+
+
+def two_relus(block: torchvision.models.resnet.BasicBlock, images: Tensor) -> Tensor:
+    """A block with a module for each ReLU."""
+    found = block.bn2(block.conv2(block.relu(block.bn1(block.conv1(images)))))
+    return block.get_submodule("second")(found + (images if block.downsample is None else block.downsample(images)))
+
+
+class Below(nn.Module):
+    """A network up to one of LAYERS, its maps flat, so that captum can name a unit."""
+
+    def __init__(self, network: nn.Module, layer: str):
+        super().__init__()
+        names = ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"]
+        last = names.index(layer.partition(".")[0])
+        self.parts = nn.Sequential(*(network.get_submodule(name) for name in names[: last + 1]), nn.Flatten())
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The maps of the layer, flat."""
+        return self.parts(images)
+
+
+def strongest(tape: Tape, images: Tensor, layer: Call) -> Units:
+    """The strongest maps of each image, where they are strongest."""
+    kept: list[tuple[Tensor, Tensor]] = []
+
+    def keep(maps: Tensor) -> None:
+        values, places = maps.flatten(2).max(2)
+        kept.append((values.clone(), places.clone()))
+
+    tape.run(images, {layer.index: keep})
+    [(values, places)] = kept
+    maps = values.topk(MAPS, 1).indices
+    place, width = places.gather(1, maps).flatten(), layer.shape[3]
+    rows = torch.arange(len(images), device=images.device).repeat_interleave(MAPS)
+    return Units(rows, maps.flatten(), place // width, place % width)
+
+
+def by_captum(model: nn.Module, images: Tensor, layer: Call, units: Units, batch: int) -> Tensor:
+    """Whole images, times the activation, in batches."""
+    _, _, height, width = layer.shape
+    targets = (units.maps * height + units.ys) * width + units.xs
+    rule = Deconvolution(model)
+    parts = torch.arange(len(targets), device=images.device).split(batch)
+    return torch.cat([rule.attribute(images[units.rows[part]], target=targets[part]).detach() for part in parts])
+
+
+def ours(tape: Tape, images: Tensor, layer: Call, units: Units) -> Tensor:
+    """Image by image with all its units."""
+    found = []
+    for row in range(len(images)):
+        here = units.rows == row
+        one = Units(torch.zeros_like(units.rows[here]), units.maps[here], units.ys[here], units.xs[here])
+        found.append(project(tape, images[row : row + 1], layer, one)[0])
+    return torch.cat(found)
+
+
+def projections(images: Tensor) -> None:
+    """Every layer: equal first, then timed."""
+    tape = record(resnet(), (3, SIDE, SIDE))
+    plain, last = resnet(unshared=True), resnet(unshared=True).to(memory_format=torch.channels_last)
+    for name in LAYERS:
+        layer = tape.find(name)
+        units = strongest(tape, images, layer)
+        _, activations = project(tape, images, layer, units)
+        theirs = by_captum(Below(plain, name), images, layer, units, 8) * activations[:, None, None, None]
+        harness.agree(f"microscope, projections of {name}", ours(tape, images, layer, units).cpu(), theirs.cpu(), 1e-5)
+        count = len(units.rows)
+        ways: dict[str, harness.Way] = {"ours": lambda: len(ours(tape, images, layer, units))}  # noqa: B023
+        for batch in BATCHES:
+            if batch > count:
+                continue
+            for words, network in (("", plain), (", channels last", last)):
+                way = partial(by_captum, Below(network, name), images, layer, units, batch)
+                ways[f"captum, batches of {batch}{words}"] = partial(lambda one: len(one()), way)
+        harness.compare(f"microscope, projections of {name}", "projections", ways, ROUNDS)
+
+
+def occlusion(image: Tensor, step: int) -> None:
+    """One photo: equal first, then timed."""
+    tape, fill = record(resnet(), (3, SIDE, SIDE)), torch.zeros_like(image)
+    places = torch.arange(0, SIDE - OCCLUDER + 1, step)
+    lefts, tops = torch.cartesian_prod(places, places).unbind(1)  # as captum goes: down the columns
+
+    def windows() -> Tensor:
+        _, answers = Occlusion(tape, image, fill).answers(Occluders(tops, lefts, OCCLUDER, OCCLUDER))
+        return torch.cat([one.softmax(1)[:, TARGET] for one in answers])
+
+    def captum(network: nn.Module, batch: int) -> Tensor:
+        noted: list[Tensor] = []
+
+        def probability(images: Tensor) -> Tensor:
+            noted.append(network(images).softmax(1)[:, TARGET])
+            return noted[-1]
+
+        shape = (3, OCCLUDER, OCCLUDER)
+        CaptumOcclusion(probability).attribute(
+            image[None], shape, strides=(3, step, step), baselines=fill[None], perturbations_per_eval=batch
+        )
+        return torch.cat(noted)[1:]  # the first is of the unoccluded image
+
+    plain, last = resnet(), resnet().to(memory_format=torch.channels_last)
+    found, expected = windows().cpu(), captum(plain, 8).cpu()
+    assert expected.max() - expected.min() > 1e-3 * expected.max(), "occluders must matter"
+    harness.agree("microscope, occlusion", found, expected, 1e-5)
+    ways: dict[str, harness.Way] = {"ours": lambda: len(windows())}
+    for batch in BATCHES:
+        for words, network in (("", plain), (", channels last", last)):
+            ways[f"captum, batches of {batch}{words}"] = lambda network=network, batch=batch: len(
+                captum(network, batch)
+            )
+    harness.compare(f"microscope, occlusion, {OCCLUDER} pixels every {step}", "passes", ways, ROUNDS)
+
+
+def main() -> None:
+    given = harness.arguments(__doc__)
+    warnings.simplefilter("ignore")
+    photos = [draw(0, "val", number).pixels for number in range(4 if given.full else 1)]
+    images = Microscope(resnet()).tensor(photos)
+    projections(images)
+    occlusion(images[0], 16 if given.full else 32)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The nine images that excite each map of a run most, as its pipeline found them, beside a photo's strongest maps."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from zfpipe import params, paths, store
+from zfpipe.deconvnet.receptive_field import receptive_field
+from zfpipe.microscope.shown import beside, cut
+from zfpipe.report.engine import tiles
+from zfpipe.subject.subject import Crops, Subject
+
+RUN = "zfnet"
+"""The run whose maps the pipeline measures."""
+NINE = 9
+TILE = 48
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The strongest images of some maps, by layer and map: their rows of the table, and the images' crops."""
+
+    places: dict[tuple[int, int], list[tuple[int, int, int]]]
+    crops: Crops
+    subject: Subject
+
+    def picture(self, layer: str, map: int) -> np.ndarray | None:
+        """What the nine strongest units of a map see, three by three, strongest first; None: the table lacks it."""
+        rows = self.places.get((int(layer), map))
+        if not rows:
+            return None
+        field = receptive_field(self.subject.network.architecture, int(layer))
+        found = []
+        for image, y, x in rows:
+            (top, bottom), (left, right) = field.visible(y), field.visible(x)
+            pixels = self.crops.images[self.crops.position[image]].numpy()
+            found.append(beside([cut(pixels, (left, top, right, bottom))], TILE))
+        return tiles.grid(found, 3)
+
+
+def missing(run: str) -> str | None:
+    """Why there are no strongest images of a run here, in one line; None: there are."""
+    if run != RUN:
+        return f"The pipeline measures the maps of {RUN} alone: no strongest images of {run}."
+    lacking = [path for path in (paths.STRONGEST, paths.beton("val"), paths.MEAN) if not path.exists()]
+    return f"{lacking[0]} is not there: no strongest images; make it: dvc repro activations" if lacking else None
+
+
+def gather(maps: Iterable[tuple[str, int]]) -> Gallery:
+    """The strongest images of these maps, each a layer and a number, from the files of the pipeline."""
+    wanted = {(int(layer), number) for layer, number in maps}
+    table = store.load(paths.STRONGEST).sort_values("activation", ascending=False, kind="stable")
+    places: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
+    for row in table[table["activation"] > 0].to_dict("records"):
+        rows = places.setdefault((int(row["layer"]), int(row["map"])), [])
+        if len(rows) < NINE:
+            rows.append((int(row["id"]), int(row["y"]), int(row["x"])))
+    chosen = {key: rows for key, rows in places.items() if key in wanted}
+    subject = Subject.open(params.load())
+    return Gallery(chosen, subject.images({image for rows in chosen.values() for image, _, _ in rows}), subject)
+
+
+def atlas(out: Path) -> str | None:
+    """The address of the atlas from a folder's page; None: there is no atlas."""
+    page = paths.ATLAS / "index.html"
+    return Path(os.path.relpath(page, out)).as_posix() if page.exists() else None

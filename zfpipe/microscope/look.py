@@ -1,0 +1,102 @@
+"""`zfpipe look`: photos before a network, as one page."""
+
+import argparse
+import re
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from zfpipe import paths, store
+from zfpipe.errors import UserError
+from zfpipe.foreign import imported
+from zfpipe.microscope import gallery, page
+from zfpipe.microscope.microscope import MEAN, STD, Microscope
+from zfpipe.network.numerics import device
+
+UNUSED = ("aux", "AuxLogits")
+"""Heads of torchvision's networks that only training uses, and that files of weights may lack."""
+
+
+def run(given: argparse.Namespace, log: Callable[[str], None]) -> Path:
+    """Write the page of the photos in `given.photos`; return its path. Raises UserError for what can't be read."""
+    if given.maps < 1:
+        raise UserError(f"--maps {given.maps}; must be a whole number from 1")
+    photos = [Path(photo) for photo in given.photos]
+    if gone := [photo for photo in photos if not photo.is_file()]:
+        raise UserError(f"{gone[0]}: no such file; must be a photo")
+    microscope, name = opened(given)
+    seen = []
+    for photo in photos:
+        seen.append(page.Seen(photo.name, microscope.look(photo, given.layers, given.maps, given.target)))
+        log(f"{photo.name}: {', '.join(f'{found} {share:.0%}' for found, share in seen[-1].look.classes[:3])}")
+    found, note = (None, None) if given.net else strongest(name, seen)
+    if note:
+        log(note)
+    atlas = gallery.atlas(given.out) if found else None
+    target = given.out / "index.html"
+    store.save(target, page.render(name, seen, found, atlas, note))
+    return target
+
+
+def strongest(run: str, seen: list[page.Seen]) -> tuple[gallery.Gallery | None, str | None]:
+    """The images that excite the same maps of a run most, or why there are none."""
+    if note := gallery.missing(run):
+        return None, note
+    peaks = [peak for one in seen for layer in one.look.layers for peak in layer.peaks]
+    try:
+        return gallery.gather((peak.layer, peak.map) for peak in peaks), None
+    except UserError as error:
+        return None, f"No strongest images: {error}"
+
+
+def opened(given: argparse.Namespace) -> tuple[Microscope, str]:
+    """The network that is asked for, and its name."""
+    if given.net:
+        network, name = foreign(given.net, given.weights)
+        return Microscope(network.to(device()), given.mean or MEAN, given.std or STD, given.size), name
+    run = given.run or "zfnet"
+    if not paths.weights(run).exists() and given.run is None:
+        raise UserError(
+            f"no network: {Path.cwd()} has no {paths.weights(run)}; must be --net MODULE:FUNCTION --weights FILE, or "
+            "--run in a project's folder"
+        )
+    return Microscope.trained(run), run
+
+
+def foreign(source: str, file: str | None) -> tuple[nn.Module, str]:
+    """The network that a function builds, with the weights of a file, and its name."""
+    name = source.rpartition(":")[2]
+    if file is None or not Path(file).exists():
+        raise UserError(f"--weights {file or 'FILE'}: no such file; {how_to_save(source)}")
+    state = imported.read_state(Path(file))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of builders that announce what a later version does
+        network = imported.built(source, state)
+    fill(network, state, source, file)
+    return network.eval(), name
+
+
+def fill(network: nn.Module, state: dict[str, Tensor], source: str, file: str) -> None:
+    """Put weights into a network; only heads that nothing but training uses may be missing."""
+    try:
+        result = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise UserError(f"{file} does not hold the weights of {source} ({imported.said(error)})") from None
+    missing = [key for key in result.missing_keys if not key.startswith(UNUSED)]
+    if wrong := [*missing, *result.unexpected_keys]:
+        kind = "lacks" if missing else "also has"
+        raise UserError(f"{file} does not hold the weights of {source}: it {kind} {wrong[0]}; must be its state dict")
+
+
+def how_to_save(source: str) -> str:
+    """How to write a network's weights to a file, as a command."""
+    module, _, name = source.partition(":")
+    if not re.fullmatch(r"[\w.]+", module) or not name.isidentifier():
+        return "must be the network's state dict, saved by torch.save(net.state_dict(), FILE)"
+    pretrained = "weights='DEFAULT'" if module.startswith("torchvision.") else ""
+    return (
+        f'save them: python -c "import torch, {module}; '
+        f"torch.save({module}.{name}({pretrained}).state_dict(), '{name}.pth')\""
+    )

@@ -1,0 +1,84 @@
+"""The page of `zfpipe look`: photos as a network sees them, in one file that holds all its pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from zfpipe.microscope.gallery import Gallery
+from zfpipe.microscope.shown import Look, Occluded, data_uri, fitted
+from zfpipe.report import page as report
+
+HERE = Path(__file__).parent
+STYLE = Path(report.__file__).with_name("page.css")
+HEAT = 336
+"""Side of an occlusion map on the page."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A photo's name beside what the network makes of it."""
+
+    name: str
+    look: Look
+
+
+def render(network: str, seen: list[Seen], gallery: Gallery | None, atlas: str | None, note: str | None) -> str:
+    """The page. `note` says what could not be shown; `atlas` is the address of the run's atlas."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("page.html.jinja").render(
+        style=STYLE.read_text(encoding="utf-8"),
+        network=network,
+        photos=[photo(one, gallery) for one in seen],
+        atlas=atlas,
+        note=note,
+    )
+
+
+def photo(seen: Seen, gallery: Gallery | None) -> dict[str, Any]:
+    """What the page shows of one photo."""
+    look = seen.look
+    return {
+        "name": seen.name,
+        "uri": data_uri(look.photo, photo=True),
+        "size": look.photo.shape[0],
+        "classes": look.classes,
+        "occluded": [hidden(one) for one in look.occluded],
+        "layers": [
+            {
+                "layer": layer,
+                "peaks": [
+                    {
+                        "peak": peak,
+                        "patch": data_uri(fitted(peak.patch), photo=True),
+                        "projection": data_uri(fitted(peak.projection.picture)) if peak.projection else None,
+                        "nine": nine(gallery, peak.layer, peak.map),
+                    }
+                    for peak in layer.peaks
+                ],
+            }
+            for layer in look.layers
+        ],
+    }
+
+
+def hidden(one: Occluded) -> dict[str, Any]:
+    """An occlusion map with its words: where hiding costs the class most."""
+    worst = one.drop.argmax()
+    y, x = divmod(int(worst), one.drop.shape[1])
+    return {
+        "of": one,
+        "picture": data_uri(fitted(one.picture, HEAT), photo=True),
+        "y": int(one.ys[y]),
+        "x": int(one.xs[x]),
+        "least": float(one.probability.min()),
+    }
+
+
+def nine(gallery: Gallery | None, layer: str, map: int) -> str | None:
+    """The strongest images of a map as one small picture."""
+    picture = gallery.picture(layer, map) if gallery else None
+    return None if picture is None else data_uri(picture, photo=True)

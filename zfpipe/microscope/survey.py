@@ -1,0 +1,99 @@
+"""Over many maps or many images: where maps are strongest, which layers to show, how features move."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zfpipe.errors import UserError
+from zfpipe.microscope.lens import Lens
+from zfpipe.microscope.photo import Preparation
+from zfpipe.microscope.shown import Box, Strongest
+
+BATCH = 16
+LOOKED_AT = 5
+"""Layers that a look shows unless some are asked for."""
+
+
+def peaks(maps: Tensor) -> list[tuple[float, int, int]]:
+    """The largest value of each map `(map, y, x)`, its row and column."""
+    values, places = (part.tolist() for part in maps.flatten(1).max(1))
+    width = maps.shape[2]
+    return [(value, place // width, place % width) for value, place in zip(values, places, strict=True)]
+
+
+def support(pixels: np.ndarray) -> Box:
+    """Where a projection `(y, x, 3)` is not zero, as a box; all of it where it is zero everywhere."""
+    some = (pixels != 0).any(2)
+    if not some.any():
+        return 0, 0, pixels.shape[1], pixels.shape[0]
+    ys, xs = (np.flatnonzero(some.any(axis)) for axis in (1, 0))
+    return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1
+
+
+def spread(names: Sequence[str], heights: Sequence[int]) -> list[str]:
+    """About five layers spread over the depth: the last of each height of maps, then what lies between these."""
+    last = len(names) - 1
+    chosen = [place for place in range(len(names)) if place == last or heights[place + 1] != heights[place]]
+    if len(chosen) > LOOKED_AT:
+        chosen = [chosen[round(place)] for place in np.linspace(0, len(chosen) - 1, LOOKED_AT)]
+    while len(chosen) < min(LOOKED_AT, len(names)):
+        gap, end = max((end - start, end) for start, end in pairwise([-1, *chosen]))
+        chosen = sorted([*chosen, end - gap // 2])
+    return [names[place] for place in chosen]
+
+
+def batches(squares: Iterable[np.ndarray]) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Squares in batches, with the number of each batch's first."""
+    part: list[np.ndarray] = []
+    first = 0
+    for square in squares:
+        part.append(square)
+        if len(part) == BATCH:
+            yield first, part
+            first, part = first + BATCH, []
+    if part:
+        yield first, part
+
+
+def strongest(lens: Lens, preparation: Preparation, squares: Iterable[np.ndarray], layer: str, count: int) -> Strongest:
+    """The images that excite each map of a layer most; the boxes are still empty. Raises UserError without images."""
+    maps, _, width = lens.shape(layer)
+    kept: dict[int, np.ndarray] = {}
+    top = [np.full((maps, count), fill) for fill in (-np.inf, -1.0, 0.0)]
+    for first, part in batches(squares):
+        found = lens.maps(preparation.tensor(part), [layer])[0][layer].flatten(2)
+        values, places = (one.T.double().cpu().numpy() for one in found.max(2))
+        numbers = np.broadcast_to(np.arange(first, first + len(part), dtype=np.float64), values.shape)
+        together = [np.concatenate(pair, 1) for pair in zip(top, (values, numbers, places), strict=True)]
+        order = np.argsort(-together[0], 1, kind="stable")[:, :count]
+        top = [np.take_along_axis(one, order, 1) for one in together]
+        kept |= {first + place: square for place, square in enumerate(part)}
+        there = set(top[1].astype(int).ravel().tolist())
+        kept = {number: square for number, square in kept.items() if number in there}
+    if not kept:
+        raise UserError("no images; must be at least one")
+    ys, xs = np.divmod(top[2].astype(int), width)
+    return Strongest(
+        layer, top[0].astype(np.float32), top[1].astype(int), ys, xs, np.zeros((maps, count, 4), int), kept
+    )
+
+
+def distances(
+    lens: Lens, preparation: Preparation, squares: Sequence[np.ndarray], layers: Sequence[str]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """How far features go from those of the first square, over their length, and the probabilities of all squares."""
+    features: dict[str, list[Tensor]] = {name: [] for name in layers}
+    shares = []
+    for _, part in batches(squares):
+        maps, scores = lens.maps(preparation.tensor(part), layers)
+        shares.append(scores.softmax(1).cpu())
+        for name, one in maps.items():
+            features[name].append(one.flatten(1).cpu())
+    found = {}
+    for name, parts in features.items():
+        one = torch.cat(parts).double()
+        found[name] = ((one[1:] - one[0]).norm(dim=1) / one[0].norm().clamp(min=1e-12)).numpy()
+    return found, torch.cat(shares).numpy()
