@@ -22,11 +22,8 @@ def main() -> None:
         if what == "targets":
             targets = {name: getattr(settings.targets, name) for name in params.TARGETS}
             sets = {name: target for name, target in targets.items() if not target.embedded}
-        away = [one.root for one in sets.values() if not Path(one.root).exists()]
-        if away and paths.watched(what).exists():
-            stage.log(f"{away[0]} is not here: what was found on another machine stays")
-            return
-        found = {name: links.digests(Path(one.root)) for name, one in sets.items()}
+        before = store.load(paths.watched(what)) if paths.watched(what).exists() else {}
+        found = {name: links.digests(Path(one.root), before.get(name)) for name, one in sets.items()}
     store.save(paths.watched(what), found)
 
 

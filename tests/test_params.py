@@ -60,7 +60,7 @@ def test_defaults_are_valid() -> None:
             "source: vgg16                     # null: the",
             "model.source = vgg16; must be null or module:function, such as",
         ),
-        ("[123.675, 116.28, 103.53]", "[0.5, 0.4]", "model.input_mean = [0.5, 0.4]; must be a list of three positive"),
+        ("[123.675, 116.28, 103.53]", "[0.5, 0.4]", "model.input_mean = [0.5, 0.4]; must be a list of three numbers"),
         (", zfnet-wide]", ", zfnet-broad]", "ensembles.zfnet-six = zfnet-broad; must be runs: zfnet, zfnet-seed1"),
         (", zfnet-wide]", ", zfnet]", "ensembles.zfnet-six = ["),
         ("  zfnet-six:", "  zfnet-wide:", "ensembles.zfnet-wide = the name; must not be a run's"),

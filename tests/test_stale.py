@@ -89,3 +89,14 @@ def test_the_code_of_a_network_of_ones_own_is_seen_when_it_changes(clone: Clone)
     (clone.folder / "nets.py").write_text(code.replace("nn.MaxPool2d(2)", "nn.MaxPool2d(3, 2)"))
     clone.run("dvc", "repro", "pretrained")
     assert digest(weights) != before
+    (clone.folder / "pool.json").write_text("[2]")
+    late = "    from late import pool\n    return nn.Sequential("
+    reads = "import json\nfrom torch import nn\npool = nn.MaxPool2d(*json.load(open('pool.json')))\n"
+    (clone.folder / "late.py").write_text(reads)
+    late_code = code.replace("    return nn.Sequential(", late).replace("nn.MaxPool2d(2)", "pool")
+    (clone.folder / "nets.py").write_text(late_code)
+    clone.run("dvc", "repro", "pretrained")
+    assert digest(weights) == before
+    (clone.folder / "pool.json").write_text("[3, 2]")
+    clone.run("dvc", "repro", "pretrained")
+    assert digest(weights) != before

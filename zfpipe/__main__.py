@@ -1,6 +1,7 @@
 """The command line, `zfpipe` or `python -m zfpipe`: look, check, fetch, profile, repro and verify."""
 
 import argparse
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -70,6 +71,7 @@ def numbers(text: str) -> list[int]:
 def main() -> None:
     """Reads the arguments and runs one command."""
     arguments = parser().parse_args()
+    sys.path.insert(0, str(Path.cwd()))  # for a network of one's own beside params.yaml
     try:
         if arguments.command == "look":
             from zfpipe.microscope import look  # torch takes a while to import
@@ -113,6 +115,9 @@ def main() -> None:
                 print(line)
     except UserError as error:
         sys.exit(f"zfpipe: {error}")
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if error.filename is None:
             raise

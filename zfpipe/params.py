@@ -48,9 +48,16 @@ def numbers(low: int, high: int, count: int) -> BeforeValidator:
 
 
 def colours(value: Any) -> Any:
-    """Three positive numbers, for red, green and blue."""
+    """Three numbers from 0 up, for red, green and blue."""
     valid = isinstance(value, list | tuple) and len(value) == 3
-    if not valid or any(isinstance(item, bool) or not isinstance(item, int | float) or item <= 0 for item in value):
+    if not valid or any(isinstance(item, bool) or not isinstance(item, int | float) or item < 0 for item in value):
+        raise ValueError("must be a list of three numbers from 0 up, for red, green and blue")
+    return tuple(value)
+
+
+def spreads(value: Any) -> Any:
+    """Three positive numbers, for red, green and blue."""
+    if 0 in colours(value):
         raise ValueError("must be a list of three positive numbers, for red, green and blue")
     return tuple(value)
 
@@ -237,7 +244,7 @@ class Model(Network):
     weights: Text | None
     softmax: Literal["new", "own"]
     input_mean: Annotated[tuple[float, ...], BeforeValidator(colours)]
-    input_std: Annotated[tuple[float, ...], BeforeValidator(colours)]
+    input_std: Annotated[tuple[float, ...], BeforeValidator(spreads)]
 
     @property
     def trained_elsewhere(self) -> bool:
@@ -496,6 +503,10 @@ class Params(Section):
         for run in self.runs:
             if not run.replace("-", "").replace("_", "").isalnum() or not run.isascii():
                 fail(f"runs.{run}", "the name", "must be letters, digits, - and _")
+            if self.runs[run].edit.get("source") is not None:
+                fail(
+                    f"runs.{run}.edit.source", self.runs[run].edit["source"], "must be null; another is model.source's"
+                )
         for name in self.overlap.sets:
             if not name.isidentifier():
                 fail(f"overlap.sets.{name}", "the name", "must be letters, digits and _, a letter first")

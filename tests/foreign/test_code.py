@@ -22,7 +22,7 @@ def test_a_module_that_can_not_be_imported_is_one_line(
     (tmp_path / "stumbles.py").write_text(text, encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(
-        UserError, match=rf"^model\.source = stumbles:net; importing stumbles ends with {reason}"
+        UserError, match=rf"^model\.source = stumbles:net; stumbles can't be imported, {reason}"
     ) as error:
         code.digests("stumbles:net")
     assert "\n" not in str(error.value)

@@ -130,12 +130,51 @@ def test_every_suffix_of_what_is_decoded_counts(suffix: str, tmp_path: Path) -> 
     assert (found[0].path, found[0].width) == (f"train/ant/1.{suffix}", 10)  # the contents count
 
 
-def test_a_pipe_is_no_image_and_is_never_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["0.png", ".hidden.png", "notes"])
+def test_what_dvc_stops_at_or_waits_for_is_refused(name: str, tmp_path: Path) -> None:
     root = lay_out(tmp_path, "train/ant/1.png", "train/bee/2.png", "val/ant/3.png", "val/bee/4.png")
-    os.mkfifo(root / "train/ant/0.png")
-    (root / "train/ant/00.png").symlink_to(root / "train/ant/0.png")
-    (root / "train/ant/2.png").symlink_to(root / "nowhere")
-    assert [entry.path for entry in folder.entries(root, SETTINGS)][:2] == ["train/ant/1.png", "train/ant/2.png"]
+    os.mkfifo(root / "train/ant" / name)
+    with pytest.raises(UserError, match=rf"ant/{name} is neither a file nor a folder, and DVC would wait for it"):
+        list(folder.entries(root, SETTINGS))
+    (root / "train/ant" / name).unlink()
+    (root / "train/ant" / name).symlink_to(root / "nowhere")
+    with pytest.raises(UserError, match=rf"ant/{name} is a link that leads nowhere; remove it"):
+        list(folder.entries(root, SETTINGS))
+
+
+def test_a_class_whose_link_leads_nowhere_is_not_left_out(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, "ant/1.png", "ant/2.png", "bee/3.png", "bee/4.png")
+    (root / "cow").symlink_to(root / "an unmounted disk")
+    with pytest.raises(UserError, match="cow is a link that leads nowhere"):
+        list(folder.entries(root, SETTINGS))
+
+
+def test_no_folder_is_read_twice_in_a_set(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, "train/ant/1.png", "train/bee/2.png", "val/ant/3.png", "val/bee/4.png")
+    (root / "val/ant/more").symlink_to(root / "train/ant")
+    with pytest.raises(UserError, match=r"val/ant/more is the same folder as .*train/ant; remove the link"):
+        list(folder.entries(root, SETTINGS))
+
+
+@pytest.mark.parametrize("names", [("seg_train", "seg_test"), ("training_set", "test_set"), ("train-2", "val-2")])
+def test_folders_that_look_like_splits_are_not_taken_for_classes(names: tuple[str, str], tmp_path: Path) -> None:
+    root = lay_out(tmp_path, f"{names[0]}/ant/1.png", f"{names[0]}/bee/2.png", f"{names[1]}/ant/3.png")
+    with pytest.raises(UserError, match="hold folders alone and look like splits; name one train and one val"):
+        list(folder.entries(root, SETTINGS))
+
+
+def test_classes_with_such_names_are_classes_where_they_hold_images(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, "train station/1.png", "train station/2.png", "test tube/3.png", "test tube/4.png")
+    assert {entry.class_name for entry in folder.entries(root, SETTINGS)} == {"train station", "test tube"}
+
+
+@pytest.mark.parametrize("name", ["/elsewhere/names.txt", "../names.txt", "linked/names.txt"])
+def test_a_list_that_dvc_would_not_see_is_refused(name: str, tmp_path: Path) -> None:
+    root = lay_out(tmp_path / "root", "train/ant/1.png", "train/bee/2.png", "val/ant/3.png", "val/bee/4.png")
+    (tmp_path / "names.txt").write_text("bee\nant\n")
+    (root / "linked").symlink_to(tmp_path)
+    with pytest.raises(UserError, match=r"pictures.order = .*; must be a file in .* itself, not by a link"):
+        list(folder.entries(root, SETTINGS.model_copy(update={"order": name})))
 
 
 def test_links_that_make_two_folders_one_are_refused(tmp_path: Path) -> None:

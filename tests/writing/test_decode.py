@@ -145,6 +145,49 @@ def test_twelve_bits_in_sixteen_are_refused_not_black(channels: int) -> None:
     assert np.abs(got - levels[..., :3] / 257).max() <= 1
 
 
+def tiff(tags: dict[int, int], samples: int, order: str = "<") -> bytes:
+    """A TIFF of 16 bits and 8 x 8 pixels, uncompressed, in a strip (or one for each channel, in planes)."""
+    planes = samples if tags.get(284) == 2 else 1
+    size = 8 * 8 * 2 * samples // planes
+    fields = {256: [8], 257: [8], 258: [16] * samples, 259: [1], 262: [1 if samples == 1 else 2], 277: [samples]}
+    fields |= {278: [8], 279: [size] * planes, 284: [1]} | {tag: [value] for tag, value in tags.items()}
+    head = 8 + 2 + 12 * (len(fields) + 1) + 4
+    fields[273] = [head + 64 + size * plane for plane in range(planes)]
+    entries, after = b"", b""
+    for tag, values in sorted(fields.items()):
+        packed = b"".join(struct.pack(f"{order}H", value) for value in values)
+        place = packed.ljust(4, b"\0") if len(packed) <= 4 else struct.pack(f"{order}I", head + len(after))
+        after += packed if len(packed) > 4 else b""
+        entries += struct.pack(f"{order}HHI", tag, 3, len(values)) + place
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    levels = (np.arange(8 * 8 * samples) * (65535 // (8 * 8 * samples))).astype(f"{order}u2")
+    start = mark + struct.pack(f"{order}IH", 8, len(fields)) + entries + bytes(4)
+    return start + after.ljust(64, b"\0") + levels.tobytes()
+
+
+def test_grey_of_16_bits_in_either_order_of_bytes() -> None:
+    little, big = (square(tiff({}, 1, order), 8) for order in "<>")
+    np.testing.assert_array_equal(little, big)
+    assert little.max() > 240
+
+
+@pytest.mark.parametrize(("tags", "samples"), [({262: 0}, 1), ({284: 2}, 3)], ids=["white is 0", "planes"])
+def test_deep_tiffs_that_pillow_garbles_are_refused(tags: dict[int, int], samples: int) -> None:
+    with pytest.raises(UnreadableImageError, match="16 bits in planes, or with white as 0"):
+        square(tiff(tags, samples), 8)
+
+
+def test_jpeg_2000_of_more_than_8_bits_a_colour_is_refused() -> None:
+    """Pillow makes its white black."""
+    data = bytearray(encoded(ramp(32, 32), "JPEG2000"))
+    assert square(bytes(data), 32).shape == (32, 32, 3)
+    place = data.index(b"\xff\x4f\xff\x51") + 42
+    for channel in range(3):
+        data[place + 3 * channel] = 15
+    with pytest.raises(UnreadableImageError, match="JPEG 2000 of more than 8 bits a colour"):
+        square(bytes(data), 32)
+
+
 @pytest.mark.parametrize(
     ("start", "reason"),
     [

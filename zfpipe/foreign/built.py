@@ -21,18 +21,19 @@ WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 MUST = "must be module:function, a function of an installed module that builds the network"
 
 
-def network(source: str, path: Path, state: dict[str, Tensor]) -> nn.Module:
+def network(source: str, path: Path, state: dict[str, Tensor], unused: tuple[str, ...] = ()) -> nn.Module:
     """Return what the function `source` builds, with the weights of `state`, ready for evaluation.
 
     Where the function takes `num_classes` it is asked for as many as a fully connected layer of `state` has, the last
-    layer first: safetensors sorts by name. Raises UserError when the function can't be had or fails, and when no such
+    layer first: safetensors sorts by name. Of layers whose names start as one of `unused` the weights may be missing.
+    Raises UserError when the function can't be had or fails, and when no such
     network has these weights.
     """
     function = builder(source)
     misfits: list[str] = []
     for asked in arguments(function, state):
         module = made(function, source, asked)
-        misfit = put(module, state)
+        misfit = put(module, state, unused)
         if not misfit:
             return module
         misfits.append(misfit)
@@ -108,10 +109,11 @@ def wrapped(module: nn.Module) -> nn.Module | None:
     return getattr(module, "_orig_mod", None)
 
 
-def put(module: nn.Module, state: dict[str, Tensor]) -> str:
+def put(module: nn.Module, state: dict[str, Tensor], unused: tuple[str, ...] = ()) -> str:
     """Put weights into a network and return ""; or return why they are another's."""
     own: dict[str, Any] = module.state_dict()
     named = renamed(state, own)
+    named |= {name: tensor for name, tensor in own.items() if name not in named and unused and name.startswith(unused)}
     for name, tensor in named.items():
         if not tensor.is_floating_point() and name in own and own[name].is_floating_point():
             return f"{said(name)} holds {tensor.dtype} numbers, which stand for others; must be floating point"

@@ -6,11 +6,11 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 from zfpipe import paths, store
 from zfpipe.errors import UserError
-from zfpipe.foreign import imported
+from zfpipe.foreign import built, state
 from zfpipe.microscope import gallery, page
 from zfpipe.microscope.microscope import MEAN, STD, Microscope
 from zfpipe.network.numerics import device
@@ -70,24 +70,13 @@ def foreign(source: str, file: str | None) -> tuple[nn.Module, str]:
     name = source.rpartition(":")[2]
     if file is None or not Path(file).exists():
         raise UserError(f"--weights {file or 'FILE'}: no such file; {how_to_save(source)}")
-    state = imported.read_state(Path(file))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of builders that announce what a later version does
-        network = imported.built(source, state)
-    fill(network, state, source, file)
-    return network.eval(), name
-
-
-def fill(network: nn.Module, state: dict[str, Tensor], source: str, file: str) -> None:
-    """Put weights into a network; only heads that nothing but training uses may be missing."""
     try:
-        result = network.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise UserError(f"{file} does not hold the weights of {source} ({imported.said(error)})") from None
-    missing = [key for key in result.missing_keys if not key.startswith(UNUSED)]
-    if wrong := [*missing, *result.unexpected_keys]:
-        kind = "lacks" if missing else "also has"
-        raise UserError(f"{file} does not hold the weights of {source}: it {kind} {wrong[0]}; must be its state dict")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of builders that announce what a later version does
+            return built.network(source, Path(file), state.read(Path(file)), UNUSED), name
+    except UserError as error:
+        words = str(error).replace("model.source = ", "--net ").replace("model.weights = ", "--weights ")
+        raise UserError(words) from None
 
 
 def how_to_save(source: str) -> str:

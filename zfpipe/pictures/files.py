@@ -38,6 +38,8 @@ def class_folders(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; it must hold a folder for each class")
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not passed_over(path.name))
+    for path in sorted(folder.iterdir()):
+        refuse_odd(path)
     if not names:
         images = sum(is_image(path.name) for path in folder.iterdir())
         held = f" but {images:,} images" if images else ""
@@ -60,13 +62,13 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(EXTENSIONS) and not passed_over(name)
 
 
-def image_paths(folder: Path, others: Counter[str] | None = None) -> list[Path]:
+def image_paths(folder: Path, others: Counter[str] | None = None, seen: dict[str, str] | None = None) -> list[Path]:
     """Return every image below a folder, sorted by path; hidden files are passed over, links are followed.
 
-    Other files are counted in `others` by their suffix. Raises UserError when there is no image, for a name that is not
-    UTF-8, and where links lead to a folder twice.
+    Other files are counted in `others` by their suffix; `seen` holds the folders of the set so far. Raises UserError
+    when there is no image, and as `walk` does.
     """
-    files = [path for held in walk(folder) for path in held]
+    files = [path for held in walk(folder, seen) for path in held]
     paths = sorted(path for path in files if is_image(path.name))
     passed = Counter(path.suffix.lower() for path in files if not is_image(path.name))
     if not paths:
@@ -85,14 +87,13 @@ def listed(others: Counter[str]) -> str:
     return words + rest + ("; HEIC must be made JPEG first" if {".heic", ".heif"} & set(others) else "")
 
 
-def walk(folder: Path) -> Iterator[list[Path]]:
+def walk(folder: Path, seen: dict[str, str] | None = None) -> Iterator[list[Path]]:
     """Yield the files of a folder, then of each one below it; hidden ones are passed over, links are followed.
 
-    What is neither a file nor a folder, such as a pipe, is passed over. A link that leads nowhere counts as a file.
-    Raises UserError for a name that is not UTF-8, and where links lead to a folder twice; OSError for a folder that
-    can't be read.
+    Raises UserError for what DVC stops at, hidden or not (a name that is not UTF-8, a link that leads nowhere, a pipe),
+    and where links lead to a folder twice, of those in `seen` too; OSError for a folder that can't be read.
     """
-    seen: dict[str, str] = {}
+    seen = {} if seen is None else seen
     waiting = [os.fspath(folder)]
     while waiting:
         parent = waiting.pop()
@@ -102,15 +103,32 @@ def walk(folder: Path) -> Iterator[list[Path]]:
         files, folders = [], []
         with os.scandir(parent) as entries:
             for entry in entries:
-                if passed_over(entry.name):
-                    continue
-                path = Path(entry.path)
-                if path.is_dir() if entry.is_symlink() else entry.is_dir():
-                    folders.append(entry.path)
-                elif entry.is_file(follow_symlinks=False) or path.is_file() or not path.exists():
-                    files.append(named(path))
-        waiting += sorted(folders, reverse=True)
+                folder_too, plain = entry.is_dir(follow_symlinks=False), entry.is_file(follow_symlinks=False)
+                if not (folder_too or plain):
+                    refuse_odd(Path(entry.path))
+                    folder_too = Path(entry.path).is_dir()
+                path = named(Path(entry.path))
+                if not passed_over(entry.name):
+                    (folders if folder_too else files).append(path)
+        waiting += sorted(map(str, folders), reverse=True)
         yield files
+
+
+def refuse_odd(path: Path) -> None:
+    """Raises UserError for a link that leads nowhere, at which DVC stops, and for a pipe, for which DVC waits."""
+    if not path.exists():
+        raise UserError(f"{path} is a link that leads nowhere; remove it, or mend what it leads to")
+    if not (path.is_dir() or path.is_file()):
+        raise UserError(f"{path} is neither a file nor a folder, and DVC would wait for it; remove it")
+
+
+def within(root: Path, name: str, parameter: str) -> Path:
+    """Return the path of a file of the user's in a set. Raises UserError where DVC would not see the file change."""
+    path = Path(name)
+    parents = [root.joinpath(*path.parts[: count + 1]) for count in range(len(path.parts) - 1)]
+    if path.is_absolute() or ".." in path.parts or any(parent.is_symlink() for parent in parents):
+        raise UserError(f"{parameter} = {name}; must be a file in {root} itself, not by a link: DVC looks there alone")
+    return root / path
 
 
 def named(path: Path) -> Path:

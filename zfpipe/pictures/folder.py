@@ -1,5 +1,6 @@
 """Your own images: a folder per class, in `train/` and `val/` (ImageFolder) or in the root itself."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +9,23 @@ from zfpipe import stage
 from zfpipe.errors import UserError
 from zfpipe.index.images import Entry
 from zfpipe.params import Pictures
-from zfpipe.pictures.files import class_folders, image_paths, image_size, is_image, listed, passed_over, refuse_same
+from zfpipe.pictures.files import (
+    class_folders,
+    image_paths,
+    image_size,
+    is_image,
+    listed,
+    passed_over,
+    refuse_same,
+    within,
+)
 from zfpipe.pictures.split import split_classes
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation")}
 """Names of the folders of a split, in small or large letters."""
 TEST = ("test", "testing")
+SPLIT = re.compile(r"(^|[_\-. ])(train|training|test|testing|val|valid|validation)([_\-. ]|$)", re.IGNORECASE)
+"""Names that look like a split's, such as seg_train or test_set."""
 
 
 def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
@@ -34,8 +46,8 @@ def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
             f"pictures.root = {root} holds one folder alone; must be two or more classes: {root / classes[0]}?"
         )
     refuse_splits(root, classes)
-    others: Counter[str] = Counter()
-    found = {name: image_paths(root / name, others) for name in ordered(classes, root, settings)}
+    others, seen = Counter[str](), dict[str, str]()
+    found = {name: image_paths(root / name, others, seen) for name in ordered(classes, root, settings)}
     tell(root, [root], others, {root / name: paths for name, paths in found.items()})
     yield from split_classes(root, found, settings)
 
@@ -58,8 +70,8 @@ def split_folders(root: Path, settings: Pictures) -> Iterator[Entry]:
             )
     places = {(split, name): folders[split] / name for name in classes["train"] for split in SPLITS}
     refuse_same(iter([*folders.values(), *places.values()]))
-    others: Counter[str] = Counter()
-    found = {place: image_paths(path, others) for place, path in places.items()}
+    others, seen = Counter[str](), dict[str, str]()
+    found = {place: image_paths(path, others, seen) for place, path in places.items()}
     tell(root, list(folders.values()), others, {places[place]: paths for place, paths in found.items()})
     for split in SPLITS:
         for label, name in enumerate(ordered(classes["train"], root, settings)):
@@ -83,10 +95,21 @@ def refuse_splits(root: Path, classes: list[str]) -> None:
     """Raises UserError where what should be classes are splits: all hold the same folders and no image beside them."""
     held = [sorted(path.name for path in (root / name).iterdir() if not passed_over(path.name)) for name in classes]
     same = len(held[0]) > 1 and all(inner == held[0] for inner in held)
+    split = [
+        name
+        for name, inners in zip(classes, held, strict=True)
+        if SPLIT.search(name) and inners and all((root / name / inner).is_dir() for inner in inners)
+    ]
+    if len(split) > 1 and any("train" in name.casefold() for name in split):
+        raise UserError(
+            f"pictures.root = {root}: {split[0]}/ and {split[1]}/ hold folders alone and look like splits; name one "
+            "train and one val, each with a folder for each class"
+        )
     if same and all((root / name / inner).is_dir() for name in classes for inner in held[0]):
         raise UserError(
             f"pictures.root = {root}: {classes[0]}/ and {classes[1]}/ hold the same folders "
-            f"({', '.join(held[0][:3])}), so they are no classes; name one train and one val"
+            f"({', '.join(held[0][:3])}), so they are no classes; name one train and one val, or put the images of a "
+            "class into it"
         )
 
 
@@ -94,7 +117,7 @@ def ordered(classes: list[str], root: Path, settings: Pictures) -> list[str]:
     """Return the classes in the order of their labels. Raises UserError where a given order is not of these classes."""
     if settings.order is None:
         return classes
-    path = root / settings.order
+    path = within(root, settings.order, "pictures.order")
     if not path.is_file():
         raise UserError(f"pictures.order = {settings.order}; no such file in {root}; must be a class name a line")
     given = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]

@@ -12,6 +12,8 @@ from zfpipe.pictures.files import passed_over, walk
 def linked(root: Path) -> Iterator[Path]:
     """Yield the links to folders below a folder, in order, at any depth; what they lead to is not searched."""
     for parent, folders, _ in os.walk(root):
+        if ".dvc" in folders and Path.cwd() in Path(parent).absolute().parents:
+            raise UserError(f"{parent} is a DVC project of its own, into which this one does not look; remove its .dvc")
         folders[:] = sorted(name for name in folders if not passed_over(name))
         yield from (Path(parent) / name for name in folders if (Path(parent) / name).is_symlink())
 
@@ -26,8 +28,13 @@ def check(root: Path, section: str, watched: bool) -> None:
         )
 
 
-def digests(root: Path) -> dict[str, str]:
-    """Return a hash of names, sizes and times of the files behind each link to a folder below `root`."""
+def digests(root: Path, before: dict[str, str] | None) -> dict[str, str]:
+    """Return a hash of names, sizes and times of the files behind each link to a folder below `root`.
+
+    Where the set is not on this machine, what was found `before` on another stays.
+    """
+    if not root.exists() and before is not None:
+        return before
     return {path.relative_to(root).as_posix(): digest(path) for path in linked(root)}
 
 

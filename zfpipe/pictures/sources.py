@@ -12,6 +12,7 @@ from zfpipe.errors import UserError
 from zfpipe.index.images import Entry
 from zfpipe.params import OtherSet, Pictures
 from zfpipe.pictures import caltech, folder, imagenet, imagenette, tiny_imagenet, voc
+from zfpipe.pictures.files import within
 from zfpipe.pictures.parts import read_parts, with_parts
 
 
@@ -42,7 +43,7 @@ def found(pictures: Pictures) -> Iterator[Entry]:
     """The images of a set as the parameters ask for them: with a user's parts, and perhaps only some classes."""
     entries = SOURCES[pictures.source](pictures.base, pictures)
     if pictures.parts is not None:
-        entries = with_parts(entries, read_parts(Path(pictures.root) / pictures.parts))
+        entries = with_parts(entries, read_parts(within(Path(pictures.root), pictures.parts, "pictures.parts")))
     return limited(entries, pictures)
 
 

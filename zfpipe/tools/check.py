@@ -22,7 +22,7 @@ from zfpipe import paths
 from zfpipe.errors import UserError
 from zfpipe.index.images import image_bytes
 from zfpipe.network.architecture import variants
-from zfpipe.params import Params, Pictures
+from zfpipe.params import TARGETS, Params, Pictures
 from zfpipe.pictures import links
 from zfpipe.pictures.sources import found
 from zfpipe.tools import sections
@@ -79,6 +79,7 @@ def pictures(settings: Params) -> Iterator[Finding]:
     except OSError as error:
         yield Finding("pictures", "fails", f"{error.filename or settings.pictures.root}: {error.strerror}")
         return
+    yield from others(settings)
     yield from layout(settings.pictures, held.counts)
     yield from (Finding("pictures", "note", line) for line in held.said)
     yield from in_git(Path(settings.pictures.root))
@@ -88,6 +89,21 @@ def pictures(settings: Params) -> Iterator[Finding]:
 
         yield from foreign.network(settings, len(held.counts["train"]), held.rows)
     yield from room(settings, held.counts)
+
+
+def others(settings: Params) -> Iterator[Finding]:
+    """The roots of the other sets, and whether DVC looks into their folders."""
+    named = {name: getattr(settings.targets, name) for name in TARGETS}
+    targets = {f"targets.{name}": ("targets", one.root) for name, one in named.items() if not one.embedded}
+    sets = {f"overlap.sets.{name}": ("pictures", other.root) for name, other in settings.overlap.sets.items()}
+    for what, (section, root) in {**targets, **sets}.items():
+        if not Path(root).exists():
+            yield Finding(what, "fails", f"root = {root}; no such file or folder; must be where the set lies")
+            continue
+        try:
+            links.check(Path(root), section, section in settings.watch)
+        except UserError as error:
+            yield Finding(what, "fails", str(error))
 
 
 def libraries() -> Iterator[Finding]:

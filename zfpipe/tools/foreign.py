@@ -69,6 +69,8 @@ def accuracy(settings: Params, network: ConvNet, rows: pd.DataFrame) -> Finding:
     edge = (size - crop) // 2
     decoded = decode_in_order(rows, partial(image_bytes, settings.pictures.base), size, worker_count(None))
     pairs = [(one, label) for one, label in zip(decoded, rows["label"], strict=True) if isinstance(one, np.ndarray)]
+    if not pairs:
+        return Finding("accuracy", "note", "no validation image can be read")
     pixels = torch.from_numpy(np.stack([one[edge : edge + crop, edge : edge + crop] for one, _ in pairs]))
     labels = torch.tensor([label for _, label in pairs])
     images = pixels.permute(0, 3, 1, 2).float() - torch.tensor(settings.model.input_mean)[:, None, None]

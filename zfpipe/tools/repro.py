@@ -218,6 +218,7 @@ def start(stage: Stage, room: Room, running: Collection[Job], ready: Collection[
     name = stage.addressing
     devices = {job.stage.addressing: job.device for job in running}
     environment = room.environment(name, devices, [other.addressing for other in ready])
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"  # stages run `python`
     ours, theirs = channel(terminal)
     try:
         process = subprocess.Popen(

@@ -39,10 +39,14 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000
 MOST_PIXELS = 210_000_000
 """A telephone's 200 megapixels: 0.6 gigabytes of RGB in each worker that decodes one."""
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+BITS, WHITE, PLANAR = 258, 262, 284
+"""Tags of TIFF: bits a channel, 0 where white is 0, 2 where each channel has a plane of its own."""
 DARK = 2**12
 """An image of 16 bits a channel whose numbers all lie below this has 12 bits in 16."""
 KINDS = (
     (rb".{4}ftyp(hei|hev|mif1|msf1)", "HEIC, as iPhones write it; make it a JPEG"),
+    (rb".{4}ftypavi[fs]", "a damaged AVIF"),
+    (rb"II[*+]|MM\0[*+]", "a TIFF that is damaged or of a rare kind, such as 64 bits or floats"),
     (rb".{4}ftyp", "a film, not an image"),
     (rb"\s*<!doctype html|\s*<html", "a web page, not an image; download it again"),
     (rb"\s*(<\?xml.*)?<svg", "an SVG drawing; make it a PNG"),
@@ -123,6 +127,8 @@ def pixels(data: bytes) -> np.ndarray:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise Image.DecompressionBombError
+            if image.format == "JPEG2000" and image.mode != "I;16" and deep_jpeg2000(data):
+                raise UnreadableImageError("JPEG 2000 of more than 8 bits a colour; save it with 8, or as PNG")
             if image.format in ("JPEG", "MPO"):
                 decoded = jpeg_pixels(data)
                 if decoded is not None and turn(image) is None:
@@ -153,6 +159,9 @@ def jpeg_pixels(data: bytes) -> np.ndarray | None:
 
 def pillow_pixels(image: Image.Image) -> np.ndarray:
     """An opened image of any kind, upright: uint8 `(y, x, 3)`, RGB."""
+    tags = dict(getattr(image, "tag_v2", {}))
+    if tags.get(BITS, (8,))[0] > 8 and (tags.get(PLANAR) == 2 or tags.get(WHITE) == 0):
+        raise UnreadableImageError("a TIFF of 16 bits in planes, or with white as 0; save it otherwise, or with 8 bits")
     if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
         raise UnreadableImageError("32 bits a channel, which do not say what is white; save it with 8 or 16")
     deep = image.mode.startswith("I") or any(";16" in str(tile[3]) for tile in getattr(image, "tile", []))
@@ -163,12 +172,20 @@ def pillow_pixels(image: Image.Image) -> np.ndarray:
     return np.ascontiguousarray(rgb(image if how is None else image.transpose(how)))
 
 
+def deep_jpeg2000(data: bytes) -> bool:
+    """Whether a JPEG 2000 says that it has more than 8 bits a channel, in the marker SIZ that comes first of all."""
+    start = data.find(b"\xff\x4f\xff\x51")
+    return start >= 0 and any((byte & 0x7F) > 7 for byte in data[start + 42 :: 3][: data[start + 41]])
+
+
 def brightest(image: Image.Image) -> float:
     """The largest number of any colour in a loaded image of 16 bits a channel, of which Pillow may keep the upper 8."""
+    if image.mode.startswith("I"):
+        return float(np.asarray(image).max())
     ranges = image.getextrema()
     pairs = [ranges] if len(image.getbands()) == 1 else ranges
     colours = [pair for band, pair in zip(image.getbands(), pairs, strict=True) if band != "A"]
-    return max(float(high) for _, high in colours) * (1 if image.mode.startswith("I") else 256)  # pyright: ignore
+    return max(float(high) for _, high in colours) * 256  # pyright: ignore
 
 
 def turn(image: Image.Image) -> Image.Transpose | None:
