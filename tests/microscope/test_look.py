@@ -128,7 +128,7 @@ MISTAKES = [
     (["photo.png", "--net", "torchvision.models:resnet81", "--weights", "net.pth"], "has no attribute 'resnet81'"),
     (
         ["photo.png", "--net", "torchvision.models:alexnet", "--weights", "net.pth"],
-        "not hold the weights of .*: it lacks",
+        "not hold the weights of .*: 16 of the network",
     ),
     (["photo.png", *NET, "--layers", "layer9"], "layer 'layer9': there is no such layer"),
     (["photo.png", *NET, "--class", "9"], "class '9'; must be a number below 5"),

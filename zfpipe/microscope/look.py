@@ -9,20 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import nn
 
 from zfpipe import paths, store
 from zfpipe.errors import UserError
-from zfpipe.foreign import imported
+from zfpipe.foreign import built, state
 from zfpipe.microscope import page
 from zfpipe.microscope.microscope import MEAN, STD, Microscope
 from zfpipe.network.numerics import device
 
 if TYPE_CHECKING:
     from zfpipe.microscope.gallery import Gallery
-
-UNUSED = ("aux", "AuxLogits")
-"""Heads of torchvision's networks that only training uses, and that files of weights may lack."""
 
 
 def run(given: argparse.Namespace, log: Callable[[str], None]) -> Path:
@@ -77,24 +74,10 @@ def foreign(source: str, file: str | None) -> tuple[nn.Module, str]:
     name = source.rpartition(":")[2]
     if file is None or not Path(file).exists():
         raise UserError(f"--weights {file or 'FILE'}: no such file; {how_to_save(source)}")
-    state = imported.read_state(Path(file))
+    path = Path(file)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of builders that announce what a later version does
-        network = imported.built(source, state)
-    fill(network, state, source, file)
-    return network.eval(), name
-
-
-def fill(network: nn.Module, state: dict[str, Tensor], source: str, file: str) -> None:
-    """Put weights into a network; only heads that nothing but training uses may be missing."""
-    try:
-        result = network.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise UserError(f"{file} does not hold the weights of {source} ({imported.said(error)})") from None
-    missing = [key for key in result.missing_keys if not key.startswith(UNUSED)]
-    if wrong := [*missing, *result.unexpected_keys]:
-        kind = "lacks" if missing else "also has"
-        raise UserError(f"{file} does not hold the weights of {source}: it {kind} {wrong[0]}; must be its state dict")
+        return built.network(source, path, state.read(path)).eval(), name
 
 
 def how_to_save(source: str) -> str:
