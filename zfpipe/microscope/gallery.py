@@ -40,6 +40,11 @@ class Gallery:
             found.append(beside([cut(pixels, (left, top, right, bottom))], TILE))
         return tiles.grid(found, 3)
 
+    def atlas(self, folder: Path) -> str | None:
+        """The address of the atlas from a page in a folder; None: there is no atlas."""
+        page = paths.ATLAS / "index.html"
+        return Path(os.path.relpath(page, folder)).as_posix() if page.exists() else None
+
 
 def missing(run: str) -> str | None:
     """Why there are no strongest images of a run here, in one line; None: there are."""
@@ -61,9 +66,3 @@ def gather(maps: Iterable[tuple[str, int]]) -> Gallery:
     chosen = {key: rows for key, rows in places.items() if key in wanted}
     subject = Subject.open(params.load())
     return Gallery(chosen, subject.images({image for rows in chosen.values() for image, _, _ in rows}), subject)
-
-
-def atlas(out: Path) -> str | None:
-    """The address of the atlas from a folder's page; None: there is no atlas."""
-    page = paths.ATLAS / "index.html"
-    return Path(os.path.relpath(page, out)).as_posix() if page.exists() else None

@@ -1,22 +1,25 @@
 """`zfpipe look`: photos before a network, as one page."""
 
+from __future__ import annotations
+
 import argparse
 import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from zfpipe import paths, store
 from zfpipe.errors import UserError
 from zfpipe.foreign import built, state
-from zfpipe.microscope import gallery, page
+from zfpipe.microscope import page
 from zfpipe.microscope.microscope import MEAN, STD, Microscope
 from zfpipe.network.numerics import device
 
-UNUSED = ("aux", "AuxLogits")
-"""Heads of torchvision's networks that only training uses, and that files of weights may lack."""
+if TYPE_CHECKING:
+    from zfpipe.microscope.gallery import Gallery
 
 
 def run(given: argparse.Namespace, log: Callable[[str], None]) -> Path:
@@ -34,14 +37,15 @@ def run(given: argparse.Namespace, log: Callable[[str], None]) -> Path:
     found, note = (None, None) if given.net else strongest(name, seen)
     if note:
         log(note)
-    atlas = gallery.atlas(given.out) if found else None
     target = given.out / "index.html"
-    store.save(target, page.render(name, seen, found, atlas, note))
+    store.save(target, page.render(name, seen, found, note, given.out))
     return target
 
 
-def strongest(run: str, seen: list[page.Seen]) -> tuple[gallery.Gallery | None, str | None]:
+def strongest(run: str, seen: list[page.Seen]) -> tuple[Gallery | None, str | None]:
     """The images that excite the same maps of a run most, or why there are none."""
+    from zfpipe.microscope import gallery  # takes a second to import, which a foreign network has no use for
+
     if note := gallery.missing(run):
         return None, note
     peaks = [peak for one in seen for layer in one.look.layers for peak in layer.peaks]

@@ -300,7 +300,8 @@ class Microscope:
         found, scores = self.lens.maps(tensor, names)
         shown = [self.layer(square, tensor, name, found[name][0], maps) for name in names]
         wanted: list[int | str | None] = [None] if target is None else [None, target]
-        return Look(square, self.best(scores, 5), shown, self.occlusions(square, wanted))
+        stride = max(1, round(20 * self.preparation.size / PAPER_CROP))
+        return Look(square, self.best(scores, 5), shown, self.occlusions(square, wanted, stride=stride))
 
     def layer(self, square: np.ndarray, tensor: Tensor, name: str, maps: Tensor, count: int) -> Layer:
         """The strongest maps `(map, y, x)` of one layer on a photo."""

@@ -1,14 +1,18 @@
 """The page of `zfpipe look`: photos as a network sees them, in one file that holds all its pictures."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from zfpipe.microscope.gallery import Gallery
 from zfpipe.microscope.shown import Look, Occluded, data_uri, fitted
 from zfpipe.report import page as report
+
+if TYPE_CHECKING:
+    from zfpipe.microscope.gallery import Gallery
 
 HERE = Path(__file__).parent
 STYLE = Path(report.__file__).with_name("page.css")
@@ -24,8 +28,8 @@ class Seen:
     look: Look
 
 
-def render(network: str, seen: list[Seen], gallery: Gallery | None, atlas: str | None, note: str | None) -> str:
-    """The page. `note` says what could not be shown; `atlas` is the address of the run's atlas."""
+def render(network: str, seen: list[Seen], gallery: Gallery | None, note: str | None, folder: Path) -> str:
+    """The page, to stand in `folder`. `note` says what could not be shown."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -33,7 +37,7 @@ def render(network: str, seen: list[Seen], gallery: Gallery | None, atlas: str |
         style=STYLE.read_text(encoding="utf-8"),
         network=network,
         photos=[photo(one, gallery) for one in seen],
-        atlas=atlas,
+        atlas=gallery.atlas(folder) if gallery else None,
         note=note,
     )
 
