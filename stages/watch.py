@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import get_args
 
 from zfpipe import params, paths, stage, store
-from zfpipe.foreign import code
 from zfpipe.pictures import links
 
 
@@ -16,6 +15,8 @@ def main() -> None:
     settings = params.load()
     what = stage.argument("what is watched", get_args(params.Watched))
     if what == "model":
+        from zfpipe.foreign import code  # torch takes seconds, and images alone need none
+
         found = code.digests(settings.model.source) if settings.model.source is not None else {}
     else:
         sets = {"pictures": settings.pictures, **settings.overlap.sets}

@@ -18,6 +18,9 @@ from zfpipe.microscope import page
 from zfpipe.microscope.microscope import MEAN, STD, Microscope
 from zfpipe.network.numerics import device
 
+UNUSED = ("aux", "AuxLogits")
+"""Heads that serve training alone: torchvision's weights lack them."""
+
 if TYPE_CHECKING:
     from zfpipe.microscope.gallery import Gallery
 
