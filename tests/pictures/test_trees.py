@@ -96,7 +96,11 @@ def staged(given: params.Params, root: Path) -> tuple[str | None, int]:
     return None, rejected
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+)
 @given(
     st.lists(PATHS, max_size=12),
     st.lists(LINKS, max_size=2),

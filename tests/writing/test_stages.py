@@ -14,7 +14,7 @@ from stages import betons
 from stages import mean as mean_stage
 from stages import overlap as overlap_stage
 from tests.imports import ROOT
-from zfpipe import paths, stage
+from zfpipe import params, paths, stage
 from zfpipe.beton.sidecar import read_sidecar
 from zfpipe.index.images import read_index, write_index
 from zfpipe.pictures import folder
@@ -42,7 +42,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 pixels = random.integers(0, 256, (128, 150, 3), np.uint8)
                 Image.fromarray(pixels).save(path / f"{number}.png")
     BROKEN.write_bytes(b"")
-    write_index(folder.split_folders(Path("pictures")), paths.INDEX)
+    write_index(folder.split_folders(Path("pictures"), params.load().pictures), paths.INDEX)
     return tmp_path
 
 
