@@ -91,7 +91,16 @@ def entries(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
                 start = weights.untrained(variant(settings, run), settings.crops.size, 60, settings.runs[run].seed)
                 weights.save(start, paths.weights(run))
         made([("evaluate", RUNS), ("ensembles", []), ("harvest", SETS), ("transfer", SETS)])
-        made([("activations", []), ("projections", []), ("evolution", []), ("features", []), ("filters", [])])
+        made(
+            [
+                ("activations", []),
+                ("projections", []),
+                ("evolution", []),
+                ("names", []),
+                ("features", []),
+                ("filters", []),
+            ]
+        )
         made([("invariance", []), ("occlusion", []), ("correspondence", [])])
         settings = params.load()
         metrics = {run: store.load(paths.metrics(run)) for run in RUNS}
