@@ -22,13 +22,13 @@ def run(monkeypatch: pytest.MonkeyPatch, main: stage.Main, *arguments: str) -> N
     stage.run(main)
 
 
-def parameters(**changes: dict[str, Any]) -> None:
+def parameters(**changes: Any) -> None:
     """Writes params.yaml: the project's own for a folder of pictures, with these fields of sections changed."""
     found: dict[str, Any] = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
     found["pictures"] |= {"source": "folder", "root": "pictures"}
     found["betons"] |= {"resize": SIDE, "max_rejected": 0.3}
     for section, fields in changes.items():
-        found[section] |= fields
+        found[section] = found[section] | fields if isinstance(fields, dict) else fields
     with Path("params.yaml").open("w") as file:
         YAML().dump(found, file)
 

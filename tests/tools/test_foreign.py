@@ -46,9 +46,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(**changes: object) -> None:
-    parameters(model=MODEL | changes)
-    text = Path("params.yaml").read_text()
-    Path("params.yaml").write_text(text.replace("watch: []", "watch: [model]"))
+    parameters(watch=["model"], model=MODEL | changes)
 
 
 def states() -> dict[str, tuple[str, str]]:

@@ -83,7 +83,7 @@ def test_other_images_or_another_torch_give_it_another_place(
 
 
 def test_other_weights_to_start_from_give_it_another_place(place: Callable[..., Path]) -> None:
-    project.parameters(model={"source": "nets:small", "weights": "weights/net.pth"})
+    project.parameters(watch=["model"], model={"source": "nets:small", "weights": "weights/net.pth"})
     settings, start = params.load(), paths.pretrained("model") / weights.FILE
     found = []
     for seed in (0, 1):

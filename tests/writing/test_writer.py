@@ -197,7 +197,7 @@ def test_images_that_cant_be_read_are_listed_and_left_out(folder: Folder, tmp_pa
     rejected = pd.read_csv(io.StringIO(listings[0]))
     assert rejected["id"].tolist() == [FIRST_ID + place for place in (2, 5, 9, 20)]
     assert rejected["path"].tolist() == ["2.png", "5.png", "9.png", "20.png"]
-    assert rejected["reason"].tolist()[:2] == ["not an image in a known format", "empty file"]
+    assert rejected["reason"].tolist()[:2] == ["a web page, not an image; download it again", "empty file"]
     assert rejected["reason"].iloc[3] == "No such file or directory"
     verify(beton)
     with Batches(beton, batch=COUNT, crop=SIDE, crops="centre") as batches:
