@@ -31,12 +31,13 @@ def digests(source: str) -> dict[str, str]:
     found: dict[str, str] = {}
     files = {name: file for name, module in list(sys.modules.items()) if (file := file_of(module))}
     for module, path in files.items():
+        top = module.partition(".")[0]
         if any(folder in path.parents for folder in INSTALLED):
-            for package in packages.get(module.partition(".")[0], ()):
+            same = top == own.partition(".")[0]
+            for package in packages.get(top, ()):
                 record = metadata.distribution(package).read_text("RECORD") or ""
-                same = module.partition(".")[0] == own.partition(".")[0]
                 found[package] = metadata.version(package) + f" {digest(record.encode())}" * same
-            if not packages.get(module.partition(".")[0]) and module.partition(".")[0] == own.partition(".")[0]:
+            if same and top not in packages:
                 found[module] = digest(path.read_bytes())
         elif (OURS not in path.parents or module == own) and module != "__main__" and path.suffix == ".py":
             found[module] = digest(path.read_bytes())
