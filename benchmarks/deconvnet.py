@@ -27,12 +27,12 @@ from tqdm import tqdm
 from benchmarks import harness
 from zfpipe import params
 from zfpipe.deconvnet.deconvnet import Units, project
-from zfpipe.deconvnet.receptive_field import receptive_field
 from zfpipe.deconvnet.windows import project_windows
 from zfpipe.drawing.picture import draw
 from zfpipe.network import weights
 from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.network.numerics import device
+from zfpipe.network.receptive_field import receptive_field
 from zfpipe.params import Deconvnet, Norm
 from zfpipe.probes.projections import BATCH
 from zfpipe.tools import profiles

@@ -8,6 +8,7 @@ ZFPIPE_PROCESSES shares the images among several processes.
 from zfpipe import params, paths, stage, store
 from zfpipe.evaluation import predictions, ten_crop
 from zfpipe.network import weights
+from zfpipe.network.architecture import variant
 from zfpipe.network.numerics import device
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction
@@ -16,7 +17,7 @@ from zfpipe.reading.inputs import MeanSubtraction
 def main() -> None:
     settings = params.load()
     run = stage.argument("a run", settings.runs)
-    network = weights.load(paths.weights(run), device())
+    network = weights.load(paths.weights(run), device(), variant(settings, run).origin)
     inputs = MeanSubtraction.read(paths.MEAN, settings.crops.size, device(), network.input_mean)
     train_images = settings.evaluation.train_images
     found = ten_crop.run(network, inputs, paths.beton("train"), paths.beton("val"), train_images)

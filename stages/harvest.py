@@ -20,7 +20,7 @@ def main() -> None:
     name = stage.argument("a set", params.TARGETS)
     beton = paths.target(name) / "images.beton"
     verify(beton)
-    network = weights.load(paths.weights("zfnet"), device())
+    network = weights.load(paths.weights("zfnet"), device(), settings.model.source)
     inputs = MeanSubtraction.read(paths.MEAN, settings.crops.size, device(), network.input_mean)
     with Batches(beton, batch=BATCH, crop=settings.crops.size, crops="centre") as batches:
         harvest.write(network, batches, inputs, paths.harvest(name))

@@ -1,4 +1,4 @@
-"""pretrained: the convnet that `model.source` names, with its weights, as zfpipe's own kind of network (section 5.2).
+"""pretrained: the convnet that `model.source` names, with its weights, ready for every probe (section 5.2).
 
 Reads the file `model.weights` in weights/; writes for each base pretrained/BASE/start.json, which says where training
 starts from, and of a source pretrained/BASE/weights.safetensors. Costs seconds.
@@ -11,7 +11,7 @@ def main() -> None:
     settings = params.load()
     for base in ("model", "alexnet"):
         start = {"start.json": {"source": None}}
-        if base == "model" and settings.model.trained_elsewhere:
+        if base == "model" and settings.model.origin:
             from zfpipe.foreign import imported  # torch takes seconds, and most runs have no source
 
             start = imported.run(settings.model, settings.crops.size, stage.log)

@@ -5,7 +5,9 @@ layer N, layerN.npy (projections) and layerN_patches.npy (what the units saw); u
 with random weights. Costs several seconds.
 """
 
-from zfpipe import params, paths, stage, store
+from functools import partial
+
+from zfpipe import params, paths, stage, store, unavailable
 from zfpipe.probes import projections
 from zfpipe.subject.subject import Subject
 
@@ -17,8 +19,9 @@ def main() -> None:
         (subject, paths.STRONGEST, paths.PROJECTIONS),
         (subject.untrained, paths.STRONGEST_UNTRAINED, paths.PROJECTIONS / "untrained"),
     ):
-        found = projections.run(one, store.load(strongest), settings.projections, settings.deconvnet)
-        store.save_all(folder, found)
+        rows = store.load(strongest)
+        run = partial(projections.run, one, rows, settings.projections, settings.deconvnet)
+        unavailable.save(folder, run)
 
 
 if __name__ == "__main__":

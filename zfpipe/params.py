@@ -77,6 +77,15 @@ def layers(value: Any) -> Any:
     return tuple(sorted(set(value)))
 
 
+def named(value: Any) -> Any:
+    """Layers of a foreign network."""
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) and one for one in value):
+        raise ValueError(
+            "must be null or a list of the network's names, such as [layer1, layer4]; zfpipe check has them"
+        )
+    return tuple(value)
+
+
 def epochs(value: Any) -> Any:
     """Epochs after which the weights are kept."""
     if not isinstance(value, list | tuple) or any(type(item) is not int or item < 1 for item in value):
@@ -227,9 +236,9 @@ class Network(Filter):
     init: Init
 
     @property
-    def trained_elsewhere(self) -> bool:
-        """Whether the layers below the softmax come with their weights."""
-        return False
+    def origin(self) -> str | None:
+        """The function that builds a network whose layers below the softmax come with their weights; None: ours."""
+        return None
 
     @property
     def keeps_softmax(self) -> bool:
@@ -242,19 +251,20 @@ class Model(Network):
 
     source: Annotated[str, BeforeValidator(function)] | None
     weights: Text | None
+    layers: Annotated[tuple[str, ...], BeforeValidator(named)] | None
     softmax: Literal["new", "own"]
     input_mean: Annotated[tuple[float, ...], BeforeValidator(colours)]
     input_std: Annotated[tuple[float, ...], BeforeValidator(spreads)]
 
     @property
-    def trained_elsewhere(self) -> bool:
-        """Whether the layers below the softmax come with their weights."""
-        return self.source is not None
+    def origin(self) -> str | None:
+        """The function that builds a network whose layers below the softmax come with their weights; None: ours."""
+        return self.source
 
     @property
     def keeps_softmax(self) -> bool:
         """Whether nothing at all is trained, the softmax neither."""
-        return self.trained_elsewhere and self.softmax == "own"
+        return self.source is not None and self.softmax == "own"
 
     @model_validator(mode="after")
     def check_weights(self) -> "Model":
@@ -474,7 +484,7 @@ class Params(Section):
         """Whether the layers of a run's network below the softmax come with their weights."""
         entry = self.runs[run]
         base: Network = getattr(self, entry.base)
-        return entry.edit["source"] is not None if "source" in entry.edit else base.trained_elsewhere
+        return entry.edit["source"] is not None if "source" in entry.edit else base.origin is not None
 
     @model_validator(mode="before")
     @classmethod

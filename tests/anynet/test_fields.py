@@ -14,7 +14,7 @@ from tests.networks import KINDS, small_network
 from zfpipe.anynet.fields import fields
 from zfpipe.anynet.record import record
 from zfpipe.anynet.tape import SMOOTH, Call
-from zfpipe.deconvnet.receptive_field import receptive_field
+from zfpipe.network.receptive_field import receptive_field
 
 
 def linear(call: Call, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

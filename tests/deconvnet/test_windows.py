@@ -11,8 +11,8 @@ from tests.deconvnet.test_deconvnet import GRADIENT, OVERWRITE, SUM
 from tests.networks import KINDS, random_images, small_network
 from zfpipe.deconvnet import windows
 from zfpipe.deconvnet.deconvnet import Units, project, unpooled
-from zfpipe.deconvnet.receptive_field import receptive_field
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.receptive_field import receptive_field
 from zfpipe.params import Deconvnet
 
 MAPS, MAPS_IN = (96, 256, 384, 384, 256), (3, 96, 256, 384, 384)

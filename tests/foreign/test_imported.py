@@ -1,4 +1,4 @@
-"""Other people's convnets: read layer by layer, the same scores, refused with the reason where there is no way down."""
+"""Other people's convnets: the same scores, maps and ways down, and the reason where one is refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 import torch
 import torchvision
-from safetensors.torch import save_file
 from torch import nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tests.foreign import chains
-from tests.networks import SETTINGS, random_images
-from zfpipe.deconvnet.deconvnet import Units, project
+from tests.foreign import nets
+from tests.networks import SETTINGS
+from zfpipe.anynet.network import AnyNet
+from zfpipe.deconvnet.deconvnet import Units, project, refusal
 from zfpipe.deconvnet.windows import project_windows
 from zfpipe.errors import UserError
-from zfpipe.foreign import imported
+from zfpipe.foreign import code, imported
 from zfpipe.network import weights
-from zfpipe.network.convnet import ConvNet
+from zfpipe.occlusion.occlusion import Occluders
 from zfpipe.params import Deconvnet, Model
 
 HERE = "tests.foreign.test_imported"
@@ -78,7 +79,7 @@ class Classed(nn.Sequential):
 INSTANCE = plain()
 
 
-def read(network: Callable[[], nn.Module], crop: int = 40, log: Callable[[str], None] = print) -> ConvNet:
+def read(network: Callable[[], nn.Module], crop: int = 40, log: Callable[[str], None] = print) -> AnyNet:
     """Return what is read of the network that a function builds, with the weights in weights/net.pth."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(f"{HERE}.plain", network)
@@ -102,95 +103,240 @@ def saved(network: nn.Module, path: Path) -> nn.Module:
     return network.eval()
 
 
-def test_a_chain_gives_the_same_scores_and_projections(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    theirs = saved(plain(7), WEIGHTS / "net.pth")
-    settings = model("plain", WEIGHTS / "net.pth")
-    ours = imported.read(settings, 96)
-    pixels = (random_images(3, 96) + 128).clamp(0, 255)
-    mean, std = (torch.tensor(values)[:, None, None] for values in (settings.input_mean, settings.input_std))
-    with torch.no_grad():
-        torch.testing.assert_close(ours(pixels - mean), theirs((pixels - mean) / std), rtol=1e-4, atol=1e-5)
-        *_, third = ours.trace(pixels - mean)
-        between = nn.Sequential(theirs[0], theirs[1], theirs[2][:3])((pixels - mean) / std)  # pyright: ignore
-        torch.testing.assert_close(third.rectified, between, rtol=1e-4, atol=1e-5)
-    weights.save(ours, WEIGHTS / "ours.safetensors")
-    back = weights.load(WEIGHTS / "ours.safetensors", torch.device("cpu"))
-    assert back.input_mean == list(settings.input_mean)
-    torch.testing.assert_close(back(pixels - mean), ours(pixels - mean), rtol=1e-5, atol=1e-6)  # weights lie elsewhere
+def settled(network: AnyNet) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random images as the network takes them here, and as it takes them elsewhere."""
+    pixels = torch.rand(3, 3, 40, 40, generator=torch.Generator().manual_seed(1)) * 255
+    mean, std = (torch.tensor(values)[:, None, None] for values in (network.input_mean, network.input_std))
+    return pixels - mean, (pixels - mean) / std
 
 
-@pytest.mark.parametrize(("name", "crop"), [("alexnet", 96), ("vgg11_bn", 64)])
-def test_torchvisions_networks_are_read_and_projected(name: str, crop: int, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    theirs = getattr(torchvision.models, name)(num_classes=5)
-    save_file({key: tensor.contiguous() for key, tensor in theirs.state_dict().items()}, WEIGHTS / "net.safetensors")
-    ours = imported.read(model(f"torchvision.models:{name}", WEIGHTS / "net.safetensors"), crop)
-    convs = [part for part in theirs.modules() if isinstance(part, nn.Conv2d)]
-    assert [conv.maps for conv in ours.architecture.convs] == [conv.out_channels for conv in convs]
-    assert [dense.units for dense in ours.architecture.denses] == [4096, 4096, 5]
-    images = random_images(2, crop)
-    *_, trace = ours.trace(images, 3)
-    place, side = trace.rectified.flatten(1).argmax(1), trace.rectified.shape[-1]
-    units = Units(3, place // side**2, place % side**2 // side, place % side)
-    settings = Deconvnet(unpooling="sum", norm="skip")
-    whole, expected = project(ours, images, units, settings)
-    [(cut, activations)] = project_windows(ours, images, [(units, torch.arange(2))], settings)
-    torch.testing.assert_close(activations, expected, rtol=1e-4, atol=1e-5 * expected.max().item())
-    torch.testing.assert_close(
-        cut.abs().sum((1, 2, 3)), whole.abs().sum((1, 2, 3)), rtol=1e-3, atol=1e-6 * whole.abs().sum().item()
-    )
-
-
-@pytest.mark.parametrize("name", [*chains.READ, *chains.MODULES])
-def test_a_chain_is_read_however_it_is_written(name: str) -> None:
+@pytest.mark.parametrize("name", [*nets.READ, *nets.MODULES])
+def test_a_network_is_read_however_it_is_written(name: str) -> None:
+    """The same scores, and maps and units on the way to them."""
     torch.manual_seed(1)
-    theirs = chains.made(name)
+    theirs = nets.made(name)
     if name == "lazy":
         theirs(torch.zeros(2, 3, 40, 40))
     saved(theirs, WEIGHTS / "net.pth")
     lines: list[str] = []
-    ours = read(lambda: chains.made(name), log=lines.append)
-    pixels = torch.rand(3, 3, 40, 40, generator=torch.Generator().manual_seed(1)) * 255
-    mean, std = (
-        torch.tensor(values)[:, None, None] for values in (SETTINGS.model.input_mean, SETTINGS.model.input_std)
-    )
+    ours = read(lambda: nets.made(name), log=lines.append)
+    images, normalised = settled(ours)
     with torch.no_grad():
-        scores, expected = ours(pixels - mean), theirs((pixels - mean) / std)
-        softmax = name in ("softmax_at_the_end", "ended by a softmax")
+        scores, expected = ours(images), theirs(normalised)
+        expected = expected["logits"] if isinstance(expected, dict) else expected
+        softmax = "softmax" in name
         assert [line.endswith("is left out; the scores below it are what is read") for line in lines] == [
             True
         ] * softmax
         if softmax:
-            assert ours.architecture.denses[-1].units == 4
-            scores, expected = scores.log_softmax(1), expected if name == "softmax_at_the_end" else expected.log()
-        torch.testing.assert_close(scores, expected, rtol=1e-4, atol=1e-5)
-        *_, last = ours.trace(pixels - mean)
-        torch.testing.assert_close(ours.classify(last.output), ours(pixels - mean), rtol=1e-4, atol=1e-5)
+            dim = 0 if name == "softmax_over_images" else 1
+            kind = functional.log_softmax if "_" in name else functional.softmax
+            scores = kind(scores, dim)
+        torch.testing.assert_close(scores, expected, rtol=1e-5, atol=1e-6)
+        outline, features = ours.architecture, dict(ours.features(images))
+        assert list(features) == [one.layer for one in (*outline.convs, *outline.denses)]
+        torch.testing.assert_close(features[outline.denses[-1].layer], ours(images), rtol=1e-5, atol=1e-6)
+        for trace, conv in zip(ours.trace(images), outline.convs, strict=True):
+            assert trace.rectified.shape[1:] == (conv.maps, conv.map_size, conv.map_size)
+            assert torch.equal(trace.output, features[conv.layer])
 
 
-@pytest.mark.parametrize("name", [*chains.REFUSED, *chains.NO_CHAINS])
-def test_what_is_no_chain_is_refused_with_the_reason(name: str) -> None:
+def test_layers_are_the_networks_own() -> None:
+    """Their maps and what is handed on are those of the modules; units above are the hidden layer's."""
+    torch.manual_seed(0)
+    theirs = saved(plain(7), WEIGHTS / "net.pth")
+    ours = imported.read(model("plain", WEIGHTS / "net.pth"), 40)
+    assert [conv.name for conv in ours.architecture.convs] == ["0.2", "1.1", "2.2"]
+    assert [(dense.layer, dense.units, dense.kind) for dense in ours.architecture.denses] == [
+        (4, 10, "hidden"),
+        (5, 7, "softmax"),
+    ]
+    images, normalised = settled(ours)
+    with torch.no_grad():
+        first, second, _ = ours.trace(images)
+        maps = theirs[0][:3](normalised)  # pyright: ignore
+        torch.testing.assert_close(first.rectified, maps)
+        torch.testing.assert_close(first.output, theirs[0](normalised))  # pyright: ignore
+        torch.testing.assert_close(second.output, theirs[:2](normalised))  # pyright: ignore
+        hidden = theirs[3][:2](theirs[:3](normalised))  # pyright: ignore
+        torch.testing.assert_close(dict(ours.features(images))[4], hidden)
+    assert len(list(ours.trace(images, last=2))) == 2
+
+
+def test_layers_can_be_named_and_others_are_refused() -> None:
+    saved(plain(7), WEIGHTS / "net.pth")
+    settings = model("plain", WEIGHTS / "net.pth")
+    named = imported.read(settings.model_copy(update={"layers": ("2.2", "1.1")}), 40)
+    assert [(conv.layer, conv.name) for conv in named.architecture.convs] == [(1, "1.1"), (2, "2.2")]
+    with pytest.raises(UserError, match=r"model.source = .*: layer '9.9': there is no such layer; must be one of"):
+        imported.read(settings.model_copy(update={"layers": ("9.9",)}), 40)
+
+
+@torch.no_grad()
+def down(theirs: Any, normalised: torch.Tensor, signal: torch.Tensor, layer: int) -> torch.Tensor:
+    """The slow twin of `plain`'s way down from the rectified maps of a layer: every step by hand."""
+
+    def scale(norm: Any) -> torch.Tensor:
+        return (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None, None]
+
+    def unpool(signal: torch.Tensor, maps: torch.Tensor, size: int, ceil: bool) -> torch.Tensor:
+        _, switches = functional.max_pool2d(maps, size, 2, ceil_mode=ceil, return_indices=True)
+        return torch.zeros_like(maps).flatten(2).scatter_add_(2, switches.flatten(2), signal.flatten(2)).view_as(maps)
+
+    first = theirs[0][:3](normalised)
+    second = theirs[1][:2](theirs[0][3](first))
+    if layer == 3:
+        below = functional.conv_transpose2d(signal.relu() * scale(theirs[2][1]), theirs[2][0].weight)
+        signal = unpool(below, second, 2, ceil=True).relu()
+    below = functional.conv_transpose2d(signal, theirs[1][0].weight, padding=1)
+    signal = unpool(below, first, 3, ceil=False).relu() * scale(theirs[0][1])
+    return functional.conv_transpose2d(signal, theirs[0][0].weight, stride=2, padding=2, output_padding=1)
+
+
+def test_a_unit_goes_down_as_by_hand_and_windows_are_cut_from_it() -> None:
+    torch.manual_seed(0)
+    theirs: Any = saved(plain(7), WEIGHTS / "net.pth")
+    ours = imported.read(model("plain", WEIGHTS / "net.pth"), 40)
+    images, normalised = settled(ours)
+    with torch.no_grad():
+        above = theirs[1][:2](theirs[0](normalised))
+    place, rows = above[:, 2].flatten(1).argmax(1), torch.arange(3)
+    ys, xs = place // above.shape[3], place % above.shape[3]
+    signal = torch.zeros_like(above)
+    signal[rows, 2, ys, xs] = above[rows, 2, ys, xs]
+    expected = down(theirs, normalised, signal, 2) / torch.tensor(ours.input_std)[:, None, None]
+    units = Units(2, torch.full((3,), 2), ys, xs)
+    found, activations = project(ours, images, units, Deconvnet(unpooling="sum", norm="skip"))
+    torch.testing.assert_close(activations, above[rows, 2, ys, xs])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6 * float(expected.abs().max()))
+    [(cut, _)] = project_windows(ours, images, [(units, rows)], Deconvnet(unpooling="sum", norm="skip"))
+    field = ours.architecture.convs[1].field
+    assert cut.shape[2:] == (field.size, field.size)
+    torch.testing.assert_close(cut.abs().sum((1, 2, 3)), found.abs().sum((1, 2, 3)))
+    refused = refusal(ours, Deconvnet(unpooling="overwrite", norm="skip"))
+    assert refused is not None and "must be sum" in refused
+
+
+def test_a_class_unit_goes_down_through_the_hidden_layer_as_by_hand() -> None:
+    torch.manual_seed(0)
+    theirs: Any = saved(plain(7), WEIGHTS / "net.pth")
+    ours = imported.read(model("plain", WEIGHTS / "net.pth"), 40)
+    images, normalised = settled(ours)
+    logits, rows = ours(images), torch.arange(3)
+    best, worst = logits.argmax(1), logits.argmin(1)
+    pixels, values = ours.project_dense(images, 5, best, "skip")
+    torch.testing.assert_close(values, logits[rows, best])
+    hidden, last = theirs[3][0].weight.detach(), theirs[3][3].weight.detach()
+    signal = ((values.relu()[:, None] * last[best]).relu() @ hidden).view(3, 7, 3, 3)
+    maps = torch.zeros(3, 7, *[ours.architecture.convs[2].map_size] * 2, requires_grad=True)
+    (signal,) = torch.autograd.grad(functional.adaptive_avg_pool2d(maps, 3), maps, signal)
+    expected = down(theirs, normalised, signal, 3) / torch.tensor(ours.input_std)[:, None, None]
+    torch.testing.assert_close(pixels, expected, rtol=1e-4, atol=1e-6 * float(expected.abs().max()))
+    nothing, below_zero = ours.project_dense(images, 5, worst, "skip")
+    assert (below_zero < 0).all() and (nothing == 0).all()
+
+
+def test_what_has_no_relu_is_not_projected_but_read() -> None:
+    torch.save(nets.made("sigmoid").state_dict(), WEIGHTS / "net.pth")
+    ours = read(lambda: nets.made("sigmoid"))
+    reason = ours.refusal("skip")
+    assert (
+        reason == "layer '1' can't be projected: 1 (Sigmoid) is no ReLU, and the deconvnet has a rule for ReLUs alone"
+    )
+    units = Units(1, *torch.zeros(3, 1, dtype=torch.int64))
+    with pytest.raises(UserError, match=r"1 \(Sigmoid\) is no ReLU"):
+        project(ours, settled(ours)[0][:1], units, Deconvnet(unpooling="sum", norm="skip"))
+
+
+@pytest.mark.parametrize("name", ["plain", "sigmoid", "group norm", "oblong filters"])
+def test_hiding_places_answers_as_whole_images_do(name: str) -> None:
+    torch.manual_seed(0)
+    own = plain  # `read` puts what it is given in its place
+    make = (lambda: own(7)) if name == "plain" else (lambda: nets.made(name))
+    saved(make(), WEIGHTS / "net.pth")
+    ours = read(make)
+    image, fill = settled(ours)[0][0], torch.full((3, 40, 40), 5.0)
+    tops, lefts = torch.tensor([-4, 0, 10, 33]), torch.tensor([3, 20, 11, 35])
+    hiding = ours.occlusion(image, fill)
+    answers = list(hiding.answers(Occluders(tops, lefts, 9, 9)))
+    hidden = image.repeat(4, 1, 1, 1)
+    for one, top, left in zip(hidden, tops.tolist(), lefts.tolist(), strict=True):
+        where = slice(max(top, 0), top + 9), slice(left, left + 9)
+        one[:, where[0], where[1]] = fill[:, where[0], where[1]]
+    with torch.no_grad():
+        *_, last = ours.trace(torch.cat([image[None], hidden]))
+        expected = ours(torch.cat([image[None], hidden]))
+    torch.testing.assert_close(hiding.unoccluded.logits, expected[:1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(hiding.unoccluded.maps, last.rectified[:1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.cat([one.logits for one in answers]), expected[1:], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(torch.cat([one.maps for one in answers]), last.rectified[1:], rtol=1e-4, atol=1e-5)
+
+
+def test_a_file_holds_the_network_and_chooses_no_code() -> None:
+    saved(plain(7), WEIGHTS / "net.pth")
+    settings = model("plain", WEIGHTS / "net.pth")
+    files = imported.run(settings, 40, print)
+    (WEIGHTS / weights.FILE).write_bytes(files[weights.FILE])
+    cpu = torch.device("cpu")
+    ours, back = imported.read(settings, 40), weights.load(WEIGHTS / weights.FILE, cpu, settings.source)
+    images, _ = settled(ours)
+    assert isinstance(back, AnyNet) and back.input_mean == list(settings.input_mean)
+    torch.testing.assert_close(back(images), ours(images))
+    assert weights.serialised(back) == files[weights.FILE]
+    assert back.described["code"] == code.ours(), "a change of what computes the network is a change of its file"
+    for source in (None, "os:system"):
+        with pytest.raises(UserError, match="train it again"):
+            weights.load(WEIGHTS / weights.FILE, cpu, source)
+
+
+@pytest.mark.parametrize("name", ["plain", "resnet18", "squeezenet1_1"])
+def test_a_new_softmax_alone_learns_and_is_loaded_again(name: str) -> None:
+    torch.manual_seed(0)
+    source = f"{HERE}:plain" if name == "plain" else f"torchvision.models:{name}"
+    theirs = plain(5) if name == "plain" else getattr(torchvision.models, name)(num_classes=5)
+    saved(theirs, WEIGHTS / "net.pth")
+    settings, cpu = model(source, WEIGHTS / "net.pth"), torch.device("cpu")
+    (WEIGHTS / weights.FILE).write_bytes(imported.run(settings, 40, print)[weights.FILE])
+    new = weights.started(settings, 40, 9, 1, WEIGHTS, cpu)
+    assert isinstance(new, AnyNet)
+    last = new.top.classifier.name
+    assert [name for name, one in new.module.named_parameters() if one.requires_grad] == [
+        f"{last}.weight",
+        f"{last}.bias",
+    ]
+    for key, weight in theirs.state_dict().items():
+        assert key.startswith(last) or torch.equal(weight, new.state_dict()[key])
+    images, _ = settled(new)
+    before = {key: value.clone() for key, value in new.state_dict().items()}
+    new.train()
+    functional.cross_entropy(new(images), torch.tensor([0, 1, 2])).backward()
+    assert all(torch.equal(before[key], value) for key, value in new.state_dict().items()), "no statistics move"
+    assert new(images).shape == (3, 9)
+    weights.save(new, WEIGHTS / "trained.safetensors")
+    back = weights.load(WEIGHTS / "trained.safetensors", cpu, source)
+    torch.testing.assert_close(back(images), new(images))
+    own = settings.model_copy(update={"softmax": "own"})
+    assert not any(one.requires_grad for one in weights.started(own, 40, 5, 0, WEIGHTS, cpu).parameters())
+    with pytest.raises(UserError, match=r"model.softmax = own, of 5 classes, but the pictures have 7; must be new, or"):
+        weights.started(own, 40, 7, 0, WEIGHTS, cpu)
+
+
+def test_an_untrained_twin_has_other_weights_by_the_seed() -> None:
+    saved(plain(7), WEIGHTS / "net.pth")
+    ours = imported.read(model("plain", WEIGHTS / "net.pth"), 40)
+    images, _ = settled(ours)
+    one, same, other = (ours.untrained(seed)(images) for seed in (1, 1, 2))
+    assert torch.equal(one, same) and not torch.allclose(one, other) and not torch.allclose(one, ours(images))
+
+
+@pytest.mark.parametrize("name", [*nets.REFUSED, *nets.REFUSED_MODULES])
+def test_what_gives_no_class_scores_is_refused_with_the_reason(name: str) -> None:
     torch.manual_seed(1)
-    torch.save(chains.made(name).state_dict(), WEIGHTS / "net.pth")
-    with pytest.raises(UserError, match=(chains.REFUSED | chains.NO_CHAINS)[name][1]) as error:
-        read(lambda: chains.made(name))
+    torch.save(nets.made(name).state_dict(), WEIGHTS / "net.pth")
+    with pytest.raises(UserError, match=(nets.REFUSED | nets.REFUSED_MODULES)[name][1]) as error:
+        read(lambda: nets.made(name))
+    assert str(error.value).startswith(f"model.source = {HERE}:plain, crops.size = 40: ")
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("resnet18", r"adds two paths \(add at layer1\.0\)"),
-        ("squeezenet1_1", r"joins two paths \(cat at features\.3\)"),
-        ("mobilenet_v2", r"adds two paths \(add at features\.3\)"),
-    ],
-)
-def test_two_paths_are_named(name: str, reason: str) -> None:
-    build = getattr(torchvision.models, name)
-    torch.save(build().state_dict(), WEIGHTS / "net.pth")
-    with pytest.raises(UserError, match=reason):
-        read(build, 96)
 
 
 @pytest.mark.parametrize(
@@ -234,23 +380,11 @@ def test_the_number_of_classes_is_found_in_any_order_of_the_keys() -> None:
     assert imported.read(model("plain", WEIGHTS / "net.pth"), 96).architecture.denses[-1].units == 7
 
 
-def test_crops_of_another_size_are_one_line() -> None:
-    torch.save(plain().state_dict(), WEIGHTS / "net.pth")
-    with pytest.raises(UserError, match=r"at crops.size = 20 layer 3's maps shrink to nothing"):
-        imported.read(model("plain", WEIGHTS / "net.pth"), 20)
-
-
-@pytest.mark.parametrize(
-    ("name", "crop", "reason"),
-    [
-        ("functions", 48, "fc1 takes 392 values, at crops.size = 48 there are 648; set crops.size to what it was"),
-        ("in_place", 48, "fc1 takes 392 values, at crops.size = 48 there are 648; set crops.size to what it was"),
-        ("fixed_view", 68, r"view in forward makes 8 rows of 2 images of this size; set crops.size to what it was"),
-        ("fixed_view", 48, r"at crops.size = 48 its forward fails after conv2 \(shape .* is invalid"),
-        ("average_of_all", 8, "at crops.size = 8 layer 2's maps shrink to nothing"),
-    ],
-)
-def test_crops_of_another_size_are_one_line_in_any_forward(name: str, crop: int, reason: str) -> None:
-    torch.save(chains.made(name).state_dict(), WEIGHTS / "net.pth")
-    with pytest.raises(UserError, match=reason):
-        read(lambda: chains.made(name), crop)
+@pytest.mark.parametrize(("name", "crop"), [("functions", 48), ("in_place", 48), ("fixed_view", 68), ("functions", 8)])
+def test_crops_of_another_size_are_one_line(name: str, crop: int) -> None:
+    torch.save(nets.made(name).state_dict(), WEIGHTS / "net.pth")
+    wrong = rf"Net (can't take an image of 3x{crop}x{crop} .*|gives 4 rows for one image); must be the size"
+    reason = f"crops.size = {crop}: {wrong} it was trained with"
+    with pytest.raises(UserError, match=reason) as error:
+        read(lambda: nets.made(name), crop)
+    assert "\n" not in str(error.value)

@@ -15,7 +15,6 @@ from tests.networks import small_network
 from zfpipe import Microscope
 from zfpipe.drawing.picture import draw
 from zfpipe.errors import UserError
-from zfpipe.microscope.survey import spread
 
 PHOTOS = [draw(0, "val", number).pixels for number in range(6)]
 SIDE = 64

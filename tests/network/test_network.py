@@ -1,7 +1,6 @@
 """The network: normalisation against torch's, forward against trace and oracle, initial weights."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from tests.oracles import convnet as oracle
 from zfpipe import params
 from zfpipe.errors import UserError
 from zfpipe.network import weights
-from zfpipe.network.convnet import ConvNet, band, initialise, normalised, with_new_softmax
+from zfpipe.network.convnet import ConvNet, band, initialise, normalised
 
 
 @pytest.mark.parametrize(("size", "beta"), [(5, 0.75), (3, 0.75), (5, 0.5), (4, 0.75), (1, 1.0)])
@@ -165,37 +164,6 @@ def test_damaged_or_foreign_weights_are_refused(tmp_path) -> None:
     save_file({"weight": torch.zeros(3)}, path)
     with pytest.raises(UserError, match="does not hold a network's weights"):
         weights.load(path, torch.device("cpu"))
-
-
-def test_a_new_softmax_leaves_the_rest_as_it_is_and_alone_learns() -> None:
-    network = small_network("zfnet")
-    other = with_new_softmax(network, 7, 0.01, seed=1)
-    assert other(random_images(2)).shape == (2, 7)
-    assert [name for name, weight in other.named_parameters() if weight.requires_grad] == [
-        "denses.8.weight",
-        "denses.8.bias",
-    ]
-    for name, weight in network.named_parameters():
-        assert name.startswith("denses.8") or torch.equal(weight, other.get_parameter(name))
-    same = with_new_softmax(network, 5, 0.01, seed=1)
-    assert not torch.equal(same.get_parameter("denses.8.weight"), network.get_parameter("denses.8.weight"))
-    assert same.get_parameter("denses.8.weight").requires_grad, "new, though the classes are as many as its own"
-
-
-def test_its_own_softmax_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
-    network, cpu = small_network("zfnet"), torch.device("cpu")
-    weights.save(network, tmp_path / weights.FILE)
-    elsewhere = SETTINGS.model.model_copy(update={"source": "nets:small", "softmax": "own"})
-    own = weights.started(elsewhere, 64, 5, 0, tmp_path, cpu)
-    for name, weight in network.named_parameters():
-        assert torch.equal(weight, own.get_parameter(name)) and not own.get_parameter(name).requires_grad
-    with pytest.raises(UserError, match=r"model.softmax = own, of 5 classes, but the pictures have 7; must be new, or"):
-        weights.started(elsewhere, 64, 7, 0, tmp_path, cpu)
-    new = weights.started(elsewhere.model_copy(update={"softmax": "new"}), 64, 5, 0, tmp_path, cpu)
-    assert [name for name, weight in new.named_parameters() if weight.requires_grad] == [
-        "denses.8.weight",
-        "denses.8.bias",
-    ]
 
 
 def plain(network: ConvNet) -> tuple[list[oracle.PlainLayer], tuple[int, float, float, float], bool]:

@@ -10,9 +10,9 @@ import torch
 
 from tests import project
 from zfpipe import params, paths
-from zfpipe.deconvnet.receptive_field import ReceptiveField
 from zfpipe.network import weights
 from zfpipe.network.architecture import merged
+from zfpipe.network.receptive_field import ReceptiveField
 from zfpipe.probes import names
 from zfpipe.subject.subject import Subject
 

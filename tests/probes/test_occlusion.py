@@ -12,11 +12,11 @@ import torch
 from tests.conftest import CROP, SETTINGS, SIZE, label_of
 from tests.networks import random_images, small_network
 from zfpipe.deconvnet.deconvnet import Units, project
-from zfpipe.deconvnet.receptive_field import receptive_field
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network import weights
 from zfpipe.network.architecture import merged
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.receptive_field import receptive_field
 from zfpipe.params import Deconvnet
 from zfpipe.probes import occlusion
 from zfpipe.reading.inputs import MeanSubtraction

@@ -11,11 +11,11 @@ import torch
 
 from tests.conftest import CROP, SETTINGS, SIZE, label_of
 from zfpipe.deconvnet.deconvnet import Units, project
-from zfpipe.deconvnet.receptive_field import receptive_field
 from zfpipe.drawing.picture import CLASSES
 from zfpipe.network import weights
 from zfpipe.network.architecture import merged
 from zfpipe.network.convnet import ConvNet, initialise
+from zfpipe.network.receptive_field import receptive_field
 from zfpipe.params import Run
 from zfpipe.probes import activations, filters, projections
 from zfpipe.reading.inputs import MeanSubtraction

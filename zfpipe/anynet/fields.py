@@ -6,7 +6,7 @@ What joins two ways, a sum or a concatenation, sees what either sees. A global a
 from dataclasses import dataclass, replace
 
 from zfpipe.anynet.tape import IMAGE, SMOOTH, Call, Tape
-from zfpipe.deconvnet.receptive_field import ReceptiveField
+from zfpipe.network.receptive_field import ReceptiveField
 
 SAME = (
     *SMOOTH,

@@ -57,12 +57,23 @@ class Patch:
 
 
 class Occlusion:
-    """An image before a network, and what its pixels become where they are occluded; both as the network takes them."""
+    """An image before a network, and what its pixels become where they are occluded; both as the network takes them.
 
-    def __init__(self, tape: Tape, image: Float[Tensor, "colour y x"], fill: Float[Tensor, "colour y x"]):
-        self.tape, self.image, self.fill = tape, image, fill
+    `maps` are what the call `wanted` gives in the last batch of answers. With `last` an answer is what this call gives.
+    """
+
+    def __init__(
+        self,
+        tape: Tape,
+        image: Float[Tensor, "colour y x"],
+        fill: Float[Tensor, "colour y x"],
+        wanted: Call | None = None,
+        last: int | None = None,
+    ):
+        self.tape, self.image, self.fill, self.wanted, self.last = tape, image, fill, wanted, last
+        self.maps: Tensor | None = None
         self.filters = {call.index: found for call in tape.calls if (found := filter_of(call))}
-        self.folds = foldable(tape)
+        self.folds = {one for one in foldable(tape) if wanted is None or tape.calls[one].inputs[0] != wanted.index}
         self.folded: dict[int, tuple[Tensor, Tensor]] = {}
 
     @torch.inference_mode()
@@ -85,7 +96,10 @@ class Occlusion:
             here = {index: patch.part(where) for index, patch in plan.items()}
             with torch.inference_mode():
                 images = self.image.new_empty(()).expand(len(part.tops), *self.image.shape)
-                found = self.tape.through(images, Covered(self, part, here, whole, images))
+                covered = Covered(self, part, here, whole, images)
+                found = self.tape.through(images, covered, self.last)
+                if self.wanted is not None:
+                    self.maps = covered.maps(self.wanted)
             yield found
 
     def unoccluded(self, plan: dict[int, Patch]) -> tuple[Tensor, dict[int, Tensor]]:
@@ -104,7 +118,7 @@ class Occlusion:
                 self.folded[call.index] = self.folded[conv] = folded(weights[conv], (args, kwargs))
             return found
 
-        return self.tape.through(self.image[None], compute), whole
+        return self.tape.through(self.image[None], compute, self.last), whole
 
     def plan(self, occluders: Occluders) -> dict[int, Patch]:
         """The windows that hold all changes of the image and of each call that is done by windows."""
@@ -155,9 +169,21 @@ class Covered:
         self.kept = [self.images]  # an id is only its own as long as its tensor lives
         self.values = {IMAGE: self.covered()}
         self.pasted: dict[int, Tensor] = {}
+        self.kept_whole: list[Tensor] = []
+
+    def maps(self, call: Call) -> Tensor:
+        """The whole maps of the wanted call."""
+        return self.pasted_whole(call.index) if call.index in self.plan else self.kept_whole[0]
 
     def __call__(self, call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do one call, on windows or on whole maps."""
+        found = self.done(call, function, args, kwargs)
+        if call is self.occlusion.wanted and call.index not in self.plan:
+            self.kept_whole = [found.clone()]
+        return found
+
+    def done(self, call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Do one call."""
         conv = self.occlusion.folded.get(call.index) if call.kind == "conv2d" else None
         if call.index not in self.plan:
             args, kwargs = self.swapped((args, kwargs), self.pasted_whole)

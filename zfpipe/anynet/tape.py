@@ -6,11 +6,13 @@ qualified name, a function the name of the module that calls it and its own; wha
 """
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -27,6 +29,10 @@ SMOOTH = (
     *("tanh", "sigmoid", "hardsigmoid", "logsigmoid", "softsign", "glu", "softmax", "log_softmax", "hardshrink"),
 )
 """Activations that are no ReLU."""
+ENOUGH = 4
+"""Layers to choose from when only some are shown."""
+LOOKED_AT = 5
+"""Layers that are shown unless some are asked for."""
 Compute = Callable[["Call", Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 """What does a call's work: it gets the call, its function and the arguments."""
 
@@ -134,6 +140,12 @@ class Tape:
                 passed = max(passed, reach.get(call.index, 0))
         return found
 
+    @property
+    def main(self) -> list[Call]:
+        """The ends of blocks and stages, or all rectified maps where these are few."""
+        found = self.waists
+        return found if len(found) >= ENOUGH else self.rectified
+
     def find(self, name: str) -> Call:
         """The maps of this name. Raises UserError for another, with the nearest name there is."""
         call = self.by_name.get(str(name))
@@ -145,8 +157,13 @@ class Tape:
         raise UserError(f"layer {name!r}: {wrong}; must be one of the network's {len(known)}, such as {near[0]!r}")
 
     @torch.no_grad()
-    def run(self, images: Float[Tensor, "batch colour y x"], wanted: Mapping[int, Callable[[Tensor], None]]) -> Any:
-        """The network's answer; what the wanted calls give goes to the functions on the way.
+    def run(
+        self,
+        images: Float[Tensor, "batch colour y x"],
+        wanted: Mapping[int, Callable[[Tensor], None]],
+        last: int | None = None,
+    ) -> Any:
+        """The network's answer, or what the call `last` gives; what the wanted calls give goes to the functions.
 
         Such a function must not keep the tensor, which the network may overwrite.
         """
@@ -157,7 +174,7 @@ class Tape:
                 wanted[call.index](found)
             return found
 
-        return self.through(images, compute)
+        return self.through(images, compute, last)
 
     def through(self, images: Float[Tensor, "batch colour y x"], compute: Compute, last: int | None = None) -> Any:
         """The network's answer with every call done by `compute`; with `last`, what the call of this index gives."""
@@ -221,3 +238,23 @@ def evaluated(network: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+def spread(names: Sequence[str], heights: Sequence[int]) -> list[str]:
+    """About five layers spread over the depth: the last of each height of maps, then what lies between these."""
+    last = len(names) - 1
+    chosen = [place for place in range(len(names)) if place == last or heights[place + 1] != heights[place]]
+    if len(chosen) > LOOKED_AT:
+        chosen = [chosen[round(place)] for place in np.linspace(0, len(chosen) - 1, LOOKED_AT)]
+    while len(chosen) < min(LOOKED_AT, len(names)):
+        gap, end = max((end - start, end) for start, end in pairwise([-1, *chosen]))
+        chosen = sorted([*chosen, end - gap // 2])
+    return [names[place] for place in chosen]
+
+
+def scores(answer: Any) -> Tensor:
+    """The scores of the classes in whatever a network answers. Raises UserError where it gives none."""
+    found = tensors(getattr(answer, "logits", answer))
+    if not found or found[0].dim() < 2:
+        raise UserError(f"the network answers a {type(answer).__name__}; must be class scores (batch, class)")
+    return found[0].flatten(1)

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from zfpipe.network.architecture import Conv
 from zfpipe.network.convnet import ConvNet, LayerTrace
+from zfpipe.network.foreign import Foreign
 from zfpipe.params import Deconvnet
 
 
@@ -24,9 +25,18 @@ class Units:
     xs: Int64[Tensor, "batch"]
 
 
+def refusal(network: ConvNet | Foreign, settings: Deconvnet) -> str | None:
+    """Return why a network can't be projected, as a clause; None: it can."""
+    if not isinstance(network, Foreign):
+        return None
+    if settings.unpooling == "overwrite":
+        return "deconvnet.unpooling = overwrite is for our own networks; must be sum for model.source"
+    return network.refusal(settings.norm)
+
+
 @torch.no_grad()
 def project(
-    network: ConvNet, images: Float[Tensor, "batch 3 y x"], units: Units, settings: Deconvnet
+    network: ConvNet | Foreign, images: Float[Tensor, "batch 3 y x"], units: Units, settings: Deconvnet
 ) -> tuple[Float[Tensor, "batch 3 y x"], Float[Tensor, "batch"]]:
     """Projects one activation of each image to pixel space; also returns the activations.
 
@@ -34,6 +44,8 @@ def project(
     switches of the way up, (ii) rectify, (iii) filter with the transposed filters, without biases.
     The last step, to pixels, is a filter: negative values are expected.
     """
+    if isinstance(network, Foreign):
+        return network.project(images, units.layer, units.maps, units.ys, units.xs, settings.norm)
     traces = list(network.trace(images, units.layer))
     top = traces[-1].rectified
     rows = torch.arange(len(images), device=images.device)

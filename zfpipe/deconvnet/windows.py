@@ -12,13 +12,15 @@ from torch.nn import functional
 
 from zfpipe.beton.compiled import numba, set_numba_threads
 from zfpipe.deconvnet.deconvnet import Units, project, to_rectified, unnormalised, unpooled
-from zfpipe.deconvnet.receptive_field import receptive_field
 from zfpipe.network.architecture import Conv
 from zfpipe.network.convnet import ConvNet, LayerTrace
+from zfpipe.network.foreign import Foreign
+from zfpipe.network.receptive_field import ReceptiveField, receptive_field
 from zfpipe.params import Deconvnet
 
 BATCH = 64
-"""Units of a layer that go down together."""
+"""Units of a layer that go down together, and of a foreign network's, on whole images."""
+WHOLE = 16
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Frames:
 
 @torch.no_grad()
 def project_windows(
-    network: ConvNet,
+    network: ConvNet | Foreign,
     images: Float[Tensor, "image 3 y x"],
     layers: Sequence[tuple[Units, Int64[Tensor, "_"]]],
     settings: Deconvnet,
@@ -71,6 +73,8 @@ def project_windows(
 
     Unpooling by `overwrite` needs whole maps: there a window beyond the field may overwrite with its zero.
     """
+    if isinstance(network, Foreign):
+        return [projected_whole(network, images, units, rows, settings) for units, rows in layers]
     shared: list[LayerTrace] = []
     if settings.unpooling == "sum":
         depth = shared_layers(network.architecture.convs, len(images), [units for units, _ in layers])
@@ -84,6 +88,34 @@ def project_windows(
         pixels, activations = zip(*parts, strict=True)
         found.append((torch.cat(pixels), torch.cat(activations)))
     return found
+
+
+def projected_whole(
+    network: Foreign,
+    images: Float[Tensor, "image 3 y x"],
+    units: Units,
+    rows: Int64[Tensor, "batch"],
+    settings: Deconvnet,
+) -> tuple[Float[Tensor, "batch 3 side side"], Float[Tensor, "batch"]]:
+    """`project_windows` for a foreign network: whole images go down, and are cut then."""
+    field, crop = window(network, units.layer), network.architecture.crop
+    found, activations = [], []
+    for part in torch.arange(len(rows), device=rows.device).split(WHOLE):
+        maps, ys, xs = units.maps[part], units.ys[part], units.xs[part]
+        whole, values = network.project(images[rows[part]], units.layer, maps, ys, xs, settings.norm)
+        frames = Frames(field.start + ys * field.jump, field.start + xs * field.jump, field.size, crop)
+        found.append(frames.cut(whole, torch.arange(len(part), device=rows.device)))
+        activations.append(values)
+    return torch.cat(found), torch.cat(activations)
+
+
+def window(network: ConvNet | Foreign, layer: int) -> ReceptiveField:
+    """Where projections of a layer are cut: the receptive field, or of a foreign network the crop where that is less.
+
+    A field of ours larger than the crop is zero beyond the border.
+    """
+    field, crop = receptive_field(network.architecture, layer), network.architecture.crop
+    return ReceptiveField(0, crop, 0, crop) if isinstance(network, Foreign) and field.size > crop else field
 
 
 def shared_layers(convs: Sequence[Conv], images: int, layers: Sequence[Units]) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 from zfpipe.beton.sidecar import read_sidecar
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batch, Batches
@@ -19,7 +20,7 @@ BATCH = 16
 
 
 def run(
-    network: ConvNet, inputs: MeanSubtraction, train: Path, val: Path, train_images: int | None
+    network: ConvNet | Foreign, inputs: MeanSubtraction, train: Path, val: Path, train_images: int | None
 ) -> tuple[Predictions, dict[str, float]] | None:
     """The probabilities of the validation images and the errors, with the training error on so many images or all.
 
@@ -52,7 +53,7 @@ def run(
     )
 
 
-def softmaxes(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> Iterator[Predictions]:
+def softmaxes(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction) -> Iterator[Predictions]:
     """Probabilities over the ten crops of the images of each batch of `batches`, which must yield all ten."""
     network.eval()
     waiting: list[tuple[Batch, Callable[[], Tensor]]] = []  # one batch: a GPU works on the next meanwhile
@@ -86,7 +87,7 @@ def fetched(tensor: Tensor) -> Callable[[], Tensor]:
     return wait
 
 
-def predict(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> Predictions | None:
+def predict(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction) -> Predictions | None:
     """Probabilities over the ten crops of every image, in the order of their ids.
 
     Of several processes the first has them all, the others have None.
@@ -108,7 +109,7 @@ def predict(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> Pred
     return Predictions(ids[order], labels[order], probabilities[order])
 
 
-def top_error(network: ConvNet, batches: Batches, inputs: MeanSubtraction, k: int) -> float:
+def top_error(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction, k: int) -> float:
     """The same number as `predict`'s `top_error`, in every process; no probabilities are kept, of a million images."""
     wrong = sum(int(part.wrong(k).sum()) for part in softmaxes(network, batches, inputs))
     return int(distributed.summed(torch.tensor(wrong))) / batches.images

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import itertools
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -18,24 +19,26 @@ from zfpipe.foreign.words import failed, said
 WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 """What torch's own wrappers put into the middle of keys."""
 
+UNUSED = ("aux", "AuxLogits")
+"""Heads that serve training alone: torchvision's weights lack them."""
 MUST = "must be module:function, a function of an installed module that builds the network"
 
 
-def network(source: str, path: Path, state: dict[str, Tensor], unused: tuple[str, ...] = ()) -> nn.Module:
-    """Return what the function `source` builds, with the weights of `state`, ready for evaluation.
+def network(source: str, path: Path, state: dict[str, Tensor]) -> tuple[nn.Module, dict[str, int]]:
+    """Return what the function `source` builds, with the weights of `state`, ready for evaluation, and its arguments.
 
-    Where the function takes `num_classes` it is asked for as many as a fully connected layer of `state` has, the last
-    layer first: safetensors sorts by name. Of layers whose names start as one of `unused` the weights may be missing.
-    Raises UserError when the function can't be had or fails, and when no such
+    Where the function takes `num_classes` it is asked for as many as a fully connected layer of `state` has, or without
+    such a 1x1 convolution, the last layer first: safetensors sorts by name. Of layers whose names start as one of
+    UNUSED the weights may be missing. Raises UserError when the function can't be had or fails, and when no such
     network has these weights.
     """
     function = builder(source)
     misfits: list[str] = []
     for asked in arguments(function, state):
         module = made(function, source, asked)
-        misfit = put(module, state, unused)
+        misfit = put(module, state)
         if not misfit:
-            return module
+            return module, asked
         misfits.append(misfit)
     raise wrong(path, f"does not hold the weights of {source}: {misfits[0]}")
 
@@ -72,7 +75,9 @@ def arguments(function: Callable[..., Any], state: dict[str, Tensor]) -> list[di
     kinds = {one.kind for one in parameters.values()}
     if "num_classes" not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
         return [{}]
-    counts = dict.fromkeys(len(tensor) for tensor in reversed(state.values()) if tensor.dim() == 2)
+    last = [tensor for tensor in reversed(state.values()) if tensor.dim() == 2]
+    last = last or [tensor for tensor in reversed(state.values()) if tensor.shape[2:] == (1, 1)]
+    counts = dict.fromkeys(map(len, last))
     return [{"num_classes": count} for count in counts] or [{}]
 
 
@@ -80,7 +85,9 @@ def made(function: Callable[..., Any], source: str, asked: dict[str, int]) -> nn
     """Return the network that the function builds."""
     try:
         try:
-            module = function(**asked)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of builders that announce what a later version does
+                module = function(**asked)
         except TypeError:
             if not asked or "num_classes" in inspect.signature(function).parameters:
                 raise
@@ -109,11 +116,11 @@ def wrapped(module: nn.Module) -> nn.Module | None:
     return getattr(module, "_orig_mod", None)
 
 
-def put(module: nn.Module, state: dict[str, Tensor], unused: tuple[str, ...] = ()) -> str:
+def put(module: nn.Module, state: dict[str, Tensor]) -> str:
     """Put weights into a network and return ""; or return why they are another's."""
     own: dict[str, Any] = module.state_dict()
     named = renamed(state, own)
-    named |= {name: tensor for name, tensor in own.items() if name not in named and unused and name.startswith(unused)}
+    named |= {name: tensor for name, tensor in own.items() if name not in named and name.startswith(UNUSED)}
     for name, tensor in named.items():
         if not tensor.is_floating_point() and name in own and own[name].is_floating_point():
             return f"{said(name)} holds {tensor.dtype} numbers, which stand for others; must be floating point"

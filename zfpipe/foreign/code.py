@@ -11,6 +11,7 @@ from pathlib import Path
 from zfpipe.foreign import built
 
 OURS = Path(__file__).parents[1]
+COMPUTES = ("anynet", "foreign", "occlusion")
 INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 
 
@@ -43,6 +44,12 @@ def digests(source: str) -> dict[str, str]:
             found[module] = digest(path.read_bytes())
     found |= {path.as_posix(): digest(path.read_bytes()) for path in sorted(read) if path.is_file()}
     return dict(sorted(found.items()))
+
+
+def ours() -> str:
+    """Return the hash of the code that reads and computes foreign networks: it is part of their files."""
+    files = [path for folder in COMPUTES for path in sorted((OURS / folder).glob("*.py"))]
+    return digest(b"".join(path.read_bytes() for path in files))
 
 
 def digest(data: bytes) -> str:

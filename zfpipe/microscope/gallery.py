@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from zfpipe import params, paths, store
-from zfpipe.deconvnet.receptive_field import receptive_field
+from zfpipe.deconvnet.windows import window
 from zfpipe.microscope.shown import beside, cut
+from zfpipe.network.foreign import Foreign
 from zfpipe.report.engine import tiles
 from zfpipe.subject.subject import Crops, Subject
 
@@ -29,10 +30,11 @@ class Gallery:
 
     def picture(self, layer: str, map: int) -> np.ndarray | None:
         """What the nine strongest units of a map see, three by three, strongest first; None: the table lacks it."""
-        rows = self.places.get((int(layer), map))
-        if not rows:
+        number = numbered(self.subject, layer)
+        rows = self.places.get((number, map)) if number is not None else None
+        if number is None or not rows:
             return None
-        field = receptive_field(self.subject.network.architecture, int(layer))
+        field = window(self.subject.network, number)
         found = []
         for image, y, x in rows:
             (top, bottom), (left, right) = field.visible(y), field.visible(x)
@@ -46,6 +48,13 @@ class Gallery:
         return Path(os.path.relpath(page, folder)).as_posix() if page.exists() else None
 
 
+def numbered(subject: Subject, layer: str) -> int | None:
+    """The number that the pipeline gives a layer; None: it does not look at the layer."""
+    if not isinstance(subject.network, Foreign):
+        return int(layer)
+    return {conv.name: conv.layer for conv in subject.network.architecture.convs}.get(layer)
+
+
 def missing(run: str) -> str | None:
     """Why there are no strongest images of a run here, in one line; None: there are."""
     if run != RUN:
@@ -56,7 +65,8 @@ def missing(run: str) -> str | None:
 
 def gather(maps: Iterable[tuple[str, int]]) -> Gallery:
     """The strongest images of these maps, each a layer and a number, from the files of the pipeline."""
-    wanted = {(int(layer), number) for layer, number in maps}
+    subject = Subject.open(params.load())
+    wanted = {(numbered(subject, layer), number) for layer, number in maps}
     table = store.load(paths.STRONGEST).sort_values("activation", ascending=False, kind="stable")
     places: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
     for row in table[table["activation"] > 0].to_dict("records"):
@@ -64,5 +74,4 @@ def gather(maps: Iterable[tuple[str, int]]) -> Gallery:
         if len(rows) < NINE:
             rows.append((int(row["id"]), int(row["y"]), int(row["x"])))
     chosen = {key: rows for key, rows in places.items() if key in wanted}
-    subject = Subject.open(params.load())
     return Gallery(chosen, subject.images({image for rows in chosen.values() for image, _, _ in rows}), subject)

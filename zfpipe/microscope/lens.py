@@ -13,16 +13,14 @@ from zfpipe.anynet import rule
 from zfpipe.anynet.fields import Field, fields
 from zfpipe.anynet.record import record
 from zfpipe.anynet.rule import Norm, Units
-from zfpipe.anynet.tape import Tape, tensors
+from zfpipe.anynet.tape import Tape, scores
 from zfpipe.deconvnet import deconvnet
-from zfpipe.deconvnet.receptive_field import receptive_field
 from zfpipe.errors import UserError
 from zfpipe.network.convnet import ConvNet, LayerTrace
+from zfpipe.network.receptive_field import receptive_field
 from zfpipe.occlusion.occlusion import Occluders, Occlusion
 from zfpipe.params import Deconvnet
 
-ENOUGH = 4
-"""Layers to choose from when only some are shown."""
 Answers = tuple[Tensor, Iterator[Tensor]]
 
 
@@ -85,8 +83,7 @@ class AnyLens:
     @property
     def main(self) -> list[str]:
         """The ends of blocks and stages, or all where these are few."""
-        found = [call.name for call in self.tape.waists]
-        return found if len(found) >= ENOUGH else self.names
+        return [call.name for call in self.tape.main]
 
     @cached_property
     def fields(self) -> dict[int, Field]:
@@ -185,11 +182,3 @@ class ChainLens:
         """The scores of the whole image, and those at every position."""
         occlusion = Occlusion(self.network, image, fill)
         return occlusion.unoccluded.logits, (found.logits for found in occlusion.answers(occluders))
-
-
-def scores(answer: Any) -> Tensor:
-    """The scores of the classes in whatever a network answers. Raises UserError where it gives none."""
-    found = tensors(getattr(answer, "logits", answer))
-    if not found or found[0].dim() < 2:
-        raise UserError(f"the network answers a {type(answer).__name__}; must be class scores (batch, class)")
-    return found[0].flatten(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +16,6 @@ from zfpipe.foreign import built, state
 from zfpipe.microscope import page
 from zfpipe.microscope.microscope import MEAN, STD, Microscope
 from zfpipe.network.numerics import device
-
-UNUSED = ("aux", "AuxLogits")
-"""Heads that serve training alone: torchvision's weights lack them."""
 
 if TYPE_CHECKING:
     from zfpipe.microscope.gallery import Gallery
@@ -78,9 +74,7 @@ def foreign(source: str, file: str | None) -> tuple[nn.Module, str]:
     if file is None or not Path(file).exists():
         raise UserError(f"--weights {file or 'FILE'}: no such file; {how_to_save(source)}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of builders that announce what a later version does
-            return built.network(source, Path(file), state.read(Path(file)), UNUSED), name
+        return built.network(source, Path(file), state.read(Path(file)))[0], name
     except UserError as error:
         words = str(error).replace("model.source = ", "--net ").replace("model.weights = ", "--weights ")
         raise UserError(words) from None

@@ -12,12 +12,14 @@ from torch import Tensor, nn
 
 from zfpipe import paths
 from zfpipe.anynet.fields import Field
+from zfpipe.anynet.network import AnyNet
 from zfpipe.anynet.rule import Norm, Units
+from zfpipe.anynet.tape import spread
 from zfpipe.errors import UserError
 from zfpipe.microscope.lens import AnyLens, ChainLens, Lens
 from zfpipe.microscope.photo import Preparation
 from zfpipe.microscope.shown import Box, Invariance, Layer, Look, Occluded, Peak, Projection, Strongest, cut
-from zfpipe.microscope.survey import distances, peaks, spread, strongest, support
+from zfpipe.microscope.survey import distances, peaks, strongest, support
 from zfpipe.network.convnet import ConvNet
 from zfpipe.occlusion.occlusion import Occluders
 from zfpipe.reading.crops import PAPER_CROP
@@ -77,24 +79,29 @@ class Microscope:
     def trained(cls, run: str = "zfnet") -> "Microscope":
         """A run of the pipeline in the current folder, with its mean image and class names.
 
-        Its layers are numbered. Raises UserError where the run has no weights yet.
+        Its layers are numbered, those of a foreign network have its own names. Raises UserError where the run has no
+        weights yet.
         """
+        from zfpipe import params
         from zfpipe.beton.sidecar import read_sidecar
         from zfpipe.network import weights
+        from zfpipe.network.architecture import variant
         from zfpipe.network.numerics import device
         from zfpipe.reading import mean
 
         path = paths.weights(run)
         if not path.exists():
             raise UserError(f"{path} not found in {Path.cwd()}; train it there: dvc repro train@{run}")
-        network = weights.load(path, device())
+        source = variant(params.load(), run).origin if paths.PARAMS.exists() else None
+        network = weights.load(path, device(), source)
         sidecar, size = read_sidecar(paths.beton("val")), network.architecture.crop
-        shift = np.array(network.input_mean or (0.0,), np.float32)
-        if network.input_mean is None:
-            whole = mean.read(paths.MEAN)
-            top = (len(whole) - size) // 2
-            shift = whole[top : top + size, top : top + size].transpose(2, 0, 1)
         names = sidecar.classes if len(sidecar.classes) == network.architecture.denses[-1].units else None
+        if isinstance(network, AnyNet):
+            shift, std = (np.array(one) / 255 for one in (network.input_mean, network.input_std))
+            return cls(network.module, shift, std.tolist(), size, resize=sidecar.resize, classes=names)
+        whole = mean.read(paths.MEAN)
+        top = (len(whole) - size) // 2
+        shift = whole[top : top + size, top : top + size].transpose(2, 0, 1)
         return cls(network, shift / 255, (1 / 255,) * 3, size, resize=sidecar.resize, classes=names)
 
     @property

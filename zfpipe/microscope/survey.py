@@ -1,7 +1,6 @@
 """Over many maps or many images: where maps are strongest, which layers to show, how features move."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -13,8 +12,6 @@ from zfpipe.microscope.photo import Preparation
 from zfpipe.microscope.shown import Box, Strongest
 
 BATCH = 16
-LOOKED_AT = 5
-"""Layers that a look shows unless some are asked for."""
 
 
 def peaks(maps: Tensor) -> list[tuple[float, int, int]]:
@@ -31,18 +28,6 @@ def support(pixels: np.ndarray) -> Box:
         return 0, 0, pixels.shape[1], pixels.shape[0]
     ys, xs = (np.flatnonzero(some.any(axis)) for axis in (1, 0))
     return int(xs[0]), int(ys[0]), int(xs[-1]) + 1, int(ys[-1]) + 1
-
-
-def spread(names: Sequence[str], heights: Sequence[int]) -> list[str]:
-    """About five layers spread over the depth: the last of each height of maps, then what lies between these."""
-    last = len(names) - 1
-    chosen = [place for place in range(len(names)) if place == last or heights[place + 1] != heights[place]]
-    if len(chosen) > LOOKED_AT:
-        chosen = [chosen[round(place)] for place in np.linspace(0, len(chosen) - 1, LOOKED_AT)]
-    while len(chosen) < min(LOOKED_AT, len(names)):
-        gap, end = max((end - start, end) for start, end in pairwise([-1, *chosen]))
-        chosen = sorted([*chosen, end - gap // 2])
-    return [names[place] for place in chosen]
 
 
 def batches(squares: Iterable[np.ndarray]) -> Iterator[tuple[int, list[np.ndarray]]]:

@@ -77,26 +77,29 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """The layers of a network in order, with every size worked out for one input size.
-
-    `average`: the last maps are averaged down to (or up to) this side before the fully connected layers; None: not.
-    """
+class Outline:
+    """The layers of any network in order, for crops of this side: layers of maps, then fully connected ones."""
 
     crop: int
-    convs: tuple[Conv, ...]
+    convs: tuple[Any, ...]
     denses: tuple[Dense, ...]
-    average: int | None = None
-
-    @property
-    def features(self) -> int:
-        """Values that enter the first fully connected layer (9,216 for the paper's network)."""
-        return self.denses[0].units_in
 
     @property
     def top_hidden(self) -> int | None:
         """The highest fully connected layer below the softmax, the paper's 7; None: there is none."""
         return max((dense.layer for dense in self.denses if dense.kind == "hidden"), default=None)
+
+
+@dataclass(frozen=True)
+class Architecture(Outline):
+    """The layers of a network of Fig. 3's kind, with every size worked out."""
+
+    convs: tuple[Conv, ...]
+
+    @property
+    def features(self) -> int:
+        """Values that enter the first fully connected layer (9,216 for the paper's network)."""
+        return self.denses[0].units_in
 
 
 def filtered(size: int, filter_size: int, stride: int, padding: int) -> int:
@@ -133,7 +136,7 @@ def architecture(model: Network, crop: int, classes: int) -> Architecture:
     return sized(filters, hidden | {8: classes}, crop)
 
 
-def sized(filters: Iterable[Filters], units: Mapping[int, int], crop: int, average: int | None = None) -> Architecture:
+def sized(filters: Iterable[Filters], units: Mapping[int, int], crop: int) -> Architecture:
     """The architecture with these convolution layers and, by layer, these units, the softmax last.
 
     Raises ValueError, in words for params.yaml, where a map shrinks to nothing.
@@ -161,11 +164,11 @@ def sized(filters: Iterable[Filters], units: Mapping[int, int], crop: int, avera
         )  # fmt: skip
         maps_in, size = one.maps, size_out
     denses: list[Dense] = []
-    units_in = maps_in * (average or size) ** 2
+    units_in = maps_in * size**2
     for layer, count in units.items():
         denses.append(Dense(layer, units_in, count, "softmax" if layer == max(units) else "hidden"))
         units_in = count
-    return Architecture(crop, tuple(convs), tuple(denses), average)
+    return Architecture(crop, tuple(convs), tuple(denses))
 
 
 def variant(settings: Params, run: str) -> Network:
@@ -201,7 +204,7 @@ def merged(base: Network, edit: dict[str, Any]) -> Network:
 
 def check_shapes(where: str, model: Network, crop: int) -> None:
     """Refuse a network whose maps shrink to nothing."""
-    if model.trained_elsewhere:
+    if model.origin:
         return  # its layers are known when they have been read
     try:
         architecture(model, crop, classes=1)

@@ -1,9 +1,8 @@
 """The convnet of Fig. 3, and Krizhevsky's, built from their architecture (section 3)."""
 
-import copy
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -35,31 +34,24 @@ class LayerTrace:
 class ConvNet(nn.Module):
     """Convolution layers, then fully connected ones, the last of them the softmax: the paper's five, two and one.
 
-    The input is `(batch, 3, crop, crop)`: RGB minus the mean, about -128..128, which the network multiplies by
-    `input_scale` first. The mean is the training images', pixel by pixel, unless `input_mean` gives one for each
-    colour. The output is `(batch, classes)` logits.
+    The input is `(batch, 3, crop, crop)`: RGB minus the mean of the training images, pixel by pixel, about -128..128,
+    which the network multiplies by `input_scale` first. The output is `(batch, classes)` logits.
 
     `norm` is as it is for pixels that are not scaled. Where these are multiplied by s, every layer's values are s times
     as large at equal filters and s times the biases, as both ReLU and pooling pass a factor on. The normalisation
     passes it on too, if what it adds to k stays the same: if alpha times the squares does. So in every layer, not in
-    the first alone, alpha is divided by s squared, and the normalisation does what it does at the paper's scale. A
-    network of another library has an s of 1.
+    the first alone, alpha is divided by s squared, and the normalisation does what it does at the paper's scale.
     """
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        norm: Norm,
-        dropout: float,
-        input_scale: float = 1.0,
-        input_mean: Sequence[float] | None = None,
-    ):
+    input_mean: None = None
+    """A mean of each colour in place of the training images': a foreign network's alone."""
+
+    def __init__(self, architecture: Architecture, norm: Norm, dropout: float, input_scale: float = 1.0):
         super().__init__()
         self.architecture = architecture
         self.norm = norm
         self.dropout = dropout
         self.input_scale = input_scale
-        self.input_mean = input_mean
         self.convs = nn.ModuleDict(
             {
                 str(conv.layer): nn.Conv2d(conv.maps_in, conv.maps, conv.filter_size, conv.stride, conv.padding)
@@ -127,14 +119,21 @@ class ConvNet(nn.Module):
 
     def dense(self, maps: Float[Tensor, "batch map y x"]) -> Iterator[tuple[int, Float[Tensor, "batch unit"]]]:
         """The fully connected layers by number, on the last convolution layer's output: after the ReLU, logits last."""
-        if self.architecture.average is not None:
-            maps = functional.adaptive_avg_pool2d(maps, self.architecture.average)
         signal = maps.flatten(1)
         for dense in self.architecture.denses:
             signal = self.denses[str(dense.layer)](signal)
             if dense.kind == "hidden":
                 signal = functional.dropout(functional.relu(signal), self.dropout, self.training)
             yield dense.layer, signal
+
+    @torch.inference_mode()
+    def features(self, images: Float[Tensor, "batch 3 y x"]) -> Iterator[tuple[int, Tensor]]:
+        """What each layer hands on, by number: the outputs of the convolution layers, then units, last the logits."""
+        maps = images
+        for trace in self.trace(images, switches=False):
+            maps = trace.output
+            yield trace.layer, maps
+        yield from self.dense(maps)
 
     def classify(self, maps: Float[Tensor, "batch map y x"]) -> Float[Tensor, "batch class"]:
         """Logits from the output of the last convolution layer."""
@@ -228,15 +227,3 @@ def initialise(network: ConvNet, scheme: Literal["gaussian", "he"], std: float, 
             spread *= first
         nn.init.normal_(module.weight, 0, spread, generator=generator)
         nn.init.zeros_(module.get_parameter("bias"))
-
-
-def with_new_softmax(network: ConvNet, classes: int, std: float, seed: int) -> ConvNet:
-    """A copy whose layers are fixed but for a new softmax from N(0, std): 5.2's way to use features elsewhere."""
-    network = copy.deepcopy(network).requires_grad_(False)
-    *below, softmax = network.architecture.denses
-    network.architecture = replace(network.architecture, denses=(*below, replace(softmax, units=classes)))
-    new = nn.Linear(softmax.units_in, classes)
-    nn.init.normal_(new.weight, 0, std, generator=torch.Generator().manual_seed(seed))
-    nn.init.zeros_(new.bias)
-    network.denses[str(softmax.layer)] = new
-    return network

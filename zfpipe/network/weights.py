@@ -1,5 +1,6 @@
 """Networks on disk: safetensors, which hold numbers and no code, and say themselves what network they are of."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from safetensors.torch import save as serialise
 from zfpipe import store
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import Architecture, architecture
-from zfpipe.network.convnet import ConvNet, initialise, with_new_softmax
+from zfpipe.network.convnet import ConvNet, initialise
+from zfpipe.network.foreign import Foreign
 from zfpipe.params import Network, Norm
 
 ARCHITECTURE = TypeAdapter(Architecture)
@@ -30,56 +32,74 @@ def untrained(model: Network, crop: int, classes: int, seed: int) -> ConvNet:
     return network
 
 
-def started(model: Network, crop: int, classes: int, seed: int, pretrained: Path, device: torch.device) -> ConvNet:
+def started(
+    model: Network, crop: int, classes: int, seed: int, pretrained: Path, device: torch.device
+) -> ConvNet | Foreign:
     """A network before training: random weights, or those in `pretrained` under a new softmax or its own.
 
     Raises UserError where it keeps its own, which has other classes than so many.
     """
-    if not model.trained_elsewhere:
+    if model.origin is None:
         return untrained(model, crop, classes, seed)
-    network = load(pretrained / FILE, device)
+    network = load(pretrained / FILE, device, model.origin)
+    assert isinstance(network, Foreign)
     if not model.keeps_softmax:
-        return with_new_softmax(network, classes, model.init.std, seed)
+        return network.with_new_softmax(classes, model.init.std, seed)
     own = network.architecture.denses[-1].units
     if own != classes:
         raise UserError(
             f"model.softmax = own, of {own} classes, but the pictures have {classes}; must be new, or pictures of the "
             "classes that the network was trained on"
         )
-    return network.requires_grad_(False)
+    return network
 
 
-def serialised(network: ConvNet) -> bytes:
+def serialised(network: ConvNet | Foreign) -> bytes:
     """A network as the bytes of a safetensors file; the same weights give the same bytes."""
-    described = {
-        "architecture": ARCHITECTURE.dump_python(network.architecture, mode="json"),
-        "norm": network.norm.model_dump(),
-        "dropout": network.dropout,
-        "input_scale": network.input_scale,
-        "input_mean": network.input_mean,
-    }
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    if isinstance(network, Foreign):
+        described = network.described
+    else:
+        described = {
+            "architecture": ARCHITECTURE.dump_python(network.architecture, mode="json"),
+            "norm": network.norm.model_dump(),
+            "dropout": network.dropout,
+            "input_scale": network.input_scale,
+        }
+    # Copies, since a foreign network's layers may share their weights, which the format does not hold
+    tensors = {name: tensor.cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
     return serialise(tensors, {"network": json.dumps(described)})  # one key: of several the order would vary
 
 
-def save(network: ConvNet, path: Path) -> None:
+def save(network: ConvNet | Foreign, path: Path) -> None:
     """Write a network."""
     store.save(path, serialised(network))
 
 
-def load(path: Path, device: torch.device) -> ConvNet:
-    """A network, ready for evaluation. Raises UserError when the file is damaged or not one of `save`'s."""
+def load(path: Path, device: torch.device, source: str | None = None) -> ConvNet | Foreign:
+    """A network, ready for evaluation; `source` builds it where it is a foreign one.
+
+    Raises UserError when the file is damaged, not one of `save`'s, or of a network that another source builds: a file
+    must not choose the code that is run.
+    """
     try:
         with safe_open(store.opened(path), "pt") as file:
             described = json.loads(file.metadata()["network"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if "source" in described:
+            if described["source"] != source:
+                raise UserError(
+                    f"{path} is of {described['source']}, and model.source = {source or 'null'}; train it again"
+                )
+            # By name: what computes a foreign network is part of its file, by a digest, and so no dependency of others
+            network = importlib.import_module("zfpipe.foreign.imported").again(described, tensors)
+        else:
             network = ConvNet(
                 ARCHITECTURE.validate_python(described["architecture"]),
                 Norm.model_validate(described["norm"]),
                 described["dropout"],
                 described["input_scale"],
-                described["input_mean"],
             )
-            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            network.load_state_dict(tensors)
     except (SafetensorError, RuntimeError, ValidationError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{path} does not hold a network's weights ({reason}); train it again") from None

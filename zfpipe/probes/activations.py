@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from zfpipe import store
 from zfpipe.network.convnet import ConvNet, LayerTrace
+from zfpipe.network.foreign import Foreign
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
@@ -76,7 +77,7 @@ class Spool:
             yield np.concatenate(parts, axis=1)
 
 
-def measure(network: ConvNet, batches: Batches, inputs: MeanSubtraction, spool: Spool) -> None:
+def measure(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction, spool: Spool) -> None:
     """The maximum of every map on every image.
 
     The maximum over the rectified map is also that over the pooled one, which keeps maxima.
@@ -218,7 +219,9 @@ def strongest(path: Path, layer: int, number: int, count: int) -> pd.DataFrame:
 
 
 @contextmanager
-def spooled(network: ConvNet, batches: Batches, inputs: MeanSubtraction, aside: Path) -> Iterator[list[Spool]]:
+def spooled(
+    network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction, aside: Path
+) -> Iterator[list[Spool]]:
     """Yield the maxima that all processes measured, to the first process alone.
 
     They wait on disk in `aside`, which all processes must see, for the time of the block.
@@ -231,7 +234,9 @@ def spooled(network: ConvNet, batches: Batches, inputs: MeanSubtraction, aside: 
         yield distributed.gathered(spool)
 
 
-def run(network: ConvNet, batches: Batches, inputs: MeanSubtraction, count: int, folder: Path, aside: Path) -> None:
+def run(
+    network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction, count: int, folder: Path, aside: Path
+) -> None:
     """Measures and writes everything; what waits on disk meanwhile lies in `aside`."""
     with spooled(network, batches, inputs, aside) as spools:
         if spools:
@@ -239,7 +244,7 @@ def run(network: ConvNet, batches: Batches, inputs: MeanSubtraction, count: int,
 
 
 def run_strongest(
-    network: ConvNet, batches: Batches, inputs: MeanSubtraction, count: int, path: Path, aside: Path
+    network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction, count: int, path: Path, aside: Path
 ) -> None:
     """Measures everything and writes the strongest alone to `path`: of a network that others are compared with."""
     with spooled(network, batches, inputs, aside) as spools:

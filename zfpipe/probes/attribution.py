@@ -12,9 +12,11 @@ from torch import Tensor, nn
 
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
 from zfpipe.params import Deconvnet, OcclusionProbe, Section, whole
 from zfpipe.probes import occlusion, sample
 from zfpipe.subject.subject import Subject
+from zfpipe.unavailable import UnavailableError
 
 STEPS = 32
 """Points on the way from the grey image at which integrated gradients look."""
@@ -30,6 +32,8 @@ def run(
     subject: Subject, predictions: Predictions, hiding: OcclusionProbe, settings: Settings, deconvnet: Deconvnet
 ) -> dict[str, Any]:
     """Score each method against the truth on some images, and draw it on those of Fig. 7; values by file name."""
+    if isinstance(subject.network, Foreign):
+        raise UnavailableError("captum's methods need our own networks' modules, and this one is model.source's")
     warnings.filterwarnings("ignore", "Setting .* hooks on ReLU")  # captum takes them off again
     objects, shown = sample.to_hide(predictions, subject.truth, hiding)
     wanted = objects[: settings.images]
@@ -110,8 +114,6 @@ def modules(network: ConvNet) -> tuple[nn.Sequential, nn.ReLU]:
         normalise = [Normalise(network, conv.layer)] if conv.normed else []
         pool = [nn.MaxPool2d(conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)] if conv.pool else []
         row += [*normalise, *pool] if network.norm.before_pool else [*pool, *normalise]
-    if network.architecture.average is not None:
-        row.append(nn.AdaptiveAvgPool2d(network.architecture.average))
     row.append(nn.Flatten())
     for dense in network.architecture.denses:
         row.append(network.denses[str(dense.layer)])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zfpipe.index.images import Box
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
 from zfpipe.params import Correspondence
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.subject.subject import Crops, Subject
@@ -139,17 +140,17 @@ def painted(
 
 @torch.inference_mode()
 def changes(
-    network: ConvNet, image: Float[Tensor, "3 y x"], masked: Float[Tensor, "mask 3 y x"]
+    network: ConvNet | Foreign, image: Float[Tensor, "3 y x"], masked: Float[Tensor, "mask 3 y x"]
 ) -> dict[int, Int8[np.ndarray, "mask feature"]]:
     """Signs of the features' change under each mask, original minus masked, by layer.
 
     Layers: the output of the last convolution layer (the paper's 5) and of the highest hidden one (its 7). The sign
     of no change is 0, a third value; so is that of less than `ROUNDING` of the layer's largest feature.
     """
-    *_, last = network.trace(torch.cat([image[None], masked]), switches=False)
-    features = {last.layer: last.output.flatten(1)}
-    top = network.architecture.top_hidden
-    features |= {layer: units for layer, units in network.dense(last.output) if layer == top}
+    outline = network.architecture
+    shown = (outline.convs[-1].layer, outline.top_hidden)
+    every = network.features(torch.cat([image[None], masked]))
+    features = {layer: values.flatten(1) for layer, values in every if layer in shown}
     signs = {}
     for layer, values in features.items():
         change = values[:1] - values[1:]
@@ -159,7 +160,7 @@ def changes(
 
 
 def measure(
-    network: ConvNet,
+    network: ConvNet | Foreign,
     inputs: MeanSubtraction,
     crops: Crops,
     faces: Mapping[int, dict[str, Box]],

@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
 from zfpipe.params import Deconvnet, Evolution
 from zfpipe.probes.projections import project
 from zfpipe.reading.inputs import MeanSubtraction
@@ -72,7 +73,7 @@ def run(subjects: Mapping[int, Subject], settings: Evolution, deconvnet: Deconvn
 class Watch:
     """A network's strongest image of each map so far, and the maxima on the first of the images."""
 
-    network: ConvNet
+    network: ConvNet | Foreign
     best: dict[int, Tensor] = field(default_factory=dict)
     maxima: dict[int, list[Tensor]] = field(default_factory=dict)
 
@@ -100,7 +101,9 @@ class Watch:
 
 
 @torch.inference_mode()
-def watch(networks: Mapping[int, ConvNet], batches: Batches, inputs: MeanSubtraction) -> dict[int, dict[int, Snapshot]]:
+def watch(
+    networks: Mapping[int, ConvNet | Foreign], batches: Batches, inputs: MeanSubtraction
+) -> dict[int, dict[int, Snapshot]]:
     """One pass over the images, which are decoded once for all networks."""
     seen = {epoch: Watch(network) for epoch, network in networks.items()}
     epoch = tqdm(batches.epoch(), total=len(batches), desc="evolution", leave=False, disable=None)

@@ -2,6 +2,7 @@
 a map are, how often their images show one class, and when a map settles in training."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from jaxtyping import Bool, Float, Shaped
 from scipy.ndimage import gaussian_filter
 from threadpoolctl import threadpool_limits
 
+from zfpipe import store
 from zfpipe.probes.intervals import bootstrap
 
 Drawn = tuple[pd.DataFrame, Mapping[int, tuple[np.ndarray, np.ndarray]]]
@@ -29,8 +31,18 @@ MEASURES = {
 }
 
 
+def drawn(folder: Path) -> Drawn:
+    """Read the table of the drawn maps and their tiles from a folder of projections."""
+    rows = store.load(folder / "projections.parquet")
+    tiles = {
+        layer: tuple(store.load(folder / f"layer{layer}{kind}.npy") for kind in ("", "_patches"))
+        for layer in rows["layer"].unique().tolist()
+    }
+    return rows, tiles
+
+
 def run(
-    drawn: pd.DataFrame,
+    rows: pd.DataFrame,
     tiles: Mapping[int, tuple[np.ndarray, np.ndarray]],
     strongest: pd.DataFrame,
     settled: pd.DataFrame | None,
@@ -44,8 +56,8 @@ def run(
     """
     with threadpool_limits(1):  # the last bits of products then do not depend on the number of cores
         alike = [
-            alikeness(rows.sort_values(["map", "rank"]), *tiles[int(layer)], crop).assign(layer=layer)  # pyright: ignore
-            for layer, rows in drawn.groupby("layer")
+            alikeness(part.sort_values(["map", "rank"]), *tiles[int(layer)], crop).assign(layer=layer)  # pyright: ignore
+            for layer, part in rows.groupby("layer")
         ]
     maps = strongest.drop_duplicates(["layer", "map"]).filter(["layer", "map"])
     tables = [purity(strongest), pd.concat(alike)]

@@ -107,7 +107,7 @@ def run(subjects: Iterable[tuple[str, Subject]], models: Mapping[str, Network], 
     `untrained` among the numbers holds those of networks with random weights. Raises UnavailableError where one of the
     networks was trained elsewhere.
     """
-    if any(model.trained_elsewhere for model in models.values()):
+    if any(model.origin for model in models.values()):
         raise UnavailableError(
             "it compares networks trained here, and this one's layers were trained elsewhere (model.source)"
         )
@@ -129,10 +129,12 @@ def measure(
     subject: Subject, model: Network, settings: Deconvnet
 ) -> tuple[dict[str, Any], Float[np.ndarray, "map 3 y x"], Float[np.ndarray, "map2 y2 x2 3"]]:
     """The numbers of one network, its filters and the projections of its layer 2."""
+    network = subject.network
+    assert isinstance(network, ConvNet)
     with subject.batches() as batches:
-        responses, peaks = watch(subject.network, batches, subject.inputs)
-    first = layer1_filters(subject.network)
-    second = layer2_projections(subject.network, peaks, subject.inputs, settings)
+        responses, peaks = watch(network, batches, subject.inputs)
+    first = layer1_filters(network)
+    second = layer2_projections(network, peaks, subject.inputs, settings)
     shape = {"filter_size": model.filter_size, "stride": model.stride, "renorm_radius": model.renorm_radius}
     return {**asdict(statistics(first, second, responses, model.stride)), **shape}, first, second
 

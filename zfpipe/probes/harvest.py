@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from zfpipe import store
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
 
@@ -19,7 +20,7 @@ PIECE = 4096
 
 
 @torch.inference_mode()
-def write(network: ConvNet, batches: Batches, inputs: MeanSubtraction, path: Path) -> None:
+def write(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction, path: Path) -> None:
     """Writes a row per image, in the order of the beton: id, label, and features in columns `layerN_PIECE`, float32.
 
     Convolution layers as the layer above sees them: rectified, pooled, normalised; of the fully connected ones the
@@ -44,14 +45,10 @@ def write(network: ConvNet, batches: Batches, inputs: MeanSubtraction, path: Pat
 
 
 def layers(
-    network: ConvNet, images: Float[torch.Tensor, "image 3 y x"]
+    network: ConvNet | Foreign, images: Float[torch.Tensor, "image 3 y x"]
 ) -> Iterator[tuple[int, Float[torch.Tensor, "image feature"]]]:
-    """Each layer's features, by its number."""
-    maps = None
-    for trace in network.trace(images, switches=False):
-        maps = trace.output
-        yield trace.layer, maps.flatten(1)
-    assert maps is not None
-    for layer, signal in network.dense(maps):
-        if layer == network.architecture.top_hidden:
-            yield layer, signal
+    """The features of each layer of maps and of the last hidden one, by its number."""
+    units = {dense.layer for dense in network.architecture.denses} - {network.architecture.top_hidden}
+    for layer, values in network.features(images):
+        if layer not in units:
+            yield layer, values.flatten(1)

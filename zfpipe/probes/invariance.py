@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
 from zfpipe.params import Invariance
 from zfpipe.probes import sample
 from zfpipe.reading.crops import CENTRE, PAPER_CROP
@@ -93,22 +94,20 @@ def transformed(
 
 @torch.inference_mode()
 def features(
-    network: ConvNet, images: Float[Tensor, "batch 3 y x"]
+    network: ConvNet | Foreign, images: Float[Tensor, "batch 3 y x"]
 ) -> tuple[dict[int, Float[Tensor, "batch value"]], Float[Tensor, "batch class"]]:
     """What layer 1 and the highest hidden layer hand on, flat, by layer; and the probabilities of the classes."""
-    first, *others = network.trace(images, switches=False)
-    found = {1: first.output.flatten(1)}
-    top, last = network.architecture.top_hidden, others[-1] if others else first
-    logits = last.output
-    for layer, units in network.dense(last.output):
-        logits = units
-        if layer == top:
-            found[layer] = units
+    shown = (1, network.architecture.top_hidden)
+    found, logits = {}, images
+    for layer, values in network.features(images):
+        logits = values
+        if layer in shown:
+            found[layer] = values.flatten(1)
     return found, logits.softmax(1)
 
 
 def measure(
-    network: ConvNet,
+    network: ConvNet | Foreign,
     images: UInt8[np.ndarray, "image side side 3"],
     labels: list[int],
     ids: list[int],

@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from zfpipe.deconvnet.receptive_field import ReceptiveField, receptive_field
 from zfpipe.network.convnet import LayerTrace
+from zfpipe.network.receptive_field import ReceptiveField, receptive_field
 from zfpipe.params import Section, Seed, number, whole
 from zfpipe.reading.reader import Batch
 from zfpipe.subject.subject import Subject

@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from zfpipe.deconvnet.deconvnet import Units, project
-from zfpipe.deconvnet.receptive_field import receptive_field
+from zfpipe.deconvnet.deconvnet import Units, project, refusal
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
+from zfpipe.network.receptive_field import receptive_field
 from zfpipe.occlusion.occlusion import Occluders, Occlusion
 from zfpipe.params import Deconvnet, OcclusionProbe
 from zfpipe.probes import projections, sample
@@ -98,7 +99,7 @@ class Typical:
     only the sum is kept, which holds a little of each image too.
     """
 
-    def __init__(self, network: ConvNet):
+    def __init__(self, network: ConvNet | Foreign):
         last = network.architecture.convs[-1]
         self.crop, self.last = network.architecture.crop, last.map_size - 1
         self.jump = receptive_field(network.architecture, last.layer).jump
@@ -154,6 +155,7 @@ def run(
     described = {
         "layer": network.architecture.convs[-1].layer,
         "grey": settings.grey,
+        "unprojected": refusal(network, deconvnet),
         "classes": subject.classes,
         "grids": {
             name: {"size": grid.size, "stride": grid.stride} for name, grid in (("all", coarse), ("shown", fine))
@@ -191,7 +193,7 @@ def following(
 
 
 @torch.inference_mode()
-def probability(network: ConvNet, images: Float[Tensor, "1 3 y x"], label: int) -> float:
+def probability(network: ConvNet | Foreign, images: Float[Tensor, "1 3 y x"], label: int) -> float:
     """A class's probability for one image."""
     return float(network(images).softmax(1)[0, label])
 
@@ -214,10 +216,11 @@ def pictures(
 
 @torch.inference_mode()
 def hide(
-    network: ConvNet, image: Float[Tensor, "3 y x"], fill: Float[Tensor, "3 y x"], label: int, grid: Grid
+    network: ConvNet | Foreign, image: Float[Tensor, "3 y x"], fill: Float[Tensor, "3 y x"], label: int, grid: Grid
 ) -> Hidden:
     """Hides one place after another; `fill` is what hidden pixels become, as the network takes them."""
-    occlusion = Occlusion(network, image, fill)
+    foreign = isinstance(network, Foreign)
+    occlusion = network.occlusion(image, fill) if foreign else Occlusion(network, image, fill)
     whole = occlusion.unoccluded.maps[0]
     side = whole.shape[-1]
     strongest, place = divmod(int(whole.flatten().argmax()), side * side)
@@ -236,9 +239,11 @@ def hide(
 
 
 def energy(
-    network: ConvNet, image: Float[Tensor, "3 y x"], hidden: Hidden, settings: Deconvnet
+    network: ConvNet | Foreign, image: Float[Tensor, "3 y x"], hidden: Hidden, settings: Deconvnet
 ) -> Float[np.ndarray, "y x"]:
-    """The squared projection of the strongest map's strongest activation, summed over the colours."""
+    """The squared projection of the strongest map's strongest activation, summed over the colours; zero without one."""
+    if refusal(network, settings):
+        return np.zeros(image.shape[1:])
     layer = network.architecture.convs[-1].layer
     places = (torch.tensor([place], device=image.device) for place in (hidden.map, hidden.y, hidden.x))
     pixels, _ = project(network, image[None], Units(layer, *places), settings)
@@ -303,7 +308,7 @@ def correlation(one: Float[np.ndarray, "value"], other: Float[np.ndarray, "value
     return float((one * other).sum() / norm) if norm > 0 else float("nan")
 
 
-def units(network: ConvNet, image: int, hidden: Hidden, strongest: pd.DataFrame, others: int) -> pd.DataFrame:
+def units(network: ConvNet | Foreign, image: int, hidden: Hidden, strongest: pd.DataFrame, others: int) -> pd.DataFrame:
     """The image's strongest activation and its map's strongest of other images, for `projections.project`."""
     layer = network.architecture.convs[-1].layer
     own = pd.DataFrame([{"layer": layer, "map": hidden.map, "id": image, "y": hidden.y, "x": hidden.x}])

@@ -10,9 +10,10 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from zfpipe.deconvnet.deconvnet import filtered_down, unnormalised, unpooled
-from zfpipe.deconvnet.receptive_field import receptive_field
 from zfpipe.network.architecture import Architecture, Pool
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
+from zfpipe.network.receptive_field import receptive_field
 from zfpipe.params import Deconvnet
 from zfpipe.subject.subject import Subject
 from zfpipe.unavailable import UnavailableError
@@ -53,6 +54,10 @@ def run(subject: Subject, strongest: pd.DataFrame, settings: Deconvnet) -> dict[
     Raises UnavailableError where layers 1 and 2 are not joined as in Fig. 1.
     """
     network = subject.network
+    if isinstance(network, Foreign):
+        raise UnavailableError(
+            "it follows filters, ReLU and pooling of our own networks, and this one is model.source's"
+        )
     pool = pooling(network.architecture)
     rows = strongest.query("layer == @LAYER and rank == 0")
     chosen = rows.loc[rows["activation"].idxmax()]

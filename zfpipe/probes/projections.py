@@ -8,15 +8,18 @@ import torch
 from einops import rearrange
 from jaxtyping import Float, UInt8
 
-from zfpipe.deconvnet.deconvnet import Units
-from zfpipe.deconvnet.receptive_field import ReceptiveField, receptive_field
+from zfpipe.deconvnet.deconvnet import Units, refusal
 from zfpipe.deconvnet.windows import project_windows
+from zfpipe.deconvnet.windows import window as window_of
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
+from zfpipe.network.receptive_field import ReceptiveField
 from zfpipe.params import Deconvnet, Projections
 from zfpipe.reading.crops import CENTRE
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batch
 from zfpipe.subject.subject import Crops, Subject
+from zfpipe.unavailable import UnavailableError
 
 BATCH = 32
 """Images that go through the network together, with all their units."""
@@ -49,7 +52,12 @@ def chosen(strongest: pd.DataFrame, settings: Projections) -> pd.DataFrame:
 def run(
     subject: Subject, strongest: pd.DataFrame, settings: Projections, deconvnet: Deconvnet
 ) -> dict[str, pd.DataFrame | np.ndarray]:
-    """Project a random subset of each layer's maps; the tables and arrays by the names of their files."""
+    """Project a random subset of each layer's maps; the tables and arrays by the names of their files.
+
+    Raises UnavailableError for a network that can't be projected.
+    """
+    if reason := refusal(subject.network, deconvnet):
+        raise UnavailableError(reason)
     rows = chosen(strongest, settings)
     crops = subject.images(set(rows["id"].tolist()))
     found = sorted(project(subject.network, crops, rows, subject.inputs, deconvnet).items())
@@ -60,15 +68,16 @@ def run(
 
 
 def project(
-    network: ConvNet, crops: Crops, rows: pd.DataFrame, inputs: MeanSubtraction, settings: Deconvnet
+    network: ConvNet | Foreign, crops: Crops, rows: pd.DataFrame, inputs: MeanSubtraction, settings: Deconvnet
 ) -> dict[int, LayerProjections]:
     """Projects the activations in `rows`, by layer; `rows` are those of `chosen`, or some layers or maps of them.
 
-    Goes from image to image, so that all that is strong in one shares its way up.
+    Goes from image to image, so that all that is strong in one shares its way up. Of a network that can't be projected
+    the projections are zero.
     """
     rows = rows.assign(position=[crops.position[image] for image in rows["id"]], place=rows.groupby("layer").cumcount())
     layers = sorted(set(rows["layer"].tolist()))
-    fields = {layer: receptive_field(network.architecture, layer) for layer in layers}
+    fields = {layer: window_of(network, layer) for layer in layers}
     projections = {
         layer: np.zeros((int((rows["layer"] == layer).sum()), field.size, field.size, 3), np.float32)
         for layer, field in fields.items()
@@ -82,6 +91,8 @@ def project(
             maps, ys, xs, positions = (torch.tensor(part[name].to_numpy(np.int64)) for name in PLACE)
             of = torch.searchsorted(images, positions)
             units.append((Units(layer, *(one.to(inputs.device) for one in (maps, ys, xs))), of.to(inputs.device)))
+        if refusal(network, settings):
+            break
         for layer, (pixels, _) in zip(layers, project_windows(network, inputs(batch), units, settings), strict=True):
             projections[layer][parts[layer]["place"]] = rearrange(pixels, "unit rgb y x -> unit y x rgb").cpu().numpy()
     return {

@@ -152,7 +152,7 @@ def run(
     determines = {"model": model.model_dump(), "training": constant, "crop": crop, "beton": sidecar.sha256}
     determines |= {"mean": digest(inputs.mean_crops.cpu().numpy())}
     every, rows, states = labels(beton, crop), [], []
-    several = 0 if model.trained_elsewhere else settings.folds
+    several = 0 if model.origin else settings.folds
     for number, one in enumerate(folds(every, target, transfer, several)):
         trial = Trial(beton, inputs, model, training, len(sidecar.classes), number, parent, determines)
         for count in counts(target, settings):

@@ -7,6 +7,7 @@ import torch
 
 from zfpipe.network import weights
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
 from zfpipe.params import Network
 
 
@@ -16,12 +17,14 @@ def run(model: Network, crop: int, classes: int, pretrained: Path) -> list[dict[
 
 
 @torch.inference_mode()
-def measure(network: ConvNet) -> list[dict[str, Any]]:
+def measure(network: ConvNet | Foreign) -> list[dict[str, Any]]:
     """One entry a layer, lowest first, from one black image that goes through the network.
 
     Sizes are sides of square maps: `size` after the filter, `pooled` after the pooling (null: none). `parameters`
-    counts weights and biases.
+    counts weights and biases, of a foreign network's layers those between one that is looked at and the next.
     """
+    if isinstance(network, Foreign):
+        return foreign(network)
     device = next(network.parameters()).device
     crop = network.architecture.crop
     image = torch.zeros(1, 3, crop, crop, device=device)
@@ -56,4 +59,18 @@ def measure(network: ConvNet) -> list[dict[str, Any]]:
                 "parameters": sum(parameter.numel() for parameter in module.parameters()),
             }
         )
+    return layers
+
+
+def foreign(network: Foreign) -> list[dict[str, Any]]:
+    """The layers of a foreign network that are looked at; `field` is the side of what a unit sees, the crop at most."""
+    outline, counts = network.architecture, network.counts()
+    layers: list[dict[str, Any]] = [{"kind": "input", "maps": 3, "size": outline.crop}]
+    for conv in outline.convs:
+        field = min(conv.field.size, outline.crop)
+        sizes = {"maps": conv.maps, "size": conv.map_size, "field": field, "parameters": counts[conv.layer]}
+        layers.append({"kind": "maps", "layer": conv.layer, "name": conv.name, **sizes})
+    for dense in outline.denses:
+        entry = {"kind": dense.kind, "layer": dense.layer, "units": dense.units}
+        layers.append(entry | {"parameters": counts[dense.layer]})
     return layers

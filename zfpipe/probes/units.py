@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from zfpipe.deconvnet.deconvnet import descend, to_rectified
-from zfpipe.network.architecture import Architecture
+from zfpipe.network.architecture import Outline
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
 from zfpipe.params import Deconvnet
 from zfpipe.reading.reader import Batch
 
@@ -71,16 +72,15 @@ def read(keys: Int64[np.ndarray, "*any"]) -> tuple[Float[np.ndarray, "*any"], In
 
 
 @torch.inference_mode()
-def measure(network: ConvNet, batches: Iterable[tuple[Batch, Tensor]], count: int) -> Measured:
+def measure(network: ConvNet | Foreign, batches: Iterable[tuple[Batch, Tensor]], count: int) -> Measured:
     """The `count` strongest images of every unit; memory grows with the units alone, but for a label an image."""
     device = next(network.parameters()).device
     found = Measured({dense.layer: Leaders.none(dense.units, device) for dense in network.architecture.denses})
     for batch, images in batches:
         found.labels.update(zip(batch.ids.tolist(), batch.labels.tolist(), strict=True))
-        maps = images
-        for trace in network.trace(images, switches=False):
-            maps = trace.output
-        for layer, values in network.dense(maps):
+        for layer, values in network.features(images):
+            if layer not in found.layers:
+                continue
             new = Leaders(keys(values, batch.ids.to(device)), values.double().sum(0), (values > 0).sum(0))
             found.layers[layer] = found.layers[layer].add(new, count)
     for one in found.layers.values():
@@ -89,7 +89,7 @@ def measure(network: ConvNet, batches: Iterable[tuple[Batch, Tensor]], count: in
 
 
 def tables(
-    parts: Sequence[Measured], architecture: Architecture, classes: Sequence[str], count: int
+    parts: Sequence[Measured], architecture: Outline, classes: Sequence[str], count: int
 ) -> dict[str, pd.DataFrame]:
     """The tables by the names of their files, from the parts of several processes.
 
@@ -134,7 +134,7 @@ def tables(
 
 @torch.no_grad()
 def project(
-    network: ConvNet,
+    network: ConvNet | Foreign,
     images: Float[Tensor, "batch 3 y x"],
     layer: int,
     units: Int64[Tensor, "batch"],
@@ -146,6 +146,8 @@ def project(
     weights, without biases. What comes out stands in the output of the last convolution layer, and goes on down. A
     class unit starts from its logit, rectified like any other signal: where it is not positive nothing is left.
     """
+    if isinstance(network, Foreign):
+        return network.project_dense(images, layer, units, settings.norm)
     traces = list(network.trace(images))
     top = traces[-1]
     values = dict(network.dense(top.output))[layer]
@@ -153,18 +155,5 @@ def project(
     signal = values * chosen
     for dense in reversed([dense for dense in network.architecture.denses if dense.layer <= layer]):
         signal = functional.relu(signal) @ network.denses[str(dense.layer)].get_parameter("weight")
-    maps = unaveraged(signal, top.output.shape[1:], network.architecture.average)
-    maps = to_rectified(network, top, maps, settings)
+    maps = to_rectified(network, top, signal.view(-1, *top.output.shape[1:]), settings)
     return descend(network, traces, maps, settings), values[chosen]
-
-
-def unaveraged(
-    signal: Float[Tensor, "batch feature"], shape: Sequence[int], side: int | None
-) -> Float[Tensor, "batch map y x"]:
-    """The signal in maps of this shape: unflattened and, where they were averaged down to `side`, by the transpose."""
-    if side is None:
-        return signal.view(-1, *shape)
-    with torch.enable_grad():
-        maps = signal.new_zeros(len(signal), *shape, requires_grad=True)
-        averaged = functional.adaptive_avg_pool2d(maps, side)
-    return torch.autograd.grad(averaged, maps, signal.view_as(averaged))[0]

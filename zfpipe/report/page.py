@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 from PIL import Image
 
-from zfpipe import paths, store
+from zfpipe import paths, store, unavailable
 from zfpipe.params import Params
 from zfpipe.report import ledger, methods, provenance
 from zfpipe.report.engine.artefact import Artefact, Folder, modules, present
@@ -32,6 +32,7 @@ def render(settings: Params) -> str:
         style=(HERE / "page.css").read_text(),
         link=link,
         paths=paths,
+        no_atlas=unavailable.reason(paths.ATLAS),
         pictures=tree["pictures"],
         crop=settings.crops.size,
         splits={"train": train, "val": val},

@@ -15,6 +15,7 @@ from zfpipe import paths
 from zfpipe.network import weights
 from zfpipe.network.architecture import variant
 from zfpipe.network.convnet import ConvNet, initialise
+from zfpipe.network.foreign import Foreign
 from zfpipe.network.numerics import device
 from zfpipe.params import Init, Params
 from zfpipe.reading.crops import CENTRE
@@ -46,7 +47,7 @@ class Subject:
     `init` and `seed` are those that its weights started from.
     """
 
-    network: ConvNet
+    network: ConvNet | Foreign
     inputs: MeanSubtraction
     beton: Path
     index: Path
@@ -61,8 +62,9 @@ class Subject:
 
         Raises UserError for a damaged file.
         """
-        network = weights.load(trained or paths.weights(run), device())
-        start = variant(settings, run).init, settings.runs[run].seed
+        model = variant(settings, run)
+        network = weights.load(trained or paths.weights(run), device(), model.origin)
+        start = model.init, settings.runs[run].seed
         crop = settings.crops.size
         inputs = MeanSubtraction.read(paths.MEAN, crop, device(), network.input_mean)
         return cls(network, inputs, paths.beton(split), paths.INDEX, crop, settings.betons.resize, *start)
@@ -73,6 +75,8 @@ class Subject:
 
         A network that was trained elsewhere has random weights too.
         """
+        if isinstance(self.network, Foreign):
+            return replace(self, network=self.network.untrained(self.seed))
         network = copy.deepcopy(self.network).cpu().to(memory_format=torch.contiguous_format)  # as the seed fills it
         initialise(network, self.init.scheme, self.init.std, self.seed, self.init.first)
         return replace(self, network=network.to(self.inputs.device).to(memory_format=torch.channels_last))

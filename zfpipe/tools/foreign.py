@@ -8,10 +8,10 @@ import pandas as pd
 import torch
 from scipy import stats
 
+from zfpipe.anynet.network import AnyNet
 from zfpipe.errors import UserError
 from zfpipe.foreign import imported
 from zfpipe.index.images import image_bytes
-from zfpipe.network.convnet import ConvNet
 from zfpipe.params import Model, Params
 from zfpipe.tools.finding import Finding
 from zfpipe.workers import worker_count
@@ -34,6 +34,8 @@ def network(settings: Params, classes: int, rows: pd.DataFrame) -> Iterator[Find
         return
     yield Finding("model.source", "ok", layers(found))
     yield from (Finding("model.source", "note", line) for line in said)
+    if reason := found.refusal("skip"):
+        yield Finding("model.source", "note", f"{reason}: no projections, no atlas")
     yield from scale(model)
     if not model.keeps_softmax or rows.empty:
         return
@@ -45,14 +47,16 @@ def network(settings: Params, classes: int, rows: pd.DataFrame) -> Iterator[Find
     yield accuracy(settings, found, rows.query("split == 'val'"))
 
 
-def layers(network: ConvNet) -> str:
-    """Return the layers as they were understood."""
-    convs = []
-    for conv in network.architecture.convs:
-        pooled = " + pool" if conv.pool else ""
-        convs.append(f"{conv.layer}: {conv.maps} of {conv.filter_size}x{conv.filter_size}/{conv.stride}{pooled}")
-    units = ", ".join(f"{dense.layer}: {dense.units:,}" for dense in network.architecture.denses)
-    return f"convolutions {', '.join(convs)}; fully connected {units}"
+def layers(network: AnyNet) -> str:
+    """Return the layers that are looked at, the units above them, and what else could be named."""
+    looked_at = [
+        f"{conv.layer}: {conv.name}, {conv.maps} maps of {conv.map_size}x{conv.map_size}"
+        for conv in network.architecture.convs
+    ]
+    units = [f"{dense.layer}: {dense.units:,}" for dense in network.architecture.denses]
+    others = len(network.tape.rectified) - len(looked_at)
+    more = f"; {others} more rectified layers can be named in model.layers" if others > 0 else ""
+    return f"layers {', '.join(looked_at)}; units above {', '.join(units)}{more}"
 
 
 def scale(model: Model) -> Iterator[Finding]:
@@ -62,7 +66,7 @@ def scale(model: Model) -> Iterator[Finding]:
         yield Finding("model.input_mean", "note", words)
 
 
-def accuracy(settings: Params, network: ConvNet, rows: pd.DataFrame) -> Finding:
+def accuracy(settings: Params, network: AnyNet, rows: pd.DataFrame) -> Finding:
     """How many of some validation images, drawn by chance, the network is right on; a doubt where that is chance."""
     rows = rows.sample(min(IMAGES, len(rows)), random_state=0).sort_index()
     size, crop = settings.betons.resize, settings.crops.size

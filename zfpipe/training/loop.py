@@ -18,6 +18,7 @@ from zfpipe import stage
 from zfpipe.errors import UserError
 from zfpipe.network import weights
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
 from zfpipe.params import Training
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction, sent
@@ -41,7 +42,7 @@ class Trainer:
 
     def __init__(
         self,
-        network: ConvNet,
+        network: ConvNet | Foreign,
         inputs: MeanSubtraction,
         settings: Training,
         renorm_radius: float | None,
@@ -129,7 +130,7 @@ class Trainer:
             # The mean over the whole batch, since the processes' gradients are averaged
             (loss * self.processes / batches.size(number)).backward()
             self.optimiser.step()
-            if self.renorm_radius is not None:
+            if self.renorm_radius is not None and isinstance(self.network, ConvNet):
                 for module in self.network.convs.values():
                     assert isinstance(module, nn.Conv2d)
                     renormalise(module.weight, self.renorm_radius)

@@ -11,6 +11,7 @@ from zfpipe import stage
 from zfpipe.beton.sidecar import checksum, verify
 from zfpipe.network import weights
 from zfpipe.network.convnet import ConvNet
+from zfpipe.network.foreign import Foreign
 from zfpipe.network.numerics import device
 from zfpipe.params import Network, Run, Training
 from zfpipe.processes import distributed
@@ -24,7 +25,7 @@ from zfpipe.training.resume import ResumeState
 class Trained:
     """A network after training, a row of history for each epoch, and the state that training would go on from."""
 
-    network: ConvNet
+    network: ConvNet | Foreign
     history: list[dict[str, float]]
     resume: ResumeState
 
@@ -48,14 +49,14 @@ def train(
     network = weights.started(model, crop, len(sidecars[0].classes), run.seed, pretrained, device())
     inputs = MeanSubtraction.read(mean, crop, device(), network.input_mean)
     radius, snapshots, rest = model.renorm_radius, within(run.snapshots, training.epochs), training
-    if model.trained_elsewhere:
+    if model.origin:
         radius, snapshots = None, ()
         if not any(weight.requires_grad for weight in network.parameters()):
             rest = training.model_copy(update={"epochs": 0})
     resume = ResumeState.of(
         parent,
         inputs.device,
-        start=checksum(pretrained / weights.FILE) if model.trained_elsewhere else None,
+        start=checksum(pretrained / weights.FILE) if model.origin else None,
         model=model.model_dump(),
         training=training.model_dump(),
         crop=crop,
@@ -73,7 +74,7 @@ def within(snapshots: Collection[int], epochs: int) -> tuple[int, ...]:
 
 
 def fit(
-    network: ConvNet,
+    network: ConvNet | Foreign,
     inputs: MeanSubtraction,
     beton: Path,
     radius: float | None,

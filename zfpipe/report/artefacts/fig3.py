@@ -31,7 +31,14 @@ LENGTH, HEIGHT = 9, 2.7
 """Blocks in a row, and a row's height where a row is LENGTH wide: the paper's network fills one row."""
 SMALLEST, RANGE, SHEETS, STEP = 0.11, 0.6, 4, 0.032
 """A 1 x 1 map's square, how much larger one of the image's size is; squares in a stack, and the step between two."""
-COLOURS = {"input": "#d9d4c7", "conv": "#9ecae1", "hidden": "#fdbe85", "softmax": "#fd8d3c", "filter": "#08519c"}
+COLOURS = {
+    "input": "#d9d4c7",
+    "conv": "#9ecae1",
+    "maps": "#9ecae1",
+    "hidden": "#fdbe85",
+    "softmax": "#fd8d3c",
+    "filter": "#08519c",
+}
 ARROW = {"arrowstyle": "-|>", "color": style.MUTED, "linewidth": 1.5, "mutation_scale": 16, "shrinkA": 4, "shrinkB": 4}
 
 
@@ -68,10 +75,15 @@ def lines(layer: dict[str, Any]) -> list[str]:
     """Return what stands below a block: what comes out of the filter, then what is done."""
     if "units" in layer:
         units = "classes" if layer["kind"] == "softmax" else "units"
-        return [f"{number(layer['units'], 0)} {units}", f"from {number(layer['units_in'], 0)}"]
+        return [f"{number(layer['units'], 0)} {units}"] + [f"from {number(layer['units_in'], 0)}"] * (
+            "units_in" in layer
+        )
     size = f"{layer['size']} × {layer['size']}"
     if layer["kind"] == "input":
         return [f"{layer['maps']} colours", size, "minus the mean"]
+    if layer["kind"] == "maps":
+        field = f"{layer['field']} × {layer['field']}"
+        return [f"{number(layer['maps'], 0)} maps", size, layer["name"], f"a unit sees {field}"]
     filters = f"{layer['filter_size']} × {layer['filter_size']} filters"
     found = [f"{number(layer['maps'], 0)} maps", size, filters, f"stride {layer['stride']}, ReLU"]
     normalised = ["normalised"] * layer["normed"]

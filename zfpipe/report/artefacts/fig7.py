@@ -95,6 +95,8 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
     keys = sum(min(len({image["label"], *rows["top1"]}), len(COLOURS)) for image, rows in images)
     rule = f"Against the truth: a grey square of {side} × {side} pixels every {every} pixels"
     notes = [f"{rule}, over images whose object is known", *sentences(data)]
+    if reason := described["unprojected"]:
+        notes.append(f"The map is not projected: {reason}.")
     figure = style.figure(100 + (PANEL + 50) * len(images) + 24 * keys + 33 * len(notes))
     widths = (PANEL, PANEL, PANEL, 2 * SMALL + tiles.GAP, PANEL, PANEL)
     grid = figure.subplots(len(images), len(widths), squeeze=False, width_ratios=widths)

@@ -10,12 +10,15 @@ import pandas as pd
 import torch
 from einops import rearrange
 
-from zfpipe.deconvnet.receptive_field import receptive_field
+from zfpipe.deconvnet.deconvnet import refusal
+from zfpipe.deconvnet.windows import window
+from zfpipe.network.foreign import Foreign
 from zfpipe.params import Deconvnet
 from zfpipe.probes import projections, units
 from zfpipe.report.atlas import sheets
 from zfpipe.report.engine.style import Drawing
 from zfpipe.subject.subject import Subject
+from zfpipe.unavailable import UnavailableError
 
 MAPS = 32
 """Maps that are projected before they are drawn: so many projections are in memory."""
@@ -36,15 +39,23 @@ class Found:
 
 
 def write(subject: Subject, maps: Found, dense: Found, settings: Deconvnet, drawing: Drawing, folder: Path) -> None:
-    """Project the strongest activations of maps and units, and write their sheets and the page to walk through them."""
+    """Project the strongest activations of maps and units, and write their sheets and the page to walk through them.
+
+    Raises UnavailableError for a network that can't be projected.
+    """
+    if reason := refusal(subject.network, settings):
+        raise UnavailableError(reason)
     layers = [
         *convolutions(subject, maps, settings, drawing, folder),
         *fully_connected(subject, dense, settings, drawing, folder),
     ]
-    filters = rearrange(subject.network.conv(1).weight.detach().cpu(), "map rgb y x -> map y x rgb").numpy()
+    filters = []
+    if not isinstance(subject.network, Foreign):
+        weight = rearrange(subject.network.conv(1).weight.detach().cpu(), "map rgb y x -> map y x rgb").numpy()
+        filters = sheets.write_filters(folder, weight)
     with subject.batches() as batches:
         images = batches.images
-    sheets.write_page(folder, layers, subject.classes, sheets.write_filters(folder, filters), images)
+    sheets.write_page(folder, layers, subject.classes, filters, images)
 
 
 def convolutions(
@@ -52,8 +63,10 @@ def convolutions(
 ) -> Iterator[dict[str, Any]]:
     """Write the sheets of the convolution layers; yield what the page has to know of each."""
     crops = subject.images(set(found.strongest["id"].tolist()))
+    foreign = subject.network.architecture.convs if isinstance(subject.network, Foreign) else ()
+    names = {conv.layer: {"name": conv.name} for conv in foreign}
     for layer, rows, statistics in found.layers("map"):
-        field = receptive_field(subject.network.architecture, layer).size
+        field = window(subject.network, layer).size
         drawn = sheets.Sheets(folder, layer, field, int(np.max(rows["rank"])) + 1, drawing)
         for first in range(0, len(set(rows["map"])), MAPS):
             group = pd.DataFrame(rows[rows["map"].between(first, first + MAPS - 1)])
@@ -61,7 +74,7 @@ def convolutions(
             for place, (_, top) in enumerate(done.rows.groupby("map")):
                 drawn.add(top, done.projections[place], done.patches[place])
         drawn.flush()
-        yield sheets.described(drawn, rows, statistics)
+        yield sheets.described(drawn, rows, statistics) | names.get(layer, {})
 
 
 def fully_connected(

@@ -5,8 +5,8 @@ import torch
 from torch.nn import functional
 
 from tests.networks import KINDS, SETTINGS, small_network
-from zfpipe.deconvnet.receptive_field import ReceptiveField, receptive_field
 from zfpipe.network.architecture import architecture, merged
+from zfpipe.network.receptive_field import ReceptiveField, receptive_field
 
 
 def test_the_papers_network() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from zfpipe.network.architecture import Architecture
+from zfpipe.network.architecture import Conv, Outline
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,17 @@ class ReceptiveField:
         return max(first, 0), min(last, self.seen)
 
 
-def receptive_field(architecture: Architecture, layer: int) -> ReceptiveField:
+def receptive_field(architecture: Outline, layer: int) -> ReceptiveField:
     """The receptive field of a unit in a layer's rectified map, before that layer's own pooling.
 
     Raises ValueError for a layer the network does not have.
     """
     start, size, jump, seen = 0, 1, 1, architecture.crop
     for conv in architecture.convs:
+        if not isinstance(conv, Conv):
+            if conv.layer == layer:
+                return conv.field
+            continue
         start -= conv.padding * jump
         size += (conv.filter_size - 1) * jump
         jump *= conv.stride
@@ -46,4 +50,5 @@ def receptive_field(architecture: Architecture, layer: int) -> ReceptiveField:
         if conv.pool:
             size += (conv.pool.size - 1) * jump
             jump *= conv.pool.stride
+            seen = min(seen, start + (conv.size - 1) * jump + size)
     raise ValueError(f"the network has no convolution layer {layer}")

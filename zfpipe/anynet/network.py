@@ -1,0 +1,331 @@
+"""Any convnet for the pipeline's probes: layers that are looked at have numbers, units above them too."""
+
+import copy
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from zfpipe.anynet import occlusion, rule
+from zfpipe.anynet.fields import Field, fields, union
+from zfpipe.anynet.record import record
+from zfpipe.anynet.rule import Units
+from zfpipe.anynet.tape import SMOOTH, Call, Tape, scores, spread
+from zfpipe.errors import UserError
+from zfpipe.network.architecture import Dense
+from zfpipe.network.convnet import LayerTrace
+from zfpipe.network.foreign import Foreign, Layers, Maps
+from zfpipe.network.receptive_field import ReceptiveField
+from zfpipe.occlusion.occlusion import Answers, Occluders
+
+SOFTMAX = ("softmax", "log_softmax")
+HANDED_ON = ("max_pool2d", "avg_pool2d", "local_response_norm", "dropout", "dropout2d", "feature_dropout")
+"""What may lie between a layer's rectified maps and what the layer above takes."""
+
+
+@dataclass(frozen=True)
+class Top:
+    """The calls above the maps: hidden units, what gives the logits, and the layer with weights that these come from.
+
+    Hidden units are rectified; without such they are what the last layer with weights takes.
+    """
+
+    hidden: list[Call]
+    classifier: Call
+    logits: Call
+    softmax: Call | None
+
+    @property
+    def calls(self) -> list[Call]:
+        """All that give units, from below."""
+        return [*self.hidden, self.logits]
+
+
+class AnyNet(Foreign):
+    """A network whose input is `(pixels - mean) / std`; takes `(batch, 3, crop, crop)` of pixels minus the mean.
+
+    `names` are the layers to look at, from pixels up; None: about five, spread over those that all goes through. A
+    softmax at the end is left out. Raises UserError where the network takes no such crops, gives no class scores, or
+    has no layer of a name.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        crop: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        names: Sequence[str] | None,
+        described: dict[str, Any],
+    ):
+        super().__init__()
+        self.module = module.eval().requires_grad_(False)
+        self.input_mean, self.input_std, self.described = list(mean), list(std), described
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32)[:, None, None], persistent=False)
+        self.tape = record(module, (3, crop, crop))
+        self.top = top(self.tape)
+        self.calls = chosen(self.tape, names)
+        seen = fields(self.tape)
+        convs = tuple(
+            Maps(layer, call.name, call.shape[1], call.shape[2], whole(seen.get(call.index), crop))
+            for layer, call in enumerate(self.calls, 1)
+        )
+        self.architecture = Layers(crop, convs, denses(self.top, len(convs) + 1))
+
+    def train(self, mode: bool = True) -> "AnyNet":
+        """Leave all layers as they are for evaluation: they are fixed but for the softmax (section 5.2)."""
+        del mode
+        return super().train(False)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """The weights under the network's own names."""
+        return self.module.state_dict(*args, **kwargs)
+
+    def load_state_dict(self, state: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Load weights under the network's own names."""
+        return self.module.load_state_dict(state, *args, **kwargs)
+
+    def forward(self, images: Float[Tensor, "batch 3 y x"]) -> Float[Tensor, "batch class"]:
+        """Logits of a batch."""
+        if self.top.softmax is None:
+            return scores(self.module(images / self.get_buffer("std")))
+        return scores(self.tape.run(images / self.get_buffer("std"), {}, self.top.logits.index))
+
+    def watched(self, images: Tensor, calls: Sequence[Call], last: Call | None = None) -> dict[int, Tensor]:
+        """What some calls give, by their index."""
+        found: dict[int, Tensor] = {}
+
+        def keep(index: int) -> Callable[[Tensor], None]:
+            return lambda given: found.update({index: given.clone()})
+
+        wanted = {call.index: keep(call.index) for call in calls}
+        self.tape.run(images / self.get_buffer("std"), wanted, None if last is None else last.index)
+        return found
+
+    def trace(
+        self, images: Float[Tensor, "batch 3 y x"], last: int | None = None, switches: bool = True
+    ) -> Iterator[LayerTrace]:
+        """Yield the layers up to `last`; all are computed before the first."""
+        calls = self.calls[:last]
+        outputs = [handed_on(self.tape, call) for call in calls]
+        end = max((*calls, *outputs), key=lambda call: call.index)
+        found = self.watched(images, [*calls, *outputs], end)
+        for layer, (call, output) in enumerate(zip(calls, outputs, strict=True), 1):
+            yield LayerTrace(layer, found[call.index], None, None, found[output.index])
+
+    def features(self, images: Float[Tensor, "batch 3 y x"]) -> Iterator[tuple[int, Tensor]]:
+        """Yield what each layer hands on; all are computed before the first."""
+        outputs = [handed_on(self.tape, call) for call in self.calls]
+        found = self.watched(images, [*outputs, *self.top.calls])
+        given = [found[call.index] for call in outputs] + [pooled(found[call.index]) for call in self.top.calls]
+        yield from enumerate(given, 1)
+
+    def refusal(self, norm: Literal["skip", "gradient"]) -> str | None:
+        """Return why the network can't be projected, as a clause."""
+        reasons = [found for call in self.calls if (found := rule.refusal(self.tape, call, norm))]
+        return reasons[0].partition("; ")[0] if reasons else None
+
+    def project(
+        self,
+        images: Float[Tensor, "unit 3 y x"],
+        layer: int,
+        maps: Int64[Tensor, "unit"],
+        ys: Int64[Tensor, "unit"],
+        xs: Int64[Tensor, "unit"],
+        norm: Literal["skip", "gradient"],
+    ) -> tuple[Float[Tensor, "unit 3 y x"], Float[Tensor, "unit"]]:
+        """Return a unit of each image projected to pixels; `zfpipe.anynet.rule` is the way down."""
+        units = Units(torch.arange(len(images), device=images.device), maps, ys, xs)
+        pixels, activations = rule.project(
+            self.tape, images / self.get_buffer("std"), self.calls[layer - 1], units, norm
+        )
+        return pixels / self.get_buffer("std"), activations
+
+    def project_dense(
+        self,
+        images: Float[Tensor, "unit 3 y x"],
+        layer: int,
+        units: Int64[Tensor, "unit"],
+        norm: Literal["skip", "gradient"],
+    ) -> tuple[Float[Tensor, "unit 3 y x"], Float[Tensor, "unit"]]:
+        """Return a unit of each image projected; of a value below 0, such as a logit's, nothing is left."""
+        call = self.top.calls[layer - len(self.calls) - 1]
+        if reason := rule.refusal(self.tape, call, norm):
+            raise UserError(reason)
+        with torch.enable_grad():
+            start = (images / self.get_buffer("std")).detach().requires_grad_()
+            values = pooled(self.tape.through(start.clone(), rule.Down(self.tape, call, norm), call.index))
+        rows = torch.arange(len(images), device=images.device)
+        signal = torch.zeros_like(values)
+        signal[rows, units] = values.detach()[rows, units].relu()
+        (pixels,) = torch.autograd.grad(values, start, signal)
+        return pixels / self.get_buffer("std"), values.detach()[rows, units]
+
+    def occlusion(self, image: Float[Tensor, "3 y x"], fill: Float[Tensor, "3 y x"]) -> "Hiding":
+        """Return what answers for the image with places hidden."""
+        return Hiding(self, image / self.get_buffer("std"), fill / self.get_buffer("std"))
+
+    def counts(self) -> dict[int, int]:
+        """Return for each layer how many weights and biases the modules have that are called last before it."""
+        ends = [*self.calls, *self.top.calls]
+        found, seen = dict.fromkeys(range(1, len(ends) + 1), 0), set[int]()
+        for call in self.tape.calls:
+            above = [layer for layer, end in enumerate(ends, 1) if call.index <= end.index]
+            module = layer_of(self.module, call)
+            if module is not None and id(module) not in seen and above:
+                seen.add(id(module))
+                found[above[0]] += sum(one.numel() for one in module.parameters())
+        return found
+
+    def with_new_softmax(self, classes: int, std: float, seed: int) -> "AnyNet":
+        """Return a copy whose layers are fixed but for a new softmax. Raises UserError where no layer can be."""
+        module = replaced(self.module, self.top.classifier, classes)
+        found = self.of(module, self.described | {"classes": classes})
+        new = module.get_submodule(self.top.classifier.name).requires_grad_(True)
+        nn.init.normal_(new.get_parameter("weight"), 0, std, generator=torch.Generator().manual_seed(seed))
+        nn.init.zeros_(new.get_parameter("bias"))
+        return found
+
+    def untrained(self, seed: int) -> "AnyNet":
+        """Return a copy whose layers draw their weights as torch's do when they are built."""
+        module = copy.deepcopy(self.module).cpu()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for part in module.modules():
+                if callable(reset := getattr(part, "reset_parameters", None)):
+                    reset()
+        return self.of(module, self.described)
+
+    def of(self, module: nn.Module, described: dict[str, Any]) -> "AnyNet":
+        """Return the same with another module in its place."""
+        names = [call.name for call in self.calls]
+        where = self.get_buffer("std").device
+        return AnyNet(module.cpu(), self.architecture.crop, self.input_mean, self.input_std, names, described).to(where)
+
+
+@dataclass
+class Hiding:
+    """An image before a network with places hidden; both as the network takes them."""
+
+    network: AnyNet
+    image: Tensor
+    fill: Tensor
+
+    def __post_init__(self) -> None:
+        call = self.network.calls[-1]
+        logits = self.network.top.logits
+        self.windows = occlusion.Occlusion(self.network.tape, self.image, self.fill, call, logits.index)
+        found: dict[int, Tensor] = {}
+        answer = self.network.tape.run(
+            self.image[None], {call.index: lambda maps: found.update({0: maps.clone()})}, logits.index
+        )
+        self.unoccluded = Answers(scores(answer), found[0])
+
+    def answers(self, occluders: Occluders) -> Iterator[Answers]:
+        """Yield logits and the last looked-at layer's maps at every position, by batches in their order."""
+        _, answers = self.windows.answers(occluders)
+        for found in answers:
+            assert self.windows.maps is not None
+            yield Answers(scores(found), self.windows.maps)
+
+
+def top(tape: Tape) -> Top:
+    """Find the units above the maps. Raises UserError where the network does not end in class scores."""
+    taken = {index for call in tape.calls for index in call.inputs}
+    last = [call for call in tape.calls if call.inputs and call.index not in taken][-1]
+    softmax = next((call for call in down(tape, last) if call.kind in SOFTMAX), None)
+    logits = last if softmax is None else tape.calls[softmax.inputs[0]]
+    classifier = next((call for call in down(tape, logits) if call.kind in ("linear", "conv2d")), None)
+    kind = type(tape.network).__name__
+    if logits.shape[0] != 1:
+        raise UserError(f"{kind} gives {logits.shape[0]} rows for one image; must be the size it was trained with")
+    if classifier is None or len(logits.shape) < 2 or math.prod(logits.shape[2:]) != 1:
+        raise UserError(
+            f"{kind} ends in {logits.what} of shape {tuple(logits.shape)}; must end in class scores (batch, class)"
+        )
+    if len(classifier.shape) == 2 and any(call.ceiling is not None for call in down(tape, logits, classifier)):
+        raise UserError(f"{kind} rectifies what {classifier.what} gives, which then are no class scores")
+    hidden: list[Call] = []
+    if classifier.inputs[0] >= 0:
+        below = tape.calls[classifier.inputs[0]]
+        flat = [call for call in down(tape, below) if len(call.shape) == 2]
+        hidden = [call for call in flat if call.ceiling is not None or call.kind in SMOOTH][::-1] or [below]
+    return Top(hidden, classifier, logits, softmax)
+
+
+def down(tape: Tape, call: Call, end: Call | None = None) -> Iterator[Call]:
+    """Yield a call and those below it, as far as each takes what one other gives, before `end`."""
+    while call is not end:
+        yield call
+        if len(call.inputs) != 1 or call.inputs[0] < 0:
+            return
+        call = tape.calls[call.inputs[0]]
+
+
+def denses(top: Top, first: int) -> tuple[Dense, ...]:
+    """Describe the units above the maps, numbered from `first`."""
+    found = [Dense(first + place, 0, call.shape[1], "hidden") for place, call in enumerate(top.hidden)]
+    return (*found, Dense(first + len(found), 0, top.logits.shape[1], "softmax"))
+
+
+def chosen(tape: Tape, names: Sequence[str] | None) -> list[Call]:
+    """Find the layers to look at. Raises UserError for a name that is no layer's, or a layer's without square maps."""
+    if names is None:
+        main = [call for call in tape.main if call.shape[2] == call.shape[3]]
+        shown = spread([call.name for call in main], [call.shape[2] for call in main])
+        return [call for call in main if call.name in shown]
+    calls = [tape.find(name) for name in names]
+    for call in calls:
+        if call.shape[2] != call.shape[3]:
+            raise UserError(f"layer {call.name!r} has maps of {call.shape[2]} x {call.shape[3]}; must be square")
+    return sorted({call.index: call for call in calls}.values(), key=lambda call: call.index)
+
+
+def whole(field: Field | None, crop: int) -> ReceptiveField:
+    """Join the receptive fields along both axes; one that is not known is taken as the whole crop."""
+    if field is None or field.y.jump != field.x.jump or field.y.jump == 0:
+        return ReceptiveField(0, crop, 0, crop)
+    return union([field.y, field.x])
+
+
+def handed_on(tape: Tape, call: Call) -> Call:
+    """Find what the layer above takes: pooled and normalised where nothing else is done with the maps."""
+    takers = [one for one in tape.calls if call.index in one.inputs]
+    while len(takers) == 1 and takers[0].kind in HANDED_ON and len(takers[0].shape) == 4:
+        call = takers[0]
+        takers = [one for one in tape.calls if call.index in one.inputs]
+    return call
+
+
+def pooled(values: Tensor) -> Float[Tensor, "batch unit"]:
+    """Average units over their places, where they have such."""
+    return values if values.dim() == 2 else values.flatten(2).mean(2)
+
+
+def layer_of(module: nn.Module, call: Call) -> nn.Module | None:
+    """Find the layer of torch.nn that makes a call; None: a function makes it."""
+    held = dict(module.named_modules()) if call.layer else {}
+    return held.get(call.name) or held.get(re.sub(r"_\d+$", "", call.name))  # of a layer that is called again
+
+
+def replaced(module: nn.Module, classifier: Call, classes: int) -> nn.Module:
+    """Return a copy with another last layer. Raises UserError where that is a function and no layer of torch.nn."""
+    module = copy.deepcopy(module).cpu()
+    parent, _, name = classifier.name.rpartition(".")
+    last = layer_of(module, classifier)
+    if isinstance(last, nn.Conv2d):
+        size = last.kernel_size, last.stride, last.padding
+        new: nn.Module = nn.Conv2d(last.in_channels, classes, *size)  # pyright: ignore[reportArgumentType]
+    elif isinstance(last, nn.Linear):
+        new = nn.Linear(last.in_features, classes)
+    else:
+        raise UserError(
+            f"{classifier.what} is no layer of torch.nn that can be replaced; must be, or model.softmax own"
+        )
+    setattr(module.get_submodule(parent), name, new)
+    return module
