@@ -37,7 +37,7 @@ def small_network(kind: str, crop: int = 121, scheme: str = "he", seed: int = 0)
     base = getattr(SETTINGS, str(edit.pop("base", "model")))
     model = merged(base, {"width": 0.03, "input_scale": 1 / 64, "dropout": 0.25, **edit})
     if kind == "vgg":
-        network = ConvNet(sized(VGG, {6: 9, 7: 5}, crop, average=3), model.norm, model.dropout, 1 / 64)
+        network = ConvNet(sized(VGG, {6: 9, 7: 5}, crop), model.norm, model.dropout, 1 / 64)
     else:
         network = weights.build(model, crop, classes=5)
     initialise(network, "he" if scheme == "he" else "gaussian", 0.01, seed)

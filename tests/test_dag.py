@@ -292,7 +292,8 @@ def curves_kind(run: str) -> str:
 
 
 ORDER = {
-    "index": 0, "beton": 0, "drawing": 1, "pictures": 2, "reading": 2, "writing": 2, "network": 3, "deconvnet": 4, "occlusion": 4, "processes": 4, "subject": 5, "training": 5, "evaluation": 5, "anynet": 5,
+    "index": 0, "beton": 0, "drawing": 1, "pictures": 2, "reading": 2, "writing": 2, "network": 3, "deconvnet": 4,
+    "occlusion": 4, "processes": 4, "subject": 5, "training": 5, "evaluation": 5, "anynet": 5,
     "foreign": 6, "probes": 6, "report": 7, "tools": 8, "microscope": 8,
 }  # fmt: skip
 """How high each package stands."""

@@ -84,12 +84,8 @@ def slow(network: ConvNet, image: np.ndarray, layer: int, unit: int, overwrite: 
     """The way down once more, number by number, from the definition."""
     layers, norm, before_pool = plain(network)
     traces = oracle.up(image, layers, norm, before_pool)
-    maps, side = traces[-1].output, network.architecture.average
-    cells = np.arange(maps.shape[1])
-    windows = [cells[[place]] for place in cells]
-    if side:
-        windows = [cells[cell * len(cells) // side : -(-(cell + 1) * len(cells) // side)] for cell in range(side)]
-    signal = np.array([[[one[np.ix_(y, x)].mean() for x in windows] for y in windows] for one in maps]).ravel()
+    maps = traces[-1].output
+    signal = np.array(maps).ravel()
     denses = [dense for dense in network.architecture.denses if dense.layer <= layer]
     weights = [network.denses[str(dense.layer)].get_parameter("weight").detach().double().numpy() for dense in denses]
     for dense, weight in zip(denses, weights, strict=True):
@@ -99,10 +95,7 @@ def slow(network: ConvNet, image: np.ndarray, layer: int, unit: int, overwrite: 
     for weight in weights[::-1]:
         signal = np.array([sum(max(value, 0) * row[i] for value, row in zip(signal, weight, strict=True))
                            for i in range(weight.shape[1])])  # fmt: skip
-    below = np.zeros_like(maps)
-    for (number, row, column), value in np.ndenumerate(signal.reshape(len(maps), len(windows), len(windows))):
-        window = np.ix_(windows[row], windows[column])
-        below[number][window] += value / below[number][window].size
+    below = signal.reshape(maps.shape)
     return oracle.descend(image, layers, traces, oracle.unpool(below, traces[-1], overwrite), overwrite)
 
 
@@ -143,8 +136,7 @@ def backpropagated(network: ConvNet, images: torch.Tensor, layer: int, unit: tor
                 signal = functional.max_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
             if step == "norm" and conv.normed:
                 signal = Rule.apply(signal, lambda maps, layer=conv.layer: network.normalise(layer, maps), torch.clone)
-    side = network.architecture.average
-    signal = (functional.adaptive_avg_pool2d(signal, side) if side else signal).flatten(1)
+    signal = signal.flatten(1)
     for dense in network.architecture.denses:
         signal = network.denses[str(dense.layer)](signal)
         if dense.kind == "hidden":

@@ -55,7 +55,7 @@ def states() -> dict[str, tuple[str, str]]:
 
 def test_a_network_is_read_and_tried(project: Path) -> None:
     found = states()
-    assert found["model.source"] == ("ok", "convolutions 1: 2 of 1x1/1; fully connected 2: 2")
+    assert found["model.source"] == ("ok", "layers 1: 1, 2 maps of 96x96; units above 2: 2, 3: 2")
     assert found["accuracy"][0] == "ok"
     assert "right on 20 of 20 validation images" in found["accuracy"][1]
     assert "model.input_mean" in found  # a mean of 1 may be of the scale 0..1
