@@ -246,8 +246,8 @@ def blast_table() -> str:
 BLAST_HEAD = [
     "# What runs again when a file changes",
     "",
-    "Each file or folder of `zfpipe/`, and the stages of `dvc.yaml` that depend on it. What these stages write decides",
-    "whether the stages after them run again. `python -m tests.test_dag` writes this page.",
+    "Each file or folder of `zfpipe/`, and the stages of `dvc.yaml` that depend on it. Later stages run",
+    "again only if the outputs of these stages change. `python -m tests.test_dag` writes this page.",
     "",
     "| file or folder | stages |",
     "|---|---|",

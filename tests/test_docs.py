@@ -208,6 +208,24 @@ def test_what_a_page_names_exists(page: Path) -> None:
     assert not wrong
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_have_at_most_100_characters(page: Path) -> None:
+    assert not too_long(page.read_text())
+
+
+def test_a_long_line_is_seen_but_not_a_row_or_a_link() -> None:
+    word, link = "x" * 101, f"[{'x' * 101}](guide.md)"
+    assert too_long(f"| {word} |\n{link}\n!{link}\n- {link}.\n{'±' * 100}\n") == []
+    assert too_long(f"{word}\na {link}\n```\n{word}\n```\n") == [1, 2, 4]
+
+
+def too_long(text: str) -> list[int]:
+    """The numbers of lines with more than 100 characters that are neither a table's row nor a link alone."""
+    alone = re.compile(r"\||\s*(- )?!?\[[^\]]*\]\([^)]*\)\W?$")
+    lines = enumerate(text.splitlines(), start=1)
+    return [number for number, line in lines if len(line) > 100 and not alone.match(line)]
+
+
 def parses(block: str) -> bool:
     """Whether a block, perhaps within a list, is Python."""
     try:
