@@ -21,8 +21,8 @@ from zfpipe.network.architecture import variants
 from zfpipe.tools import fetch, profiles
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
-NEW = {"firing", "fig10", "zfnet-dropout50"}
-"""What the guide has its reader add."""
+NEW = {"firing", "fig10", "zfnet-dropout50", "tabled"}
+"""What CONTRIBUTING has its reader add."""
 PLACEHOLDERS = {"N": "2", "SET": "caltech101", "NAME": "smoke", "FOLDER": ".", "SPLIT": "val"}
 """Words that stand for one that the reader puts there, and one that could."""
 SHELL = {".", "git", "export", "srun", "uv"}
@@ -130,7 +130,7 @@ def is_parameter(name: str) -> bool:
 
 
 def there(name: str) -> bool:
-    """Whether a file is there, or the guide has its reader add it."""
+    """Whether a file is there, or CONTRIBUTING has its reader add it."""
     return (ROOT / name).exists() or Path(name).stem.removeprefix("test_") in NEW
 
 
