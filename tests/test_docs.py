@@ -185,6 +185,13 @@ def test_a_wrong_command_is_seen(command: str, wrong: str | None) -> None:
     assert found is None if wrong is None else wrong in str(found)
 
 
+@pytest.mark.parametrize("name", __main__.EXAMPLES)
+def test_the_examples_of_the_help_are_commands(name: str) -> None:
+    lines = [line.strip() for line in __main__.EXAMPLES[name].splitlines()]
+    wrong = [f"{line}: {found}" for line in lines if (found := problem(re.split(r" {3,}", line)[0]))]
+    assert lines and not wrong
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_what_a_page_names_exists(page: Path) -> None:
     text = page.read_text()

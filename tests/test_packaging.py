@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tests.imports import ROOT
+from zfpipe.__main__ import EXAMPLES, parser
 from zfpipe.report import provenance
 from zfpipe.tools import check
 
@@ -73,6 +74,19 @@ def test_make_test_runs_every_part_and_fails_where_one_does(broken: str, tmp_pat
     assert "tests/test_null.py -p" in ran
     assert "pytest tests --ignore" in ran
     assert broken or ("ruff format --check ." in ran and "ruff check ." in ran and "pyright" in ran)
+
+
+def test_the_citation_and_the_changelog_have_the_version() -> None:
+    assert f"\nversion: {PROJECT['version']}\n" in (ROOT / "CITATION.cff").read_text()
+    assert (ROOT / "CHANGELOG.md").read_text().startswith(f"# Changelog\n\n## {PROJECT['version']} (")
+
+
+@pytest.mark.parametrize("command", ["", "look", "check", "profile", "fetch", "repro", "verify"])
+def test_the_help_of_every_command_ends_with_its_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        parser().parse_args([*command.split(), "--help"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.endswith(f"\nexamples:\n{EXAMPLES[command]}\n")
 
 
 def test_yaml_is_parsed_in_c() -> None:

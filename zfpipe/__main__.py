@@ -5,6 +5,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from zfpipe import params, paths
 from zfpipe.errors import UserError
@@ -12,55 +13,93 @@ from zfpipe.tools import profiles
 
 PROJECT = (paths.PARAMS, Path("dvc.yaml"))
 """Files by which a project's folder is known."""
+RGB = ("RED", "GREEN", "BLUE")
+
+
+EXAMPLES = {
+    "": """\
+  make report                          run everything: the whole paper, on drawn pictures
+  dvc exp run -S model.stride=4        change the network, run what depends on it
+  zfpipe look photo.jpg                look at a photo with the network of the run""",
+    "look": """\
+  zfpipe look photo.jpg
+  zfpipe look a.jpg b.jpg --run alexnet --out page
+  zfpipe look photo.jpg --net torchvision.models:resnet18 --weights resnet18.pth --class tench""",
+    "check": """\
+  zfpipe check                         before a long run, after each change of params.yaml""",
+    "profile": """\
+  zfpipe profile --list                show the profiles
+  zfpipe profile smoke                 make everything small: a run of minutes
+  git checkout params.yaml             take the profile back""",
+    "fetch": """\
+  zfpipe fetch tiny-imagenet           download into sets/
+  zfpipe fetch imagenette --use        write pictures.source and pictures.root into params.yaml
+  zfpipe fetch voc2012 --to /data      download into /data/voc2012; needs no project""",
+    "repro": """\
+  zfpipe repro                         run everything that changed
+  zfpipe repro --jobs 4 figure@2       one figure, at most four stages at a time
+  ZFPIPE_DEVICE=cuda zfpipe repro      one stage on each GPU""",
+    "verify": """\
+  zfpipe verify                        two clones, with 1 and 2 workers, against dvc.lock
+  zfpipe verify --profile smoke        the same in minutes
+  zfpipe verify --against ../other     compare with the run in another folder""",
+}
+"""What the help shows last: examples of the whole command line and of each command."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """What the command line takes."""
-    line = argparse.ArgumentParser(prog="zfpipe", description="The paper's experiments as a DVC pipeline.")
-    commands = line.add_subparsers(dest="command", required=True)
-    profile = commands.add_parser("profile", help="write a profile's values into params.yaml, comments kept")
-    profile.add_argument("name", nargs="?", help="the profile to write")
-    profile.add_argument("--list", action="store_true", help="show the profiles there are")
-    commands.add_parser("check", help="say whether a run can succeed here: parameters, images, libraries, disk, memory")
-    download = commands.add_parser("fetch", help="download an image set, unpack it, and say how params.yaml names it")
-    download.add_argument("set", help="tiny-imagenet, imagenette, caltech101, caltech256 or voc2012")
-    download.add_argument(
-        "--to", type=Path, metavar="DIR", help="the folder that holds sets; default: sets, in the project"
+    """Return what the command line takes."""
+    about = (
+        "All figures and tables of Zeiler & Fergus (2013) as a DVC pipeline. `zfpipe COMMAND --help` shows the options "
+        "of a command, with examples."
     )
-    download.add_argument("--use", action="store_true", help="write it into params.yaml, comments kept")
-    side_by_side = commands.add_parser(
-        "repro", help="as `dvc repro`, but stages that don't need each other side by side"
-    )
-    side_by_side.add_argument(
-        "--jobs", "-j", default="auto", help="how many stages at a time; default: auto, as many as fit this machine"
-    )
-    side_by_side.add_argument(
-        "targets", nargs="*", help="stages to bring up to date, with what they need; default: all"
-    )
-    again = commands.add_parser(
-        "verify", help="run the last commit in clean clones and compare every output with dvc.lock and with each other"
-    )
-    again.add_argument("--workers", type=numbers, default=[1, 2], help="ZFPIPE_WORKERS of each clone; default: 1,2")
-    again.add_argument("--jobs", "-j", type=int, default=2, help="how many stages at a time; default: 2")
-    again.add_argument("--profile", help="run this profile; then the clones are compared with each other alone")
-    again.add_argument("--against", type=Path, help="run nothing: compare the run here with the one in this folder")
-    again.add_argument("targets", nargs="*", help="stages to make, with what they need; default: all")
-    look = commands.add_parser("look", help="what a network sees in photos, as a page; needs no project or data set")
-    look.add_argument("photos", nargs="+", metavar="PHOTO", help="photos of any kind and size")
+    line = argparse.ArgumentParser(prog="zfpipe", description=about, **shown(""))
+    commands = line.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", **shown(name))
+
+    look = command("look", "write a page about photos: what a convnet sees in them")
+    look.add_argument("photos", nargs="+", metavar="PHOTO", help="an image file of any size")
     which = look.add_mutually_exclusive_group()
     which.add_argument("--run", help="a run of the project in this folder; default: zfnet")
-    which.add_argument("--net", metavar="MODULE:FUNCTION", help="a function that builds a network")
-    look.add_argument("--weights", metavar="FILE", help="the weights of --net: its state dict, or safetensors")
+    which.add_argument("--net", metavar="MODULE:FUNCTION", help="a function that builds a network; needs no project")
+    look.add_argument("--weights", metavar="FILE", help="weights of --net: a state dict, or safetensors")
     look.add_argument("--layers", nargs="+", metavar="LAYER", help="layers to show; default: about five")
-    look.add_argument("--maps", type=int, default=8, help="strongest maps of each layer; default: 8")
-    look.add_argument(
-        "--class", dest="target", metavar="NAME", help="a class to hide places for too, by name or number"
-    )
+    look.add_argument("--maps", type=int, default=8, help="strongest maps of each layer to show; default: 8")
+    look.add_argument("--class", dest="target", metavar="NAME", help="hide places for this class too: name or number")
     look.add_argument("--size", type=int, default=224, help="side of the input of --net in pixels; default: 224")
-    look.add_argument("--mean", nargs=3, type=float, help="of the colours, 0 to 1, for --net; default: ImageNet's")
-    look.add_argument("--std", nargs=3, type=float, help="likewise")
+    look.add_argument(
+        "--mean", nargs=3, type=float, metavar=RGB, help="mean colour of the input, 0 to 1; default: ImageNet's"
+    )
+    look.add_argument(
+        "--std", nargs=3, type=float, metavar=RGB, help="standard deviation of the input; default: ImageNet's"
+    )
     look.add_argument("--out", type=Path, default=Path("look"), help="folder of the page; default: look")
+    command("check", "say whether a run can succeed here: parameters, images, libraries, disk, memory")
+    profile = command("profile", "write a profile's values into params.yaml; comments stay")
+    profile.add_argument("name", nargs="?", help="the profile to write; default: show the profiles")
+    profile.add_argument("--list", action="store_true", help="show the profiles")
+    download = command("fetch", "download an image set, unpack it, print the lines for params.yaml")
+    download.add_argument("set", help="tiny-imagenet, imagenette, caltech101, caltech256 or voc2012")
+    download.add_argument("--to", type=Path, metavar="DIR", help="folder for sets; default: sets, in the project")
+    download.add_argument("--use", action="store_true", help="write the lines into params.yaml; comments stay")
+    side_by_side = command("repro", "run what changed, as `dvc repro`, but several stages at the same time")
+    side_by_side.add_argument("--jobs", "-j", default="auto", help="stages at a time; default: as many as fit here")
+    side_by_side.add_argument("targets", nargs="*", help="stages to run, with what they need; default: all")
+    again = command("verify", "run the last commit again in clean clones and compare all outputs, byte for byte")
+    again.add_argument("--workers", type=numbers, default=[1, 2], help="ZFPIPE_WORKERS of each clone; default: 1,2")
+    again.add_argument("--jobs", "-j", type=int, default=2, help="stages at a time; default: 2")
+    again.add_argument("--profile", help="use this profile, and compare the clones with each other alone")
+    again.add_argument("--against", type=Path, metavar="DIR", help="run nothing: compare with the run in this folder")
+    again.add_argument("targets", nargs="*", help="stages to run, with what they need; default: all")
     return line
+
+
+def shown(command: str) -> dict[str, Any]:
+    """Return what argparse needs to show the examples of a command, in the lines in which they stand."""
+    examples = f"examples:\n{EXAMPLES[command]}"
+    return {"epilog": examples, "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
 def numbers(text: str) -> list[int]:
