@@ -1,23 +1,95 @@
 """What works with torchvision's networks: the table of docs/library.md, run at small sizes. Also writes that table."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from tests.anynet.networks import FOURTEEN, torchvisions
 from tests.imports import ROOT
 from zfpipe import Microscope
+from zfpipe.anynet.network import AnyNet
 from zfpipe.drawing.picture import draw
 from zfpipe.errors import UserError
+from zfpipe.params import Deconvnet
+from zfpipe.probes import activations
+from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.report.atlas import walk
+from zfpipe.report.engine.style import Drawing
+from zfpipe.subject.subject import Crops
+from zfpipe.unavailable import UnavailableError
 
 PAGE = ROOT / "docs/library.md"
-HEAD = "| network | strongest | project | occlude | invariance | look |\n|---|---|---|---|---|---|\n"
+HEAD = "| network | strongest | project | occlude | invariance | atlas | look |\n|---|---|---|---|---|---|---|\n"
+DOWN = Deconvnet(unpooling="sum", norm="skip")
 
 
-def row(name: str) -> str:
+@dataclass
+class Images:
+    """A network before two pictures, as a probe of the pipeline has it."""
+
+    network: AnyNet
+    pixels: torch.Tensor
+    classes: list[str]
+
+    @property
+    def crop(self) -> int:
+        return self.pixels.shape[1]
+
+    @property
+    def inputs(self) -> MeanSubtraction:
+        return MeanSubtraction(torch.zeros(10, self.crop, self.crop, 3), torch.device("cpu"))
+
+    def images(self, ids: set[int]) -> Crops:
+        return Crops(self.pixels, torch.zeros(2, dtype=torch.int64), {0: 0, 1: 1})
+
+    @contextmanager
+    def batches(self) -> Iterator[Any]:
+        yield SimpleNamespace(images=2)
+
+
+def atlas(network: Any, side: int, photo: np.ndarray, folder: Path) -> str:
+    """Write the pipeline's atlas of two maps of each layer and of two classes."""
+    anynet = AnyNet(network, side, [128] * 3, [64] * 3, None, {})
+    square = torch.from_numpy(np.ascontiguousarray(photo[:side, :side]))
+    subject = Images(anynet, torch.stack([square, square.flip(1)]), [str(number) for number in range(1000)])
+    images = subject.inputs(subject.images({0, 1}).batch([0, 1]))
+    rows, last = [], anynet.architecture.denses[-1].layer
+    for trace in anynet.trace(images):
+        for found, map in ((activations.maxima(trace), map) for map in (0, 1)):
+            for image in (0, 1):
+                y, x = divmod(int(found.place[image, map]), found.width)
+                activation = float(found.value[image, map])
+                rows.append({"layer": found.layer, "map": map, "id": image, "activation": activation, "y": y, "x": x})
+    maps = pd.DataFrame(rows).sort_values(["layer", "map", "activation"], ascending=[True, True, False])
+    units = pd.DataFrame([{"layer": last, "unit": unit, "id": unit, "activation": 1.0} for unit in (0, 1)])
+    tables = []
+    for table, number in ((maps, "map"), (units, "unit")):
+        table = table.assign(rank=table.groupby(["layer", number]).cumcount(), label=0)
+        each = table.drop_duplicates(["layer", number])[["layer", number]]
+        tables.append(walk.Found(table, each.assign(fires=1.0, mean=1.0, largest=1.0, kind="softmax")))
+    try:
+        walk.write(cast(Any, subject), tables[0], tables[1], DOWN, Drawing(99, side), folder)
+    except UnavailableError:
+        return "refused, as projections are"
+    assert (folder / "index.html").exists()
+    assert len(list(folder.glob("layer*_projections0.*"))) == len(anynet.calls) + 1
+    return "works"
+
+
+def row(name: str, folder: Path) -> str:
     """A network's row, after every method has run on it."""
-    microscope = Microscope(torchvisions(name), size=80 if name == "inception_v3" else 64)
+    network, side = torchvisions(name), 80 if name == "inception_v3" else 64
+    microscope = Microscope(network, size=side)
     photo, last = draw(0, "val", 1).pixels, microscope.lens.main[-1]
     strongest = microscope.strongest([photo, photo[:, ::-1]], last, 2)
     assert strongest.activations.shape == (microscope.lens.shape(last)[0], 2)
@@ -37,12 +109,14 @@ def row(name: str) -> str:
     assert len(look.layers[0].peaks) == 2
     assert (look.layers[0].refused is None) is (projected == "works")
     seen = "works" if projected == "works" else "works, without projections"
-    return f"| {name} | works | {projected} | works | works | {seen} |\n"
+    written = atlas(network, side, photo, folder)
+    assert (written == "works") is (projected == "works")
+    return f"| {name} | works | {projected} | works | works | {written} | {seen} |\n"
 
 
 @pytest.mark.parametrize("name", FOURTEEN)
-def test_the_table_says_what_works(name: str) -> None:
-    assert row(name) in PAGE.read_text(), "write it: python -m tests.microscope.test_table"
+def test_the_table_says_what_works(name: str, tmp_path: Path) -> None:
+    assert row(name, tmp_path) in PAGE.read_text(), "write it: python -m tests.microscope.test_table"
 
 
 def test_the_table_has_all() -> None:
@@ -53,4 +127,5 @@ def test_the_table_has_all() -> None:
 if __name__ == "__main__":
     before, _, after = PAGE.read_text().partition(HEAD)
     after = after[after.index("\n\n") + 1 :] if after else "\n"
-    PAGE.write_text(before + HEAD + "".join(map(row, FOURTEEN)) + after)
+    with TemporaryDirectory() as folder:
+        PAGE.write_text(before + HEAD + "".join(row(name, Path(folder, name)) for name in FOURTEEN) + after)
