@@ -14,7 +14,7 @@ def main() -> None:
         if base == "model" and settings.model.origin:
             from zfpipe.foreign import imported  # torch takes seconds, and most runs have no source
 
-            start = imported.run(settings.model, settings.crops.size, stage.log)
+            start = imported.run(settings.model, settings.crops.size, store.load(paths.watched("model")), stage.log)
         store.save_all(paths.pretrained(base), start)
 
 

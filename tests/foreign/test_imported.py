@@ -24,6 +24,7 @@ from zfpipe.params import Deconvnet, Model
 
 HERE = "tests.foreign.test_imported"
 WEIGHTS = Path("weights")
+WATCHED = {"nets": "a digest"}
 
 
 @pytest.fixture(autouse=True)
@@ -275,7 +276,7 @@ def test_hiding_places_answers_as_whole_images_do(name: str) -> None:
 def test_a_file_holds_the_network_and_chooses_no_code() -> None:
     saved(plain(7), WEIGHTS / "net.pth")
     settings = model("plain", WEIGHTS / "net.pth")
-    files = imported.run(settings, 40, print)
+    files = imported.run(settings, 40, WATCHED, print)
     (WEIGHTS / weights.FILE).write_bytes(files[weights.FILE])
     cpu = torch.device("cpu")
     ours, back = imported.read(settings, 40), weights.load(WEIGHTS / weights.FILE, cpu, settings.source)
@@ -283,7 +284,7 @@ def test_a_file_holds_the_network_and_chooses_no_code() -> None:
     assert isinstance(back, AnyNet) and back.input_mean == list(settings.input_mean)
     torch.testing.assert_close(back(images), ours(images))
     assert weights.serialised(back) == files[weights.FILE]
-    assert back.described["code"] == code.ours(), "a change of what computes the network is a change of its file"
+    assert back.described["code"] == [code.ours(), WATCHED], "a change of what computes it is a change of its file"
     for source in (None, "os:system"):
         with pytest.raises(UserError, match="train it again"):
             weights.load(WEIGHTS / weights.FILE, cpu, source)
@@ -296,7 +297,7 @@ def test_a_new_softmax_alone_learns_and_is_loaded_again(name: str) -> None:
     theirs = plain(5) if name == "plain" else getattr(torchvision.models, name)(num_classes=5)
     saved(theirs, WEIGHTS / "net.pth")
     settings, cpu = model(source, WEIGHTS / "net.pth"), torch.device("cpu")
-    (WEIGHTS / weights.FILE).write_bytes(imported.run(settings, 40, print)[weights.FILE])
+    (WEIGHTS / weights.FILE).write_bytes(imported.run(settings, 40, WATCHED, print)[weights.FILE])
     new = weights.started(settings, 40, 9, 1, WEIGHTS, cpu)
     assert isinstance(new, AnyNet)
     last = new.top.classifier.name

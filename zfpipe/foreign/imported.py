@@ -1,6 +1,6 @@
 """A convnet that another library builds, for every probe: read with its weights, and built again from its file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,13 @@ from zfpipe.network import weights
 from zfpipe.params import Model
 
 
-def run(model: Model, crop: int, log: Callable[[str], None]) -> dict[str, Any]:
-    """What training starts from, by the names of its files: where its weights come from, and of a source these."""
+def run(model: Model, crop: int, watched: Mapping[str, str], log: Callable[[str], None]) -> dict[str, Any]:
+    """What training starts from, by the names of its files: where its weights come from, and of a source these.
+
+    `watched` is what the source's code is made of: a change of the code is a change of the file.
+    """
     network = read(model, crop, log)
+    network.described["code"] = [code.ours(), watched]
     log(f"{model.source}: {', '.join(f'layer {conv.layer} is {conv.name}' for conv in network.architecture.convs)}")
     return {"start.json": {"source": model.source}, weights.FILE: weights.serialised(network)}
 
@@ -40,7 +44,6 @@ def read(model: Model, crop: int, log: Callable[[str], None] = lambda line: None
         "input_mean": model.input_mean,
         "input_std": model.input_std,
         "layers": model.layers,
-        "code": code.ours(),
     }
     try:
         network = AnyNet(module, crop, model.input_mean, model.input_std, model.layers, described)
