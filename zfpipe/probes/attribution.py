@@ -39,20 +39,19 @@ def run(
     wanted = objects[: settings.images]
     crops = subject.images({*shown, *wanted})
     fill = subject.inputs.grey(hiding.grey)
-    grid, fine = (
-        occlusion.Grid.scaled(hiding.size, step, subject.crop) for step in (hiding.stride, hiding.shown_stride)
-    )
+    grid, fine = (hiding.Grid.scaled(hiding.size, step, subject.crop) for step in (hiding.stride, hiding.shown_stride))
+    plan, closely = (hiding.planned(subject.network, one) for one in (grid, fine))
     ways = methods(subject.network, fill)
     rows, drawn = [], {}
     for image in dict.fromkeys([*shown, *wanted]):
         batch = crops.batch([image])
         pixels, label = subject.inputs(batch)[0], int(batch.labels[0])
-        hidden = occlusion.hide(subject.network, pixels, fill, label, grid)
-        seen = {"deconvnet": occlusion.energy(subject.network, pixels, hidden, deconvnet)}
+        [hidden] = hiding.hide(subject.network, pixels[None], fill, [label], plan)
+        seen = {"deconvnet": hiding.energy(subject.network, pixels, hidden, deconvnet)}
         seen |= {name: way(pixels, label) for name, way in ways.items()}
         if image in shown:
-            drop = occlusion.hide(subject.network, pixels, fill, label, fine).drop.reshape(len(fine.centres), -1)
-            drawn[image] = {"drop": drop, "maps": np.stack(list(seen.values()))}
+            [close] = hiding.hide(subject.network, pixels[None], fill, [label], closely)
+            drawn[image] = {"drop": close.drop.reshape(len(fine.centres), -1), "maps": np.stack(list(seen.values()))}
         on = grid.on(subject.truth.mask(image))
         if image in wanted and on.any() and not on.all():
             places = {"occlusion": hidden.drop} | {name: grid.under(values) for name, values in seen.items()}
