@@ -34,9 +34,9 @@ OTHERS = {
 }  # fmt: skip
 
 
-def other_network(kind: str, average: int | None = None) -> ConvNet:
+def other_network(kind: str) -> ConvNet:
     """Networks that params.yaml does not offer."""
-    architecture: Architecture = sized(OTHERS[kind], {6: 12, 8: 5}, CROP, average)
+    architecture: Architecture = sized(OTHERS[kind], {6: 12, 8: 5}, CROP)
     torch.manual_seed(0)
     network = ConvNet(architecture, SETTINGS.model.norm, 0.5, input_scale=0.05)
     for module in (*network.convs.values(), *network.denses.values()):
@@ -129,12 +129,11 @@ def test_every_kind_of_network(kind: str, size: tuple[int, int], monkeypatch: py
     assert_same(through(view, occluders), whole_passes(view, occluders))
 
 
-@pytest.mark.parametrize("average", [None, 2, 7])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("kind", sorted(OTHERS))
-def test_other_networks(kind: str, size: tuple[int, int], average: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_networks(kind: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     by_differences(monkeypatch)
-    view, occluders = Occlusion(other_network(kind, average), *one_image()), positions(*size, count=40)
+    view, occluders = Occlusion(other_network(kind), *one_image()), positions(*size, count=40)
     assert_same(through(view, occluders), whole_passes(view, occluders))
 
 

@@ -14,7 +14,7 @@ from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
 from zfpipe.params import Deconvnet, OcclusionProbe, Section, whole
-from zfpipe.probes import occlusion, sample
+from zfpipe.probes import hiding, occlusion, sample
 from zfpipe.subject.subject import Subject
 from zfpipe.unavailable import UnavailableError
 
@@ -29,17 +29,17 @@ class Settings(Section):
 
 
 def run(
-    subject: Subject, predictions: Predictions, hiding: OcclusionProbe, settings: Settings, deconvnet: Deconvnet
+    subject: Subject, predictions: Predictions, chosen: OcclusionProbe, settings: Settings, deconvnet: Deconvnet
 ) -> dict[str, Any]:
     """Score each method against the truth on some images, and draw it on those of Fig. 7; values by file name."""
     if isinstance(subject.network, Foreign):
         raise UnavailableError("captum's methods need our own networks' modules, and this one is model.source's")
     warnings.filterwarnings("ignore", "Setting .* hooks on ReLU")  # captum takes them off again
-    objects, shown = sample.to_hide(predictions, subject.truth, hiding)
+    objects, shown = sample.to_hide(predictions, subject.truth, chosen)
     wanted = objects[: settings.images]
     crops = subject.images({*shown, *wanted})
-    fill = subject.inputs.grey(hiding.grey)
-    grid, fine = (hiding.Grid.scaled(hiding.size, step, subject.crop) for step in (hiding.stride, hiding.shown_stride))
+    fill = subject.inputs.grey(chosen.grey)
+    grid, fine = (hiding.Grid.scaled(chosen.size, step, subject.crop) for step in (chosen.stride, chosen.shown_stride))
     plan, closely = (hiding.planned(subject.network, one) for one in (grid, fine))
     ways = methods(subject.network, fill)
     rows, drawn = [], {}

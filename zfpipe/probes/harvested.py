@@ -55,13 +55,12 @@ def gram(path: Path, layer: int) -> Float[np.ndarray, "image image"]:
 
 def doubled(piece: Shaped[np.ndarray, "image feature"]) -> Any:
     """The features in double precision, where inner products are made."""
-    if asked()[0] == "cpu":
+    kind, number = asked()
+    if kind == "cpu":
         return piece.astype(np.float64)
     import torch  # takes a second
 
-    from zfpipe.network.numerics import device
-
-    return torch.from_numpy(piece).to(device()).double()
+    return torch.from_numpy(piece).to(kind if number is None else f"{kind}:{number}").double()
 
 
 def threads(images: int) -> threadpool_limits:
