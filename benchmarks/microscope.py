@@ -23,7 +23,7 @@ from zfpipe.anynet.tape import Call, Tape
 from zfpipe.drawing.picture import draw
 from zfpipe.microscope.microscope import Microscope
 from zfpipe.network.numerics import device
-from zfpipe.occlusion.occlusion import Occluders
+from zfpipe.occlusion.plan import Occluders
 
 SIDE, MAPS, ROUNDS, TARGET = 224, 8, 5, 3
 LAYERS = ("relu", "layer1.1.relu_1", "layer2.1.relu_1", "layer3.1.relu_1", "layer4.1.relu_1")

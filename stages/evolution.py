@@ -2,13 +2,14 @@
 
 Reads zfnet's snapshots, the training beton and its mean; writes evolution/evolution.parquet (every map after every
 snapshot), evolution/settled.csv, and for each layer N layerN.npy and layerN_patches.npy (the drawn maps). Costs less
-than a minute on two cores with the default parameters.
+than a minute on two cores with the default parameters. ZFPIPE_PROCESSES shares the images among several processes.
 """
 
 from typing import Any
 
-from zfpipe import params, paths, stage, unavailable
+from zfpipe import params, paths, unavailable
 from zfpipe.probes import evolution
+from zfpipe.processes import distributed
 from zfpipe.subject.subject import Subject
 
 
@@ -24,4 +25,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    distributed.run(main)

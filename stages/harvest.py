@@ -1,7 +1,7 @@
 """harvest SET: the features of every image of a set, layer by layer (section 5.2).
 
 Reads zfnet's weights, the mean and data/targets/SET/images.beton; writes harvest/SET.parquet. Costs seconds for the
-embedded sets.
+embedded sets. ZFPIPE_PROCESSES shares the images among several processes.
 """
 
 from zfpipe import params, paths, stage
@@ -9,10 +9,8 @@ from zfpipe.beton.sidecar import verify
 from zfpipe.network import weights
 from zfpipe.network.numerics import device
 from zfpipe.probes import harvest
+from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction
-from zfpipe.reading.reader import Batches
-
-BATCH = 64
 
 
 def main() -> None:
@@ -22,9 +20,8 @@ def main() -> None:
     verify(beton)
     network = weights.load(paths.weights("zfnet"), device(), settings.model.source)
     inputs = MeanSubtraction.read(paths.MEAN, settings.crops.size, device(), network.input_mean)
-    with Batches(beton, batch=BATCH, crop=settings.crops.size, crops="centre") as batches:
-        harvest.write(network, batches, inputs, paths.harvest(name))
+    harvest.run(network, beton, inputs, paths.harvest(name), paths.SPOOL.with_name(f"harvest-{name}"))
 
 
 if __name__ == "__main__":
-    stage.run(main)
+    distributed.run(main)

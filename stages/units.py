@@ -8,13 +8,13 @@ seconds. ZFPIPE_PROCESSES shares the images among several processes.
 from zfpipe import params, paths, store
 from zfpipe.probes import units
 from zfpipe.processes import distributed
-from zfpipe.subject.subject import Subject
+from zfpipe.subject.subject import BATCH, Subject
 
 
 def main() -> None:
     settings = params.load()
     subject, count = Subject.open(settings), settings.projections.strongest
-    with subject.batches(part=distributed.part()) as batches:
+    with subject.batches(distributed.dealt(subject.rows, BATCH)) as batches:
         epoch = distributed.epoch(batches, 0, "units")
         parts = distributed.gathered(units.measure(subject.network, subject.inputs.ahead(epoch), count))
     if parts:

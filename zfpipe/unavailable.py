@@ -1,5 +1,6 @@
 """Results that can't be had with these parameters or images: the reason stands in their place."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,21 @@ class UnavailableError(Exception):
 
 
 def save(folder: Path, measure: Callable[[], Mapping[str, Any]]) -> None:
-    """Write what `measure` returns, values by file name, into `folder`; if it raises UnavailableError, the reason."""
-    (folder / NAME).unlink(missing_ok=True)
+    """Write what `measure` returns, values by file name, into `folder`; if it raises UnavailableError, the reason.
+
+    Of processes that share a stage the first alone writes.
+    """
+    first = os.environ.get("RANK", "0") == "0"
+    if first:
+        (folder / NAME).unlink(missing_ok=True)
     try:
-        store.save_all(folder, measure())
+        found = measure()
     except UnavailableError as reason:
-        store.save(folder / NAME, f"{reason}\n")
+        if first:
+            store.save(folder / NAME, f"{reason}\n")
+    else:
+        if first:
+            store.save_all(folder, found)
 
 
 def reason(folder: Path) -> str | None:

@@ -8,7 +8,7 @@ from torch.nn import functional
 from tests.anynet.networks import FOURTEEN, Functional, images, torchvisions
 from zfpipe.anynet.occlusion import Occlusion
 from zfpipe.anynet.record import record
-from zfpipe.occlusion.occlusion import Occluders
+from zfpipe.occlusion.plan import Occluders
 
 
 def occluders(side: int, size: int, step: int) -> Occluders:

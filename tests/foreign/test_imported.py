@@ -19,7 +19,7 @@ from zfpipe.deconvnet.windows import project_windows
 from zfpipe.errors import UserError
 from zfpipe.foreign import code, imported
 from zfpipe.network import weights
-from zfpipe.occlusion.occlusion import Occluders
+from zfpipe.occlusion.plan import Occluders
 from zfpipe.params import Deconvnet, Model
 
 HERE = "tests.foreign.test_imported"

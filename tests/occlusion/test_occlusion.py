@@ -10,8 +10,9 @@ from torch import Tensor
 from tests.networks import KINDS, SETTINGS, random_images, small_network
 from zfpipe.network.architecture import Architecture, Filters, Pool, sized
 from zfpipe.network.convnet import ConvNet
-from zfpipe.occlusion import occlusion
-from zfpipe.occlusion.occlusion import Answers, Occluders, Occlusion
+from zfpipe.occlusion import plan
+from zfpipe.occlusion.occlusion import Answers, Occlusion
+from zfpipe.occlusion.plan import Occluders, Plan
 
 CROP = 121
 POOL = Pool(3, 2, ceil=True)
@@ -33,9 +34,9 @@ OTHERS = {
 }  # fmt: skip
 
 
-def other_network(kind: str, average: int | None = None) -> ConvNet:
+def other_network(kind: str) -> ConvNet:
     """Networks that params.yaml does not offer."""
-    architecture: Architecture = sized(OTHERS[kind], {6: 12, 8: 5}, CROP, average)
+    architecture: Architecture = sized(OTHERS[kind], {6: 12, 8: 5}, CROP)
     torch.manual_seed(0)
     network = ConvNet(architecture, SETTINGS.model.norm, 0.5, input_scale=0.05)
     for module in (*network.convs.values(), *network.denses.values()):
@@ -60,6 +61,11 @@ def pictures() -> tuple[Tensor, Tensor]:
     return image, fill
 
 
+def one_image() -> tuple[Tensor, Tensor]:
+    image, fill = pictures()
+    return image[None], fill
+
+
 def one_by_one(network: ConvNet, image: Tensor, fill: Tensor, occluders: Occluders) -> tuple[Tensor, Tensor]:
     """The slow twin: occludes pixel by pixel, and asks the network about each image alone."""
     logits, maps = [], []
@@ -76,13 +82,20 @@ def one_by_one(network: ConvNet, image: Tensor, fill: Tensor, occluders: Occlude
     return torch.cat(logits), torch.cat(maps)
 
 
-def whole_passes(occlusion: Occlusion, occluders: Occluders) -> tuple[Tensor, Tensor]:
-    return everything(occlusion.through_images(part) for part in occluders.split(16))
+def through(view: Occlusion, occluders: Occluders, batch: int = 64) -> tuple[Tensor, Tensor]:
+    """Of one image."""
+    return everything(view.answers(Plan(view.network, occluders, batch)))
 
 
-def everything(answers: Iterable[Answers]) -> tuple[Tensor, Tensor]:
+def whole_passes(view: Occlusion, occluders: Occluders) -> tuple[Tensor, Tensor]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "WORTHWHILE", -1)
+        return through(view, occluders, 16)
+
+
+def everything(answers: Iterable[Answers], image: int = 0) -> tuple[Tensor, Tensor]:
     batches = list(answers)
-    return torch.cat([one.logits for one in batches]), torch.cat([one.maps for one in batches])
+    return torch.cat([one.logits[image] for one in batches]), torch.cat([one.maps[image] for one in batches])
 
 
 def assert_same(found: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor], share: float = 1e-5) -> None:
@@ -93,7 +106,7 @@ def assert_same(found: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor], s
 
 def by_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     """However little it pays."""
-    monkeypatch.setattr(occlusion, "WORTHWHILE", math.inf)
+    monkeypatch.setattr(plan, "WORTHWHILE", math.inf)
 
 
 @pytest.mark.parametrize("size", [(7, 7), (5, 24)], ids=str)
@@ -102,9 +115,9 @@ def test_equals_the_slow_twin(kind: str, size: tuple[int, int], monkeypatch: pyt
     by_differences(monkeypatch)
     network, (image, fill), occluders = small_network(kind), pictures(), positions(*size)
     expected = one_by_one(network, image, fill, occluders)
-    view = Occlusion(network, image, fill)
+    view = Occlusion(network, image[None], fill)
     assert_same(whole_passes(view, occluders), expected)
-    assert_same(everything(view.answers(occluders)), expected)
+    assert_same(through(view, occluders), expected)
     assert (expected[1] != view.unoccluded.maps).flatten(1).any(1).float().mean() > 0.25, "occluders must matter"
 
 
@@ -112,46 +125,45 @@ def test_equals_the_slow_twin(kind: str, size: tuple[int, int], monkeypatch: pyt
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_kind_of_network(kind: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     by_differences(monkeypatch)
-    view, occluders = Occlusion(small_network(kind), *pictures()), positions(*size, count=40)
-    assert_same(everything(view.answers(occluders)), whole_passes(view, occluders))
+    view, occluders = Occlusion(small_network(kind), *one_image()), positions(*size, count=40)
+    assert_same(through(view, occluders), whole_passes(view, occluders))
 
 
-@pytest.mark.parametrize("average", [None, 2, 7])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("kind", sorted(OTHERS))
-def test_other_networks(kind: str, size: tuple[int, int], average: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_networks(kind: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     by_differences(monkeypatch)
-    view, occluders = Occlusion(other_network(kind, average), *pictures()), positions(*size, count=40)
-    assert_same(everything(view.answers(occluders)), whole_passes(view, occluders))
+    view, occluders = Occlusion(other_network(kind), *one_image()), positions(*size, count=40)
+    assert_same(through(view, occluders), whole_passes(view, occluders))
 
 
 def test_double_precision_shows_no_shortcut(monkeypatch: pytest.MonkeyPatch) -> None:
     by_differences(monkeypatch)
-    view = Occlusion(small_network("zfnet").double(), *(picture.double() for picture in pictures()))
+    view = Occlusion(small_network("zfnet").double(), *(picture.double() for picture in one_image()))
     occluders = positions(16, 16, count=40)
-    assert_same(everything(view.answers(occluders)), whole_passes(view, occluders), share=1e-13)
+    assert_same(through(view, occluders), whole_passes(view, occluders), share=1e-13)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 7, 40])
 def test_batches_change_nothing_but_rounding(batch: int) -> None:
-    view, occluders = Occlusion(small_network("zfnet"), *pictures()), positions(16, 16, count=40)
-    batches = list(view.answers(occluders, batch))
-    assert [len(one.logits) for one in batches][:-1] == [batch] * ((40 - 1) // batch)
-    assert_same(everything(batches), everything(view.answers(occluders)), share=1e-6)
+    view, occluders = Occlusion(small_network("zfnet"), *one_image()), positions(16, 16, count=40)
+    batches = list(view.answers(Plan(view.network, occluders, batch)))
+    assert [one.logits.shape[1] for one in batches][:-1] == [batch] * ((40 - 1) // batch)
+    assert_same(everything(batches), through(view, occluders), share=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["zfnet", "alexnet"])
 def test_unseen_occluders_change_nothing(kind: str) -> None:
     network, (image, fill) = small_network(kind), pictures()
-    view = Occlusion(network, image, fill)
+    view = Occlusion(network, image[None], fill)
     tops, lefts = torch.tensor([-16, -90, CROP, CROP + 50, 30, 30]), torch.tensor([5, 5, 5, -99, -16, CROP])
-    logits, maps = everything(view.answers(Occluders(tops, lefts, 16, 16)))
+    logits, maps = through(view, Occluders(tops, lefts, 16, 16))
     whole = view.unoccluded
     assert all(torch.equal(one, whole.logits[0]) for one in logits)
     assert all(torch.equal(one, whole.maps[0]) for one in maps)
     torch.testing.assert_close(whole.logits, network(image[None]))
     tops[:3] = lefts[:3] = 40
-    logits, maps = everything(view.answers(Occluders(tops, lefts, 16, 16)))
+    logits, maps = through(view, Occluders(tops, lefts, 16, 16))
     assert not torch.equal(maps[0], whole.maps[0]), "one of them is seen now"
     assert torch.equal(maps[3], whole.maps[0])
     assert torch.equal(logits[3], whole.logits[0])
@@ -159,29 +171,50 @@ def test_unseen_occluders_change_nothing(kind: str) -> None:
 
 def test_pixels_that_no_filter_reaches() -> None:
     network, (image, fill) = other_network("filters apart"), pictures()
-    view = Occlusion(network, image, fill)
+    view = Occlusion(network, image[None], fill)
     far = torch.tensor([CROP // 2 // 5 * 5 + 2])  # filters of 2 pixels every 5, from -1
-    logits, maps = everything(view.answers(Occluders(far, far, 1, 1)))
+    logits, maps = through(view, Occluders(far, far, 1, 1))
     assert torch.equal(logits, view.unoccluded.logits)
     assert torch.equal(maps, view.unoccluded.maps)
     torch.testing.assert_close(logits, network(image[None]))
-    _, maps = everything(view.answers(Occluders(far - 10, far - 10, 20, 20)))
+    _, maps = through(view, Occluders(far - 10, far - 10, 20, 20))
     assert not torch.equal(maps, view.unoccluded.maps), "the pixels beside it are seen"
 
 
 def test_filling_with_the_image_changes_nothing(network: ConvNet) -> None:
     image, _ = pictures()
-    view = Occlusion(network, image, image)
-    logits, maps = everything(view.answers(positions(16, 16)))
+    view = Occlusion(network, image[None], image)
+    logits, maps = through(view, positions(16, 16))
     nothing = view.unoccluded
     assert_same((logits, maps), (nothing.logits.expand_as(logits), nothing.maps.expand_as(maps)))
 
 
 def test_whole_passes_only_where_they_are_quicker(monkeypatch: pytest.MonkeyPatch) -> None:
-    view = Occlusion(small_network("zfnet"), *pictures())
+    view = Occlusion(small_network("zfnet"), *one_image())
     whole = whole_passes(view, positions(CROP, CROP))
     with monkeypatch.context() as patch:
         patch.setattr(Occlusion, "through_differences", None)
-        assert_same(everything(view.answers(positions(CROP, CROP))), whole)
+        assert_same(through(view, positions(CROP, CROP)), whole)
     monkeypatch.setattr(Occlusion, "through_images", None)
-    everything(view.answers(positions(8, 8)))
+    through(view, positions(8, 8))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (CROP, CROP)], ids=["differences", "whole images"])
+def test_several_images_share_a_plan(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each gets what it gets alone, whichever are looked at together, and the second time nothing is planned."""
+    network, (*images, fill) = small_network("zfnet"), random_images(5, CROP)
+    tops = torch.cat([positions(*size).tops, torch.tensor([-200, 5])])
+    lefts = torch.cat([positions(*size).lefts, torch.tensor([5, CROP])])
+    occluders = Occluders(tops, lefts, *size)
+    given = Plan(network, occluders, batch=12)
+    expected = [through(Occlusion(network, image[None], fill), occluders) for image in images]
+    for several in ([0, 1, 2], [3]):
+        view = Occlusion(network, torch.stack([images[number] for number in several]), fill)
+        answers = list(view.answers(given))
+        assert answers[0].logits.shape[:2] == (len(several), 12 // len(several))
+        for place, number in enumerate(several):
+            assert_same(everything(answers, place), expected[number])
+            assert torch.equal(answers[-1].logits[place, -1], view.unoccluded.logits[place]), "it is beside the image"
+    monkeypatch.setattr(plan, "spread", None)
+    for image, found in zip(images, expected, strict=True):
+        assert_same(everything(Occlusion(network, image.expand(3, -1, -1, -1), fill).answers(given)), found)

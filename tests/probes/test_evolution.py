@@ -26,7 +26,7 @@ def built(seed: int) -> ConvNet:
 
 def watched(network: ConvNet, beton: Path, inputs: MeanSubtraction, batch: int) -> dict[int, evolution.Snapshot]:
     with Batches(beton, batch=batch, crop=CROP, crops="centre") as batches:
-        return evolution.watch({0: network}, batches, inputs)[0]
+        return evolution.together([evolution.watch({0: network}, batches, inputs)[0].seen()])
 
 
 def test_the_strongest_image_of_every_map(beton: Path, inputs: MeanSubtraction) -> None:

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch.nn import functional
 
 from tests.conftest import CROP, SETTINGS
+from zfpipe.errors import UserError
 from zfpipe.network import weights
 from zfpipe.network.architecture import merged
 from zfpipe.network.convnet import ConvNet, initialise
@@ -29,8 +32,7 @@ def features(
 ) -> Path:
     """In pieces of 100 features, so that a layer has several and the last of them is short."""
     monkeypatch.setattr(harvest, "PIECE", 100)
-    with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
-        harvest.write(network, batches, inputs, tmp_path / "set.parquet")
+    harvest.run(network, beton, inputs, tmp_path / "set.parquet", tmp_path / "aside")
     return tmp_path / "set.parquet"
 
 
@@ -75,9 +77,39 @@ def test_inner_products_are_those_of_whole_layers(features: Path) -> None:
         np.testing.assert_allclose(found[:5, :5], slow, rtol=1e-9)
 
 
+def test_half_precision_is_refused_where_a_feature_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of features on a device that is none."""
+    found = torch.empty((1, 2), device="meta")
+    monkeypatch.setattr(torch.Tensor, "half", lambda _: torch.tensor([[1.0, 0.1]], dtype=torch.float16))
+    assert harvest.kept(found, 1).dtype == np.float16
+    monkeypatch.setattr(torch.Tensor, "half", lambda _: torch.tensor([[1.0, float("inf")]], dtype=torch.float16))
+    monkeypatch.setattr(torch.Tensor, "abs", lambda _: torch.tensor([1e5]))
+    with pytest.raises(UserError, match=r"layer 1 has features up to 1e.05; in half precision at most 65504"):
+        harvest.kept(found, 1)
+
+
+def test_inner_products_of_half_precision_are_near(features: Path, tmp_path: Path) -> None:
+    table, columns = pq.read_table(features), {}
+    for name in table.column_names:
+        column = columns[name] = table[name].combine_chunks()
+        if name.startswith("layer"):
+            flat = pa.array(column.flatten().to_numpy().astype(np.float16))
+            columns[name] = pa.FixedSizeListArray.from_arrays(flat, column.type.list_size)
+    pq.write_table(pa.table(columns), tmp_path / "half.parquet")
+    for layer in (1, 7):
+        found, whole = (harvested.gram(path, layer) for path in (tmp_path / "half.parquet", features))
+        assert found.dtype == np.float64 and not np.array_equal(found, whole)
+        np.testing.assert_allclose(found, whole, rtol=0, atol=1e-3 * whole.max())
+
+
 def test_the_file_is_the_same_bytes_each_time(
-    network: ConvNet, features: Path, beton: Path, inputs: MeanSubtraction, tmp_path: Path
+    network: ConvNet,
+    features: Path,
+    beton: Path,
+    inputs: MeanSubtraction,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with Batches(beton, batch=32, crop=CROP, crops="centre", workers=2) as batches:
-        harvest.write(network, batches, inputs, tmp_path / "again.parquet")
+    monkeypatch.setenv("ZFPIPE_WORKERS", "2")
+    harvest.run(network, beton, inputs, tmp_path / "again.parquet", tmp_path / "aside")
     assert (tmp_path / "again.parquet").read_bytes() == features.read_bytes()

@@ -86,10 +86,21 @@ def test_an_svm_of_two_classes_has_a_score_for_each() -> None:
 def test_the_penalty_is_chosen_without_the_test_images() -> None:
     one = fold(LABELS, [6], 20, seed=0, number=0)
     every = features(LABELS)
-    found = transfer.transferred("softmax", every @ every.T, LABELS, one.train[6], one.test, 0)
+    found = transfer.transferred(["softmax"], every @ every.T, LABELS, one.train[6], one.test, 0)["softmax"]
     other = every.copy()
     other[one.test] = features(LABELS, seed=1)[one.test]
-    assert transfer.transferred("softmax", other @ other.T, LABELS, one.train[6], one.test, 0)[1] == found[1]
+    again = transfer.transferred(["softmax"], other @ other.T, LABELS, one.train[6], one.test, 0)["softmax"]
+    assert again[1] == found[1]
+
+
+def test_classifiers_together_are_those_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, every = fold(LABELS, [6], 20, seed=0, number=0), features(LABELS)
+    given = (every @ every.T, LABELS, one.train[6], one.test, 0)
+    alone = {kind: transfer.transferred([kind], *given)[kind] for kind in ("svm", "softmax")}
+    made = []
+    monkeypatch.setattr(transfer, "Span", lambda *spanned: made.append(spanned) or Span(*spanned))
+    assert transfer.transferred(["svm", "softmax"], *given) == alone
+    assert len(made) == 4, "one for each third held out, and one for all; both classifiers share them"
 
 
 def test_classes_without_images_or_with_one_do_not_mislead_the_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,10 +116,11 @@ def test_classes_without_images_or_with_one_do_not_mislead_the_penalty(monkeypat
         return seen[-1][0]
 
     monkeypatch.setattr(transfer, "accuracy", kept)
-    transfer.penalty("softmax", gram, rows, labels, 0)
+    transfer.penalties(["softmax"], gram, rows, labels, 0)
     assert [labels for _, labels in seen] == [{0, 1, 2}] * len(GRID), "by their place; the lone image is never held out"
     assert max(right for right, _ in seen) > 0.9
-    assert transfer.penalty("softmax", gram[-2:, -2:], rows[:2], np.array([5, 7]), 0) == 1.0, "nothing can be held out"
+    nothing_held = transfer.penalties(["softmax"], gram[-2:, -2:], rows[:2], np.array([5, 7]), 0)
+    assert nothing_held == {"softmax": 1.0}
 
 
 def right(kind: Kind, found: dict[float, int], monkeypatch: pytest.MonkeyPatch, most: int) -> tuple[float, list[Any]]:
@@ -131,7 +143,7 @@ def right(kind: Kind, found: dict[float, int], monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(transfer, "classifier", pretend)
     monkeypatch.setattr(transfer, "accuracy", lambda scores, labels: float((scores.argmax(1) == 0).mean()))
     monkeypatch.setattr(transfer, "FEW", most)
-    return transfer.penalty(kind, every @ every.T, train, LABELS[train], 0), seen
+    return transfer.penalties([kind], every @ every.T, train, LABELS[train], 0)[kind], seen
 
 
 def test_the_penalty_is_the_best_on_what_was_held_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,19 @@ def test_a_part_of_a_set_is_noted(project: Path) -> None:
     assert finding.found == "has 9,469 training and 3,925 validation images of 10 classes: results are of a part"
 
 
+def test_the_papers_sets_need_room_for_their_features(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = params.load()
+    drawn = check.harvests(settings)
+    real = settings.targets.caltech256.model_copy(update={"root": "256_ObjectCategories"})
+    targets = settings.targets.model_copy(update={"caltech256": real})
+    whole = check.harvests(settings.model_copy(update={"targets": targets}))
+    more = 30_607 - settings.targets.caltech256.pictures
+    images = sum(getattr(settings.targets, name).pictures for name in params.TARGETS)
+    assert whole == pytest.approx(drawn * (images + more) / images)
+    monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
+    assert check.harvests(settings) == drawn / 2
+
+
 def test_no_room_on_the_disk_and_in_memory(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     monkeypatch.setattr(check.os, "sysconf", lambda _: 1)

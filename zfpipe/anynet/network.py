@@ -21,7 +21,8 @@ from zfpipe.network.architecture import Dense
 from zfpipe.network.convnet import LayerTrace
 from zfpipe.network.foreign import Foreign, Layers, Maps
 from zfpipe.network.receptive_field import ReceptiveField
-from zfpipe.occlusion.occlusion import Answers, Occluders
+from zfpipe.occlusion.occlusion import Answers
+from zfpipe.occlusion.plan import Occluders
 
 SOFTMAX = ("softmax", "log_softmax")
 HANDED_ON = ("max_pool2d", "avg_pool2d", "local_response_norm", "dropout", "dropout2d", "feature_dropout")

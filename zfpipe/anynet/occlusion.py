@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from zfpipe.anynet.filters import filter_of, filtered, foldable, folded, numbers
 from zfpipe.anynet.tape import IMAGE, SMOOTH, Call, Tape
-from zfpipe.occlusion.occlusion import WORTHWHILE, Occluders, Span
+from zfpipe.occlusion.plan import WORTHWHILE, Occluders, Span
 
 POINTWISE = {
     *("relu", "relu6", "hardtanh", "threshold", "clamp", "clamp_min", "dropout", "contiguous", "local_response_norm"),

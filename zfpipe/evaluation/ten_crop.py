@@ -26,17 +26,16 @@ def run(
 
     Of several processes the first has them, the others have None.
     """
-    part = distributed.part()
 
-    def batches(beton: Path, rows: np.ndarray | None = None) -> Batches:
-        crop = network.architecture.crop
-        return Batches(beton, batch=BATCH * part[1], crop=crop, crops="ten", rows=rows, part=part)
+    def batches(beton: Path, images: int) -> Batches:
+        rows = distributed.dealt(np.arange(images), BATCH)
+        return Batches(beton, batch=BATCH, crop=network.architecture.crop, crops="ten", rows=rows)
 
     count = read_sidecar(train).count
     wanted = min(train_images or count, count)
-    with batches(train, np.arange(wanted)) as seen:  # the beton's order is a random permutation
+    with batches(train, wanted) as seen:  # the beton's order is a random permutation
         train_top1 = top_error(network, seen, inputs, 1)
-    with batches(val) as unseen:
+    with batches(val, read_sidecar(val).count) as unseen:
         found = predict(network, unseen, inputs)
     return found and (
         found,
@@ -88,7 +87,7 @@ def fetched(tensor: Tensor) -> Callable[[], Tensor]:
 
 
 def predict(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction) -> Predictions | None:
-    """Probabilities over the ten crops of every image, in the order of their ids.
+    """Probabilities over the ten crops of every image of all processes, in the order of their ids.
 
     Of several processes the first has them all, the others have None.
     """
@@ -101,7 +100,7 @@ def predict(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtractio
         rows = slice(count, count + len(part.ids))
         ids[rows], labels[rows], probabilities[rows] = part.ids, part.labels, part.probabilities
         count = rows.stop
-    parts = distributed.gathered([ids[:count], labels[:count], probabilities[:count]])
+    parts = [part for part in distributed.gathered([ids, labels, probabilities]) if len(part[0])]
     if not parts:
         return None
     ids, labels, probabilities = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -112,4 +111,5 @@ def predict(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtractio
 def top_error(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction, k: int) -> float:
     """The same number as `predict`'s `top_error`, in every process; no probabilities are kept, of a million images."""
     wrong = sum(int(part.wrong(k).sum()) for part in softmaxes(network, batches, inputs))
-    return int(distributed.summed(torch.tensor(wrong))) / batches.images
+    sums = distributed.summed(torch.tensor([wrong, batches.images]))
+    return int(sums[0]) / int(sums[1])

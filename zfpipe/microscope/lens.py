@@ -18,7 +18,8 @@ from zfpipe.deconvnet import deconvnet
 from zfpipe.errors import UserError
 from zfpipe.network.convnet import ConvNet, LayerTrace
 from zfpipe.network.receptive_field import receptive_field
-from zfpipe.occlusion.occlusion import Occluders, Occlusion
+from zfpipe.occlusion.occlusion import Occlusion
+from zfpipe.occlusion.plan import Occluders, Plan
 from zfpipe.params import Deconvnet
 
 Answers = tuple[Tensor, Iterator[Tensor]]
@@ -180,5 +181,6 @@ class ChainLens:
 
     def occlude(self, image: Tensor, fill: Tensor, occluders: Occluders) -> Answers:
         """The scores of the whole image, and those at every position."""
-        occlusion = Occlusion(self.network, image, fill)
-        return occlusion.unoccluded.logits, (found.logits for found in occlusion.answers(occluders))
+        occlusion = Occlusion(self.network, image[None], fill)
+        answers = occlusion.answers(Plan(self.network, occluders))
+        return occlusion.unoccluded.logits, (found.logits[0] for found in answers)

@@ -21,7 +21,7 @@ from zfpipe.microscope.photo import Preparation
 from zfpipe.microscope.shown import Box, Invariance, Layer, Look, Occluded, Peak, Projection, Strongest, cut
 from zfpipe.microscope.survey import distances, peaks, strongest, support
 from zfpipe.network.convnet import ConvNet
-from zfpipe.occlusion.occlusion import Occluders
+from zfpipe.occlusion.plan import Occluders
 from zfpipe.reading.crops import PAPER_CROP
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -231,7 +231,7 @@ def spooled(
         own.mkdir()
         spool = Spool(own)
         measure(network, batches, inputs, spool)
-        yield distributed.gathered(spool)
+        yield [one for one in distributed.gathered(spool) if one.ids]
 
 
 def run(

@@ -14,7 +14,7 @@ from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
 from zfpipe.params import Deconvnet, OcclusionProbe, Section, whole
-from zfpipe.probes import occlusion, sample
+from zfpipe.probes import hiding, occlusion, sample
 from zfpipe.subject.subject import Subject
 from zfpipe.unavailable import UnavailableError
 
@@ -29,30 +29,29 @@ class Settings(Section):
 
 
 def run(
-    subject: Subject, predictions: Predictions, hiding: OcclusionProbe, settings: Settings, deconvnet: Deconvnet
+    subject: Subject, predictions: Predictions, chosen: OcclusionProbe, settings: Settings, deconvnet: Deconvnet
 ) -> dict[str, Any]:
     """Score each method against the truth on some images, and draw it on those of Fig. 7; values by file name."""
     if isinstance(subject.network, Foreign):
         raise UnavailableError("captum's methods need our own networks' modules, and this one is model.source's")
     warnings.filterwarnings("ignore", "Setting .* hooks on ReLU")  # captum takes them off again
-    objects, shown = sample.to_hide(predictions, subject.truth, hiding)
+    objects, shown = sample.to_hide(predictions, subject.truth, chosen)
     wanted = objects[: settings.images]
     crops = subject.images({*shown, *wanted})
-    fill = subject.inputs.grey(hiding.grey)
-    grid, fine = (
-        occlusion.Grid.scaled(hiding.size, step, subject.crop) for step in (hiding.stride, hiding.shown_stride)
-    )
+    fill = subject.inputs.grey(chosen.grey)
+    grid, fine = (hiding.Grid.scaled(chosen.size, step, subject.crop) for step in (chosen.stride, chosen.shown_stride))
+    plan, closely = (hiding.planned(subject.network, one) for one in (grid, fine))
     ways = methods(subject.network, fill)
     rows, drawn = [], {}
     for image in dict.fromkeys([*shown, *wanted]):
         batch = crops.batch([image])
         pixels, label = subject.inputs(batch)[0], int(batch.labels[0])
-        hidden = occlusion.hide(subject.network, pixels, fill, label, grid)
-        seen = {"deconvnet": occlusion.energy(subject.network, pixels, hidden, deconvnet)}
+        [hidden] = hiding.hide(subject.network, pixels[None], fill, [label], plan)
+        seen = {"deconvnet": hiding.energy(subject.network, pixels, hidden, deconvnet)}
         seen |= {name: way(pixels, label) for name, way in ways.items()}
         if image in shown:
-            drop = occlusion.hide(subject.network, pixels, fill, label, fine).drop.reshape(len(fine.centres), -1)
-            drawn[image] = {"drop": drop, "maps": np.stack(list(seen.values()))}
+            [close] = hiding.hide(subject.network, pixels[None], fill, [label], closely)
+            drawn[image] = {"drop": close.drop.reshape(len(fine.centres), -1), "maps": np.stack(list(seen.values()))}
         on = grid.on(subject.truth.mask(image))
         if image in wanted and on.any() and not on.all():
             places = {"occlusion": hidden.drop} | {name: grid.under(values) for name, values in seen.items()}

@@ -1,6 +1,6 @@
 """How each feature map comes to what excites it, through training (Fig. 4, section 4)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,15 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
-from tqdm import tqdm
 
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
 from zfpipe.params import Deconvnet, Evolution
 from zfpipe.probes.projections import project
+from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
-from zfpipe.subject.subject import Subject
+from zfpipe.subject.subject import BATCH, Subject
 from zfpipe.unavailable import UnavailableError
 
 SAMPLE = 2000
@@ -47,11 +47,17 @@ def snapshots(folder: Path, elsewhere: bool) -> dict[int, Path]:
 
 
 def run(subjects: Mapping[int, Subject], settings: Evolution, deconvnet: Deconvnet) -> dict[str, Any]:
-    """Compare the network after some epochs, all on the same images; tables and arrays by the names of their files."""
+    """Compare the network after some epochs, all on the same images; tables and arrays by the names of their files.
+
+    Processes share the images; of several the first has the values, the others have none.
+    """
     subject = next(iter(subjects.values()))
-    with subject.batches() as batches:
-        seen = watch({epoch: one.network for epoch, one in subjects.items()}, batches, subject.inputs)
-    rows = compared(seen, settings)
+    with subject.batches(distributed.dealt(subject.rows, BATCH)) as batches:
+        watches = watch({epoch: one.network for epoch, one in subjects.items()}, batches, subject.inputs)
+    parts = distributed.gathered({epoch: one.seen() for epoch, one in watches.items()})
+    if not parts:
+        return {}
+    rows = compared({epoch: together([part[epoch] for part in parts]) for epoch in subjects}, settings)
     drawn = rows[rows["drawn"]].assign(rank=0)
     crops = subject.images(set(drawn["id"].tolist()))
     projected = [
@@ -71,53 +77,84 @@ def run(subjects: Mapping[int, Subject], settings: Evolution, deconvnet: Deconvn
 
 @dataclass
 class Watch:
-    """A network's strongest image of each map so far, and the maxima on the first of the images."""
+    """A network's strongest image of each map so far, and the maxima on those of the images that are of the sample.
+
+    An image goes by its row in the beton, so that parts of the images can be put together. `best`: activation, row, id
+    and place in the map.
+    """
 
     network: ConvNet | Foreign
     best: dict[int, Tensor] = field(default_factory=dict)
+    rows: list[int] = field(default_factory=list)
     maxima: dict[int, list[Tensor]] = field(default_factory=dict)
 
-    def add(self, images: Float[Tensor, "batch 3 y x"], ids: Int64[Tensor, "batch"]) -> None:
+    def add(
+        self, images: Float[Tensor, "batch 3 y x"], ids: Int64[Tensor, "batch"], rows: Int64[np.ndarray, "batch"]
+    ) -> None:
         """More images, all layers together; of equal activations the first image's counts."""
+        sampled = int((rows < SAMPLE).sum())
+        self.rows += rows[:sampled].tolist()
+        places = torch.stack([torch.from_numpy(rows).to(ids.device), ids]).double()
         for trace in self.network.trace(images, switches=False):
             value, place = trace.rectified.flatten(2).max(2)
-            kept = self.maxima.setdefault(trace.layer, [])
-            if sum(map(len, kept)) < SAMPLE:
-                kept.append(value.cpu())
-            top, row = value.max(0)
-            found = torch.stack([top.double(), ids[row].double(), place.gather(0, row[None])[0].double()])
+            if sampled:
+                self.maxima.setdefault(trace.layer, []).append(value[:sampled].cpu())
+            top, image = value.max(0)
+            where = place.gather(0, image[None]).double()
+            found = torch.cat([top.double()[None], places[:, image], where])
             old = self.best.setdefault(trace.layer, found)
             self.best[trace.layer] = torch.where(found[0] > old[0], found, old)
 
-    def snapshot(self) -> dict[int, Snapshot]:
-        """What was seen, layer by layer."""
-        sizes = {conv.layer: conv.map_size for conv in self.network.architecture.convs}
-        return {
-            layer: Snapshot(
-                table(found.cpu().numpy(), layer, sizes[layer]), torch.cat(self.maxima[layer]).numpy()[:SAMPLE]
-            )
-            for layer, found in self.best.items()
-        }
+    def seen(self) -> "Seen":
+        """All of it, on the processor."""
+        maxima = {layer: torch.cat(found).numpy() for layer, found in self.maxima.items()}
+        best = {layer: found.cpu().numpy() for layer, found in self.best.items()}
+        widths = {conv.layer: conv.map_size for conv in self.network.architecture.convs}
+        return Seen(widths, best, self.rows, maxima)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a `Watch` saw in some images, and how wide a layer's maps are."""
+
+    widths: dict[int, int]
+    best: dict[int, Float[np.ndarray, "4 map"]]
+    rows: list[int]
+    maxima: dict[int, Float[np.ndarray, "sampled map"]]
 
 
 @torch.inference_mode()
-def watch(
-    networks: Mapping[int, ConvNet | Foreign], batches: Batches, inputs: MeanSubtraction
-) -> dict[int, dict[int, Snapshot]]:
+def watch(networks: Mapping[int, ConvNet | Foreign], batches: Batches, inputs: MeanSubtraction) -> dict[int, Watch]:
     """One pass over the images, which are decoded once for all networks."""
     seen = {epoch: Watch(network) for epoch, network in networks.items()}
-    epoch = tqdm(batches.epoch(), total=len(batches), desc="evolution", leave=False, disable=None)
-    for batch, images in inputs.ahead(one for one in epoch):
-        ids = batch.ids.to(inputs.device)
+    start = 0
+    for batch, images in inputs.ahead(distributed.epoch(batches, 0, "evolution")):
+        ids, rows = batch.ids.to(inputs.device), batches.rows[start : start + len(batch.ids)]
+        start += len(rows)
         for one in seen.values():
-            one.add(images, ids)
-    return {epoch: one.snapshot() for epoch, one in seen.items()}
+            one.add(images, ids, rows)
+    return seen
 
 
-def table(found: Float[np.ndarray, "3 map"], layer: int, width: int) -> pd.DataFrame:
+def together(parts: Sequence[Seen]) -> dict[int, Snapshot]:
+    """A network on the images of all parts, layer by layer; of equal activations the first image's counts."""
+    parts = [part for part in parts if part.best]
+    order = np.argsort([row for part in parts for row in part.rows])
+    sampled = [part for part in parts if part.rows]
+    found = {}
+    for layer, width in parts[0].widths.items():
+        best = np.stack([part.best[layer] for part in parts])
+        first = np.where(best[:, 0] == best[:, 0].max(0), best[:, 1], np.inf).argmin(0)
+        strongest = np.take_along_axis(best, first[None, None], 0)[0]
+        maxima = np.concatenate([part.maxima[layer] for part in sampled])[order]
+        found[layer] = Snapshot(table(strongest, layer, width), maxima)
+    return found
+
+
+def table(found: Float[np.ndarray, "4 map"], layer: int, width: int) -> pd.DataFrame:
     """A row for each map of a layer: activation, image and place in the rectified map."""
-    place = found[2].astype(np.int64)
-    columns = {"id": found[1].astype(np.int64), "activation": found[0], "y": place // width, "x": place % width}
+    place = found[3].astype(np.int64)
+    columns = {"id": found[2].astype(np.int64), "activation": found[0], "y": place // width, "x": place % width}
     return pd.DataFrame({"layer": layer, "map": np.arange(len(place)), **columns})
 
 

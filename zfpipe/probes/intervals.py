@@ -8,6 +8,8 @@ from jaxtyping import Float, Shaped
 from scipy.special import stdtrit
 
 RESAMPLES = 2000
+KNOWN = 0.1
+"""A network knows images whose classes it gives a probability this far from an untrained network's to 1."""
 AT_ONCE = 10_000_000
 """Values drawn at a time: bounds the memory at 160 MB."""
 

@@ -1,120 +1,61 @@
 """What hiding places of an image changes, and whether it tells where the object is (Fig. 7, section 4.2)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from math import comb
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from zfpipe.deconvnet.deconvnet import Units, project, refusal
+from zfpipe.deconvnet.deconvnet import refusal
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
 from zfpipe.network.receptive_field import receptive_field
-from zfpipe.occlusion.occlusion import Occluders, Occlusion
 from zfpipe.params import Deconvnet, OcclusionProbe
 from zfpipe.probes import projections, sample
-from zfpipe.probes.intervals import bootstrap
-from zfpipe.reading.crops import PAPER_CROP
+from zfpipe.probes.hiding import Grid, Hidden, energy, hide, planned, together
+from zfpipe.probes.intervals import KNOWN, bootstrap
+from zfpipe.processes import distributed
 from zfpipe.reading.reader import Batch
 from zfpipe.subject.subject import Subject
 from zfpipe.subject.truth import Truth
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where a square occluder of `size` pixels goes: its centre to every `stride`th pixel of the crop, both ways."""
-
-    size: int
-    stride: int
-    crop: int
-
-    @classmethod
-    def scaled(cls, size: int, stride: int, crop: int) -> "Grid":
-        """From lengths in pixels of a 224 x 224 crop, as the paper's."""
-        size, stride = (max(1, round(length * crop / PAPER_CROP)) for length in (size, stride))
-        return cls(size, stride, crop)
-
-    @property
-    def centres(self) -> Int64[np.ndarray, "side"]:
-        """Pixels along one axis that the occluder's centre covers."""
-        return np.arange(self.stride // 2, self.crop, self.stride)
-
-    def occluders(self) -> Occluders:
-        """All positions, row by row; those at the border hang over it."""
-        places = torch.from_numpy(self.centres) - self.size // 2
-        tops, lefts = torch.cartesian_prod(places, places).unbind(1)
-        return Occluders(tops, lefts, self.size, self.size)
-
-    def on(self, mask: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "position"]:
-        """At which positions the occluder's centre lies in a mask."""
-        return mask[np.ix_(self.centres, self.centres)].ravel()
-
-    def under(self, values: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "position"]:
-        """The sum of a map's values under the occluder, at each position."""
-        sums = np.pad(values.astype(np.float64), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
-        first = np.clip(self.centres - self.size // 2, 0, self.crop)
-        last = np.clip(self.centres - self.size // 2 + self.size, 0, self.crop)
-        rows = sums[last] - sums[first]
-        return (rows[:, last] - rows[:, first]).ravel()
-
-
-@dataclass(frozen=True)
-class Hidden:
-    """One image hidden place by place: total activity of the strongest map, probability of the true class, best class.
-
-    The map is that of the last convolution layer with the largest activation in the unoccluded image, at `(y, x)`;
-    `whole_activity` and `whole_p_true` are those of the unoccluded image.
-    """
-
-    map: int
-    y: int
-    x: int
-    whole_activity: float
-    whole_p_true: float
-    activity: Float[np.ndarray, "position"]
-    p_true: Float[np.ndarray, "position"]
-    top1: Int64[np.ndarray, "position"]
-
-    @property
-    def drop(self) -> Float[np.ndarray, "position"]:
-        """How far the true class's probability falls."""
-        return self.whole_p_true - self.p_true
-
-    @property
-    def lost(self) -> Float[np.ndarray, "position"]:
-        """How far the map's total activity falls."""
-        return self.whole_activity - self.activity
 
 
 class Typical:
     """The energy of many projections together, each shifted so that all their units lie at the same place.
 
     Every projection counts the same. From outside its crop nothing comes in. It is what the network gives to any image;
-    only the sum is kept, which holds a little of each image too.
+    only the sum is kept, which holds a little of each image too. It is kept in whole numbers of 2^-44, so that it is
+    the same in any order of the images, and for any number of processes.
     """
+
+    UNIT = 2.0**-44
 
     def __init__(self, network: ConvNet | Foreign):
         last = network.architecture.convs[-1]
         self.crop, self.last = network.architecture.crop, last.map_size - 1
         self.jump = receptive_field(network.architecture, last.layer).jump
         side = self.crop + self.last * self.jump
-        self.sum = np.zeros((side, side))
+        self.sum = torch.zeros((side, side), dtype=torch.int64)
+
+    def window(self, y: int, x: int) -> tuple[slice, slice]:
+        """Where the crop of an image lies whose unit is at `(y, x)`."""
+        top, left = ((self.last - place) * self.jump for place in (y, x))
+        return slice(top, top + self.crop), slice(left, left + self.crop)
 
     def around(self, y: int, x: int) -> Float[np.ndarray, "y x"]:
-        """The sum as it lies in the crop of an image whose unit is at `(y, x)`."""
-        top, left = ((self.last - place) * self.jump for place in (y, x))
-        return self.sum[top : top + self.crop, left : left + self.crop]
+        """The sum in that crop."""
+        return self.sum[self.window(y, x)].numpy() * self.UNIT
 
     def add(self, energy: Float[np.ndarray, "y x"], y: int, x: int) -> None:
         """Takes in the projection of the unit at `(y, x)`; one that is all zero adds nothing."""
         if energy.any():
-            self.around(y, x)[:] += energy / energy.sum()
+            self.sum[self.window(y, x)] += torch.from_numpy(energy / energy.sum() / self.UNIT).round().long()
 
 
 OTHERS = 3
@@ -123,39 +64,31 @@ OTHERS = 3
 
 def run(
     subject: Subject, predictions: Predictions, strongest: pd.DataFrame, settings: OcclusionProbe, deconvnet: Deconvnet
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Hide places of every image whose object is known, and more closely of those to show; values by file name.
 
     Each image's numbers stand beside those with other images' objects, an untrained network and projections in general.
+    Processes share the images; of several the first has the values, the others have None.
     """
-    network, inputs, crop = subject.network, subject.inputs, subject.crop
     objects, shown = sample.to_hide(predictions, subject.truth, settings)
-    coarse, fine = (Grid.scaled(settings.size, step, crop) for step in (settings.stride, settings.shown_stride))
+    coarse, fine = (Grid.scaled(settings.size, step, subject.crop) for step in (settings.stride, settings.shown_stride))
     places = on_and_off(subject.truth, objects[: settings.images], coarse)
-    others = following(places)
-    fill = inputs.grey(settings.grey)
-    rows: list[dict[str, Any]] = []
-    drawn: dict[int, tuple[Batch, Hidden]] = {}
-    typical, lost = Typical(network), list[tuple[int, int, Float[np.ndarray, "position"]]]()
-    for image, one in subject.each({*shown, *places}, "occlusion"):
-        pixels, label = inputs(one), int(one.labels[0])
-        if image in shown:
-            drawn[image] = (one, hide(network, pixels[0], fill, label, fine))
-        if image in places:
-            hidden = hide(network, pixels[0], fill, label, coarse)
-            projected = energy(network, pixels[0], hidden, deconvnet)
-            found = truth(hidden, projected, places[image], others[image], coarse)
-            untrained = probability(subject.untrained.network, pixels, label)
-            found["p_needed"] = untrained + KNOWN * (1 - untrained)
-            rows.append({"id": image, "class": subject.classes[label], **found})
-            typical.add(projected, hidden.y, hidden.x)
-            lost.append((hidden.y, hidden.x, hidden.lost))
-    against = [correlation(values, coarse.under(typical.around(y, x))) for y, x, values in lost]
-    images = pd.DataFrame(rows).assign(agreement_null=against)
+    fill, typical = subject.inputs.grey(settings.grey), Typical(subject.network)
+    close = distributed.gathered(list(hidden(subject, shown, fill, fine)))
+    every = distributed.gathered(list(judged(subject, places, fill, coarse, deconvnet, typical)))
+    typical.sum = distributed.summed(typical.sum)
+    if not every:
+        return None
+    drawn = {int(batch.ids[0]): (batch, one) for batch, one in distributed.merged(close)}
+    rows = [
+        row | {"agreement_null": correlation(lost, coarse.under(typical.around(y, x)))}
+        for row, y, x, lost in distributed.merged(every)
+    ]
+    images = pd.DataFrame(rows)
     described = {
-        "layer": network.architecture.convs[-1].layer,
+        "layer": subject.network.architecture.convs[-1].layer,
         "grey": settings.grey,
-        "unprojected": refusal(network, deconvnet),
+        "unprojected": refusal(subject.network, deconvnet),
         "classes": subject.classes,
         "grids": {
             name: {"size": grid.size, "stride": grid.stride} for name, grid in (("all", coarse), ("shown", fine))
@@ -171,14 +104,47 @@ def run(
     }
 
 
+def hidden(
+    subject: Subject, ids: Collection[int], fill: Float[Tensor, "3 y x"], grid: Grid
+) -> Iterator[tuple[Batch, Hidden]]:
+    """This process's part of these images, each hidden place by place."""
+    plan = planned(subject.network, grid)
+    ones = (one for _, one in subject.each(ids, "occlusion", part=distributed.part()))
+    while batches := list(islice(ones, together(subject.network))):
+        images = torch.cat([subject.inputs(one) for one in batches])
+        labels = [int(one.labels[0]) for one in batches]
+        yield from zip(batches, hide(subject.network, images, fill, labels, plan), strict=True)
+
+
+def judged(
+    subject: Subject,
+    places: Mapping[int, Bool[np.ndarray, "position"]],
+    fill: Float[Tensor, "3 y x"],
+    grid: Grid,
+    deconvnet: Deconvnet,
+    typical: Typical,
+) -> Iterator[tuple[dict[str, Any], int, int, Float[np.ndarray, "position"]]]:
+    """The row of each of this process's images but for `agreement_null`, and what that takes: unit, activity lost.
+
+    `places` are those of the images' objects; their projections are added to `typical`.
+    """
+    others = following(places)
+    for batch, one in hidden(subject, places, fill, grid):
+        image, label, pixels = int(batch.ids[0]), int(batch.labels[0]), subject.inputs(batch)
+        projected = energy(subject.network, pixels[0], one, deconvnet)
+        found = truth(one, projected, places[image], others[image], grid)
+        untrained = probability(subject.untrained.network, pixels, label)
+        found["p_needed"] = untrained + KNOWN * (1 - untrained)
+        typical.add(projected, one.y, one.x)
+        yield {"id": image, "class": subject.classes[label], **found}, one.y, one.x, one.lost
+
+
 def on_and_off(known: Truth, images: Sequence[int], grid: Grid) -> dict[int, Bool[np.ndarray, "position"]]:
     """At which positions each image's object is hidden; without images where that is at all of them, or at none."""
     found = {image: grid.on(known.mask(image)) for image in images}
     return {image: on for image, on in found.items() if on.any() and not on.all()}
 
 
-KNOWN = 0.1
-"""A network knows images whose classes it gives a probability this far from an untrained network's to 1."""
 OBJECTS = 10
 """Other images with whose objects' places each image's is compared, where there are so many."""
 
@@ -212,42 +178,6 @@ def pictures(
         "patches": projected.patches,
         "boxes": projected.rows[["x0", "y0", "x1", "y1"]].to_numpy(np.int64).reshape(len(drawn), -1, 4),
     }
-
-
-@torch.inference_mode()
-def hide(
-    network: ConvNet | Foreign, image: Float[Tensor, "3 y x"], fill: Float[Tensor, "3 y x"], label: int, grid: Grid
-) -> Hidden:
-    """Hides one place after another; `fill` is what hidden pixels become, as the network takes them."""
-    foreign = isinstance(network, Foreign)
-    occlusion = network.occlusion(image, fill) if foreign else Occlusion(network, image, fill)
-    whole = occlusion.unoccluded.maps[0]
-    side = whole.shape[-1]
-    strongest, place = divmod(int(whole.flatten().argmax()), side * side)
-    activity, p_true, top1 = [], [], []
-    for found in occlusion.answers(grid.occluders()):
-        activity.append(found.maps[:, strongest].sum((1, 2)).double().cpu())
-        p_true.append(found.logits.softmax(1)[:, label].double().cpu())
-        top1.append(found.logits.argmax(1).cpu())
-    return Hidden(
-        strongest,
-        *divmod(place, side),
-        float(whole[strongest].sum()),
-        float(occlusion.unoccluded.logits.softmax(1)[0, label]),
-        *(torch.cat(parts).numpy() for parts in (activity, p_true, top1)),
-    )
-
-
-def energy(
-    network: ConvNet | Foreign, image: Float[Tensor, "3 y x"], hidden: Hidden, settings: Deconvnet
-) -> Float[np.ndarray, "y x"]:
-    """The squared projection of the strongest map's strongest activation, summed over the colours; zero without one."""
-    if refusal(network, settings):
-        return np.zeros(image.shape[1:])
-    layer = network.architecture.convs[-1].layer
-    places = (torch.tensor([place], device=image.device) for place in (hidden.map, hidden.y, hidden.x))
-    pixels, _ = project(network, image[None], Units(layer, *places), settings)
-    return pixels[0].double().square().sum(0).cpu().numpy()
 
 
 def pointing(values: Float[np.ndarray, "position"], on: Bool[np.ndarray, "position"]) -> dict[str, float]:

@@ -10,14 +10,17 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import redirect_stdout
 from datetime import timedelta
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 from torch import Tensor, nn
 from torch import distributed as dist
 from tqdm import tqdm
@@ -163,6 +166,20 @@ def gathered(value: T) -> list[T]:
     box: list[Any] | None = [None] * count if rank == 0 else None
     dist.gather_object(value, box)
     return box or []
+
+
+def dealt(rows: Int64[np.ndarray, "row"], batch: int) -> Int64[np.ndarray, "own"]:
+    """This process's batches of some rows, dealt out one after another; some processes may get nothing.
+
+    A batch is the same for any number of processes. So is, to the byte, what is computed of it by as many threads.
+    """
+    rank, count = part()
+    return rows[np.arange(len(rows)) // batch % count == rank]
+
+
+def merged(parts: Sequence[Sequence[T]]) -> list[T]:
+    """What the processes made of single things dealt out one after another, in the things' order."""
+    return [one for several in zip_longest(*parts) for one in several if one is not None]
 
 
 def epoch(batches: Batches, number: int, title: str) -> Generator[Batch, None, None]:

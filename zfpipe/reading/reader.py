@@ -256,6 +256,8 @@ class Batches:
         self.stop()
         order = self.order(epoch)
         parts = [self.mine(order[first : first + self.batch]) for first in range(0, len(order), self.batch)]
+        if not parts:
+            return
         order = np.concatenate(parts)
         self.operation.epoch = epoch
         known_ids = self.loader.reader.metadata["f2"]

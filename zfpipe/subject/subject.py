@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int64, UInt8
 from tqdm import tqdm
 
 from zfpipe import paths
+from zfpipe.beton.sidecar import read_sidecar
 from zfpipe.network import weights
 from zfpipe.network.architecture import variant
 from zfpipe.network.convnet import ConvNet, initialise
@@ -92,23 +93,33 @@ class Subject:
         with self.batches() as batches:
             return batches.classes
 
-    def batches(
-        self, rows: np.ndarray | None = None, part: tuple[int, int] = (0, 1), crop: int | None = None
-    ) -> Batches:
-        """The centre crops in batches: of all images or of some rows of the beton, `crop` pixels a side."""
-        side = crop or self.crop
-        return Batches(self.beton, batch=BATCH * part[1], crop=side, crops="centre", rows=rows, part=part)
+    @property
+    def rows(self) -> Int64[np.ndarray, "row"]:
+        """The places of all images in the beton."""
+        return np.arange(read_sidecar(self.beton).count)
 
-    def each(self, ids: Collection[int], title: str, crop: int | None = None) -> Iterator[tuple[int, Batch]]:
-        """Each of these images as a batch of one, in the order of the beton. Raises ValueError for another's ids."""
+    def batches(self, rows: np.ndarray | None = None, crop: int | None = None) -> Batches:
+        """The centre crops in batches: of all images or of some rows of the beton, `crop` pixels a side."""
+        return Batches(self.beton, batch=BATCH, crop=crop or self.crop, crops="centre", rows=rows)
+
+    def each(
+        self, ids: Collection[int], title: str, crop: int | None = None, part: tuple[int, int] = (0, 1)
+    ) -> Iterator[tuple[int, Batch]]:
+        """Each of these images as a batch of one, in the order of the beton. Raises ValueError for another's ids.
+
+        `part`: of so many processes, which deal the images out among them, the one that gets its own.
+        """
         with self.batches() as every:
             rows = np.flatnonzero(np.isin(every.ids, list(ids)))
         if len(rows) != len(set(ids)):
             raise ValueError(f"{self.beton} lacks {len(set(ids)) - len(rows)} of the images that are asked for")
+        rows = rows[part[0] :: part[1]]
         if not len(rows):
             return
         with self.batches(rows, crop=crop) as batches:
-            for batch in tqdm(batches.epoch(), total=len(batches), desc=title, leave=False, disable=None):
+            for batch in tqdm(
+                batches.epoch(), total=len(batches), desc=title, leave=False, disable=part[0] > 0 or None
+            ):
                 yield from ((image, batch.one(place)) for place, image in enumerate(batch.ids.tolist()))
 
     def images(self, ids: Collection[int], crop: int | None = None) -> Crops:

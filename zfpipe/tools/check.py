@@ -19,9 +19,10 @@ from packaging.version import Version
 from tqdm import tqdm
 
 from zfpipe import paths
+from zfpipe.device import asked
 from zfpipe.errors import UserError
 from zfpipe.index.images import image_bytes
-from zfpipe.network.architecture import variants
+from zfpipe.network.architecture import architecture, variants
 from zfpipe.params import TARGETS, Params, Pictures
 from zfpipe.pictures import links
 from zfpipe.pictures.sources import found
@@ -40,6 +41,8 @@ WHOLE = {
     "voc2012": (5_717, 5_823, 20),
 }
 """Training images, validation images and classes of the sets that come with a split."""
+IMAGES = {"caltech101": 9_144, "caltech256": 30_607, "voc2012": 11_540}
+"""Of the sets that features are transferred to, where they are whole."""
 TOGETHER = {"caltech101": (8_677, 101), "caltech256": (29_780, 256)}
 """Images and classes, without clutter, of the sets that come without one."""
 Counts = dict[str, Counter[str]]
@@ -237,17 +240,32 @@ def against_the_whole_set(pictures: Pictures, counts: Counts) -> Iterator[Findin
         yield Finding("the whole set", "note", f"has {shown.format(*whole)}: results are of a part")
 
 
+def harvests(settings: Params) -> float:
+    """Bytes of the features that `harvest` writes, compressed to two thirds, as was measured.
+
+    A GPU keeps two bytes a feature, a processor four. Of a network that was trained elsewhere it is not known.
+    """
+    if settings.model.source:
+        return 0
+    convs = architecture(settings.model, settings.crops.size, 1).convs
+    each = sum(conv.maps * conv.size**2 for conv in convs) * (4 if asked()[0] == "cpu" else 2) * 2 / 3
+    sets = {name: getattr(settings.targets, name) for name in TARGETS}
+    return sum(each * (one.pictures if one.embedded else IMAGES[name]) for name, one in sets.items())
+
+
 def room(settings: Params, counts: Counts) -> Iterator[Finding]:
     """Disk for the betons, memory for reading them over and over."""
     pixels = settings.betons.resize**2
     each = pixels * (3 if settings.betons.write_mode == "raw" else JPEG_BYTES)
     sizes = {split: classes.total() * each for split, classes in counts.items()}
     free = shutil.disk_usage(paths.BETONS.parent if paths.BETONS.parent.exists() else ".").free
-    needed = sum(sizes.values())
+    betons, features = sum(sizes.values()), harvests(settings)
+    needed = betons + features
     yield Finding(
         "disk",
         "ok" if needed < free else "fails",
-        f"betons need {needed / GIB:.1f} GiB, {free / GIB:.1f} GiB are free"
+        f"betons need {betons / GIB:.1f} GiB, features of the targets {features / GIB:.1f}, "
+        f"{free / GIB:.1f} GiB are free"
         + ("" if needed < free else "; make room, or betons.write_mode = jpg, or a smaller betons.resize"),
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from zfpipe import paths
+from zfpipe.probes import intervals
 from zfpipe.probes.intervals import bootstrap, resampled
 from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
@@ -237,7 +238,7 @@ def known(data: Data, _: Given) -> list[Measure]:
     """Return how far the true class's probability lies above a tenth of the way from the untrained network's to 1."""
     one, other = (changes(data, "scale", "p_true", file=file) for file in (TRAINED, UNTRAINED))
     trained, untrained = (values[:, far == 0].mean(1) for far, values in (one, other))
-    return [Measure(*bootstrap(trained - untrained - 0.1 * (1 - untrained)), len(trained), "images")]
+    return [Measure(*bootstrap(trained - untrained - intervals.KNOWN * (1 - untrained)), len(trained), "images")]
 
 
 def kept(data: Data, *kinds: str) -> list[Measure]:
