@@ -167,6 +167,18 @@ def test_two_processes_measure_as_one(one: Path, beton: Path, tmp_path: Path) ->
     }
 
 
+@pytest.mark.parametrize("able", ["all", "one"])
+def test_two_processes_train_a_compiled_network(
+    beton: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: str
+) -> None:
+    """Where one of them can't compile the other does not wait for its gradients, for 30 minutes."""
+    monkeypatch.setenv("ZFPIPE_COMPILE", "1")
+    shutil.copy(ROOT / paths.PARAMS, tmp_path)
+    said, _ = (running := several(tmp_path, "tests.processes.compiled", str(beton), able)).communicate(timeout=120)
+    assert running.returncode == 0, said
+    assert ("the network can't be compiled (" in said) == (able == "one"), said
+
+
 def test_a_mistake_in_every_process_is_one_line(beton: Path, tmp_path: Path) -> None:
     folder = project(tmp_path / "project", beton)
     text = (folder / paths.PARAMS).read_text()

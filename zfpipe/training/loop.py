@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -117,14 +117,14 @@ class Trainer:
     def train_epoch(self, batches: Batches, epoch: int) -> tuple[float, float]:
         """One pass over the training images, each in one of its ten crops; mean loss and error on the way."""
         self.network.train()
-        whole = self.compiled
+        forward = self.compiled
         torch.manual_seed(dropout_seed(self.seed, epoch, self.rank))
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.learning_rate
         totals = torch.zeros(2, device=self.device, dtype=torch.float64)
         for number, (images, labels) in enumerate(self.samples(batches, epoch, f"epoch {epoch}")):
             with self.autocast():
-                logits = (whole if len(images) == self.share else self.parallel)(images)
+                logits = forward(images)
             loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
             self.optimiser.zero_grad(set_to_none=True)
             # The mean over the whole batch, since the processes' gradients are averaged
@@ -146,26 +146,28 @@ class Trainer:
 
     @cached_property
     def compiled(self) -> Callable[[Tensor], Tensor]:
-        """The network for whole batches: compiled on a GPU, as it is where that fails or isn't asked for."""
+        """The network for training: compiled on a GPU, as it is where that fails in any process or isn't asked for."""
         if not compiles(self.device):
             return self.parallel
         side = self.inputs.mean_crops.shape[1]
         images = torch.zeros(self.share, side, side, 3, device=self.device).permute(0, 3, 1, 2)
-        compiled = torch.compile(self.parallel, dynamic=False)
+        compiled, failure = torch.compile(self.parallel, dynamic=False), None
         try:
-            with self.autocast():
-                logits = compiled(images)
-            functional.cross_entropy(logits.float(), logits.argmax(1)).backward()
+            with distributed.alone(self.parallel):  # or the others wait for one that fails
+                with self.autocast():
+                    logits = compiled(images)
+                functional.cross_entropy(logits.float(), logits.argmax(1)).backward()
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # of a compiler there are many
-            if distributed.first():
-                stage.log(
-                    f"the network can't be compiled ({type(error).__name__}): it is trained as it is, more slowly"
-                )
-            compiled = self.parallel
+            failure = type(error).__name__
         self.optimiser.zero_grad(set_to_none=True)
-        return compiled
+        failures = [name for name in distributed.everywhere(failure) if name]
+        if not failures:
+            return partial(filled_up, compiled, self.share)
+        if distributed.first():
+            stage.log(f"the network can't be compiled ({failures[0]}): it is trained as it is, more slowly")
+        return self.parallel
 
     @torch.inference_mode()
     def measure(self, batches: Batches) -> tuple[float, float]:
@@ -208,6 +210,18 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule = AnnealingSchedule(**state["schedule"])
         self.history = state["history"]
+
+
+def filled_up(network: Callable[[Tensor], Tensor], count: int, images: Float[Tensor, "batch 3 y x"]) -> Tensor:
+    """The logits of at most `count` images by a network that is compiled for so many.
+
+    Zeros take the place of those that are missing. What becomes of the zeros is in no loss, and so in no gradient.
+    """
+    if len(images) == count:
+        return network(images)
+    whole = images.new_zeros(count, *images.shape[1:]).to(memory_format=torch.channels_last)
+    whole[: len(images)] = images
+    return network(whole)[: len(images)]
 
 
 def compiles(device: torch.device) -> bool:
