@@ -1,5 +1,6 @@
 """Training by stochastic gradient descent, an epoch at a time (section 3)."""
 
+import copy
 import hashlib
 import math
 import os
@@ -63,6 +64,9 @@ class Trainer:
         self.seed = seed
         self.device = device
         filters = [weight for weight in network.parameters() if weight.requires_grad and weight.dim() > 1]
+        convs = network.architecture.convs if isinstance(network, ConvNet) else ()
+        self.convs = [network.get_parameter(f"convs.{conv.layer}.weight") for conv in convs]
+        self.renormalise = renormalise
         biases = [bias for bias in network.parameters() if bias.requires_grad and bias.dim() == 1]
         self.optimiser = torch.optim.SGD(
             [{"params": filters, "weight_decay": settings.weight_decay}, {"params": biases, "weight_decay": 0.0}],
@@ -130,10 +134,8 @@ class Trainer:
             # The mean over the whole batch, since the processes' gradients are averaged
             (loss * self.processes / batches.size(number)).backward()
             self.optimiser.step()
-            if self.renorm_radius is not None and isinstance(self.network, ConvNet):
-                for module in self.network.convs.values():
-                    assert isinstance(module, nn.Conv2d)
-                    renormalise(module.weight, self.renorm_radius)
+            if self.renorm_radius is not None:
+                self.renormalise(self.convs, self.renorm_radius)
             with torch.no_grad():
                 totals += torch.stack([loss, (logits.argmax(1) != labels).sum()])
         mean_loss, error = (distributed.summed(totals) / batches.images).tolist()
@@ -151,12 +153,15 @@ class Trainer:
             return self.parallel
         side = self.inputs.mean_crops.shape[1]
         images = torch.zeros(self.share, side, side, 3, device=self.device).permute(0, 3, 1, 2)
-        compiled, failure = torch.compile(self.parallel, dynamic=False), None
+        compiled, shrunk = torch.compile(self.parallel, dynamic=False), torch.compile(renormalise, dynamic=False)
+        failure = None
         try:
             with distributed.alone(self.parallel):  # or the others wait for one that fails
                 with self.autocast():
                     logits = compiled(images)
                 functional.cross_entropy(logits.float(), logits.argmax(1)).backward()
+            if self.renorm_radius is not None:
+                shrunk(copy.deepcopy(self.convs), self.renorm_radius)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # of a compiler there are many
@@ -164,6 +169,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         failures = [name for name in distributed.everywhere(failure) if name]
         if not failures:
+            self.renormalise = shrunk
             return partial(filled_up, compiled, self.share)
         if distributed.first():
             stage.log(f"the network can't be compiled ({failures[0]}): it is trained as it is, more slowly")
