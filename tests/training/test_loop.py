@@ -208,6 +208,12 @@ def test_where_nothing_compiles_the_network_is_trained_as_it_is(
     assert capsys.readouterr().out.startswith("the network can't be compiled (")
 
 
+def test_training_tries_which_algorithms_are_fastest(inputs: MeanSubtraction) -> None:
+    torch.backends.cudnn.benchmark = False
+    trainer(inputs)
+    assert torch.backends.cudnn.benchmark
+
+
 def test_whether_to_compile_is_0_or_1(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [compiles(torch.device(name)) for name in ("cpu", "cuda")] == [False, True]
     monkeypatch.setenv("ZFPIPE_COMPILE", "0")

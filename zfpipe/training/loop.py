@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from zfpipe import stage
@@ -20,6 +20,7 @@ from zfpipe.errors import UserError
 from zfpipe.network import weights
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
+from zfpipe.network.numerics import tune
 from zfpipe.params import Training
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction, sent
@@ -35,7 +36,7 @@ class Trainer:
     """Trains one network in place and keeps a row of history per epoch.
 
     Every random choice (order, crops, dropout) is a function of the seed and the epoch alone, so that a
-    run resumed after any epoch goes on exactly as if it had never stopped.
+    run resumed after any epoch goes on exactly as if it had never stopped; on a GPU up to rounding.
 
     Of several processes (`distributed`) each takes its part of every batch and all make the same step: that of the
     whole batch, up to rounding. Only which units drop out differs from one process.
@@ -53,6 +54,7 @@ class Trainer:
         rank, processes = distributed.part()
         if settings.batch < processes:
             raise UserError(f"training.batch = {settings.batch}; must be at least {processes}, the number of processes")
+        tune()
         self.rank = rank
         self.processes = processes
         self.share = -(-(settings.batch - rank) // processes)
