@@ -212,6 +212,20 @@ def test_nothing_left_of_a_batch_is_no_gradient(one: Path) -> None:
     assert all(weight.grad is not None and not weight.grad.any() for weight in network.parameters())
 
 
+def test_a_mistake_in_the_first_process_alone_is_one_line(beton: Path, tmp_path: Path) -> None:
+    """The second waits for what the first has found in the beton."""
+    folder = project(tmp_path / "project", beton)
+    with (folder / paths.beton("train")).open("r+b") as file:
+        file.seek(3 << 20)
+        file.write(b"damage")
+    said, _ = (running := several(folder, "stages.train", "zfnet")).communicate(timeout=60)
+    assert running.returncode == 1
+    assert said.startswith("zfpipe: data/betons/train.beton is damaged: its checksum is not the one in its sidecar"), (
+        said
+    )
+    assert said.count("\n") == 1
+
+
 def test_batches_smaller_than_the_group_are_refused(beton: Path) -> None:
     with pytest.raises(ValueError, match="4 processes can't share batches of 3 images"):
         Batches(beton, batch=3, crop=CROP, crops="centre", part=(0, 4))

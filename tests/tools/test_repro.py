@@ -221,12 +221,8 @@ def test_a_stage_has_a_terminal_where_the_run_has_one(
 
 
 def computing(command: str, out: str) -> dict[str, Any]:
-    return stage(
-        f"{command} && echo $ZFPIPE_DEVICE $CUDA_VISIBLE_DEVICES $ZFPIPE_LAUNCH > {out}",
-        "zfpipe/network",
-        "zfpipe/reading",
-        out=out,
-    )
+    told = "$ZFPIPE_DEVICE $CUDA_VISIBLE_DEVICES $ZFPIPE_LAUNCH"
+    return stage(f"{command} && echo {told} > {out}", "zfpipe/network", "zfpipe/reading", out=out)
 
 
 @pytest.fixture

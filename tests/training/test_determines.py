@@ -10,8 +10,10 @@ import torch
 from stages import pretrained, train
 from tests import project
 from zfpipe import params, paths
+from zfpipe.beton.sidecar import read_sidecar
 from zfpipe.network import weights
-from zfpipe.training import resume
+from zfpipe.processes import distributed
+from zfpipe.training import resume, run
 from zfpipe.training.resume import ResumeState
 
 
@@ -80,6 +82,17 @@ def test_other_images_or_another_torch_give_it_another_place(
     project.draw(Path("pictures"), seed=1)
     project.prepare(monkeypatch)
     assert place() != first
+
+
+def test_the_first_process_alone_reads_whole_betons(
+    place: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of gigabytes on ImageNet; the others are told what it found."""
+    first, told = place(), [read_sidecar(paths.beton(split)) for split in ("train", "val")]
+    monkeypatch.setattr(distributed, "part", lambda: (1, 2))
+    monkeypatch.setattr(torch.distributed, "broadcast_object_list", lambda box: box.__setitem__(0, told))
+    monkeypatch.setattr(run, "verify", lambda beton: pytest.fail(f"{beton} was read"))
+    assert place() == first
 
 
 def test_other_weights_to_start_from_give_it_another_place(place: Callable[..., Path]) -> None:

@@ -45,7 +45,7 @@ def train(
     Of a network that was trained elsewhere, in `pretrained`, only a new softmax is trained, or nothing where it keeps
     its own.
     """
-    sidecars = [verify(beton) for beton in betons]
+    sidecars = distributed.shared(lambda: [verify(beton) for beton in betons])  # one process reads them, not all
     network = weights.started(model, crop, len(sidecars[0].classes), run.seed, pretrained, device())
     inputs = MeanSubtraction.read(mean, crop, device(), network.input_mean)
     radius, snapshots, rest = model.renorm_radius, within(run.snapshots, training.epochs), training
