@@ -14,7 +14,7 @@ TORCH_THREADS = torch.get_num_threads()
 TYPED_DICT, numba.typed.Dict = numba.typed.Dict, dict  # pyright: ignore[reportAttributeAccessIssue]
 from ffcv.fields import IntField, RGBImageField  # noqa: E402
 from ffcv.fields.basics import IntDecoder  # noqa: E402
-from ffcv.fields.rgb_image import SimpleRGBImageDecoder  # noqa: E402
+from ffcv.fields.rgb_image import SimpleRGBImageDecoder, encode_jpeg  # noqa: E402
 from ffcv.loader import Loader, OrderOption, epoch_iterator  # noqa: E402
 from ffcv.loader.epoch_iterator import EpochIterator  # noqa: E402
 from ffcv.memory_allocator import MemoryAllocator  # noqa: E402
@@ -52,6 +52,7 @@ __all__ = [
     "SimpleRGBImageDecoder",
     "State",
     "ToTensor",
+    "encode_jpeg",
     "get_handlers",
     "get_metadata_type",
     "handle_sample",
