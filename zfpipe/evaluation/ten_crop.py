@@ -29,8 +29,9 @@ def run(
     part = distributed.part()
 
     def batches(beton: Path, rows: np.ndarray | None = None) -> Batches:
+        size, here = BATCH * part[1], inputs.device.type == "cpu"  # a GPU cuts the ten crops itself
         crop = network.architecture.crop
-        return Batches(beton, batch=BATCH * part[1], crop=crop, crops="ten", rows=rows, part=part)
+        return Batches(beton, batch=size, crop=crop, crops="ten", rows=rows, part=part, cut=here)
 
     count = read_sidecar(train).count
     wanted = min(train_images or count, count)

@@ -16,7 +16,7 @@ from zfpipe.network.numerics import device
 from zfpipe.params import Network, Run, Training
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction
-from zfpipe.reading.reader import Batches
+from zfpipe.reading.resident import batches
 from zfpipe.training.loop import Trainer
 from zfpipe.training.resume import ResumeState
 
@@ -95,9 +95,8 @@ def fit(
     batch, crop, part = training.batch, network.architecture.crop, distributed.part()
     trainer = Trainer(network, inputs, training, radius, seed, inputs.device)
     with ExitStack() as opened:
-        images = Batches(
-            beton, batch=batch, crop=crop, crops="one of ten", shuffle=True, seed=seed, rows=rows, part=part
-        )
+        shared = {"batch": batch, "crop": crop, "part": part}
+        images = batches(beton, inputs.device, crops="one of ten", shuffle=True, seed=seed, rows=rows, **shared)
         opened.enter_context(images)
-        unseen = val and opened.enter_context(Batches(val, batch=batch, crop=crop, crops="centre", part=part))
+        unseen = val and opened.enter_context(batches(val, inputs.device, crops="centre", **shared))
         return trainer.fit(images, unseen, resume, snapshots, log)
