@@ -18,7 +18,7 @@ def main() -> None:
     torch.cuda.is_available = lambda: True
     for name in ("Stream", "Event", "stream", "current_stream", "init", "_lazy_init"):
         setattr(torch.cuda, name, refused)
-    torch.Tensor.pin_memory = refused
+    setattr(torch.Tensor, "pin_memory", refused)  # noqa: B010
     from zfpipe.reading.reader import Batches
 
     with Batches(Path(sys.argv[1]), batch=7, crop=16, crops="one of ten", shuffle=True) as batches:

@@ -1,6 +1,7 @@
 """How a GPU computes, by torch's switches: none is at hand here, so that CUDA is pretended."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -17,14 +18,15 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     for name in ("init", "set_device"):
         monkeypatch.setattr(torch.cuda, name, lambda *_: None)
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    cudnn: Any = torch.backends.cudnn
+    matmul = torch.backends.cuda.matmul
     before = cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark
     yield monkeypatch
     cudnn.allow_tf32, matmul.allow_tf32, cudnn.benchmark = before
 
 
 def switches() -> tuple[bool, bool]:
-    return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    return bool(torch.backends.cudnn.allow_tf32), bool(torch.backends.cuda.matmul.allow_tf32)
 
 
 def test_float32_is_float32_unless_asked_otherwise(gpu: pytest.MonkeyPatch) -> None:

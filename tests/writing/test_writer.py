@@ -115,7 +115,7 @@ def test_images_are_read_as_they_lie_and_encoded_beside_each_other(
     monkeypatch.setattr(decode, "AHEAD", 12)
     folder = make_folder(tmp_path / "pictures", count=20)
     rows = folder.rows.sample(frac=1, random_state=0)
-    rows["offset"] = pd.array(range(20), pd.Int64Dtype())[rows["id"] - FIRST_ID]
+    rows["offset"] = (rows["id"] - FIRST_ID).astype(pd.Int64Dtype())
     rows["size"] = pd.array([1] * 20, pd.Int64Dtype())
     places, threads = [], set()
 
