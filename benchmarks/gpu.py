@@ -23,7 +23,7 @@ from zfpipe.network.architecture import Architecture
 from zfpipe.network.numerics import device
 from zfpipe.params import Betons
 from zfpipe.reading.reader import Batches
-from zfpipe.reading.resident import Resident
+from zfpipe.training.resident import Resident
 from zfpipe.writing.writer import write_beton
 
 IMAGENET, EPOCHS = 1_281_167, 70

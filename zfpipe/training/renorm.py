@@ -10,7 +10,7 @@ from torch import Tensor
 
 @torch.no_grad()
 def renormalise(layers: Sequence[Float[Tensor, "_ _ _ _"]], radius: float) -> None:
-    """Scale every filter of some layers, each `(map, map_in, y, x)`, whose RMS exceeds `radius` back to `radius`, in place."""
+    """Scale filters `(map, map_in, y, x)` of some layers whose RMS exceeds `radius` back to `radius`, in place."""
     for filters in layers:
         rms = torch.linalg.vector_norm(filters, dim=(1, 2, 3), keepdim=True) / math.sqrt(filters[0].numel())
         filters.mul_((radius / rms).clamp(max=1.0))

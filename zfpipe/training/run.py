@@ -16,8 +16,8 @@ from zfpipe.network.numerics import device
 from zfpipe.params import Network, Run, Training
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction
-from zfpipe.reading.resident import batches
 from zfpipe.training.loop import Trainer
+from zfpipe.training.resident import batches
 from zfpipe.training.resume import ResumeState
 
 

@@ -8,10 +8,11 @@ import torch
 
 from tests.noise import COUNT, SIDE, Known
 from tests.reading.test_reader import CROP, open_batches
-from zfpipe.reading import mean, resident
+from zfpipe.reading import mean
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
-from zfpipe.reading.resident import Resident
+from zfpipe.training import resident
+from zfpipe.training.resident import Resident
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 CHOICES: list[dict[str, Any]] = [
