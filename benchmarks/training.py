@@ -133,7 +133,7 @@ def trained(network: nn.Module, setting: Setting, scale: float, radius: float | 
             optimiser.step()
             for layer in network.modules():
                 if radius is not None and isinstance(layer, nn.Conv2d):
-                    renormalise(layer.weight, radius)
+                    renormalise([layer.weight], radius)
             yield loss.item()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -174,3 +175,18 @@ def test_torchrun_starts_its_processes_where_the_launcher_has_gone(
     monkeypatch.setenv("RANK", "0")
     assert ran("stages.toy", "good")[0] == 0
     assert not Path("sent").exists(), "a process of a user's own torchrun is where it belongs"
+
+
+def test_a_users_own_torchrun_joins_machines(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the guide starts it by `srun` on each of two machines, here both this one; one process on each."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=7", "--local-addr=127.0.0.1"]
+    monkeypatch.setenv("ZFPIPE_LAUNCH", "./become")  # which is for stages that DVC starts
+    machines = [start("torch.distributed.run", "--nnodes=2", *place, "-m", "stages.shared", "net") for _ in range(2)]
+    said = [machine.communicate(timeout=120) for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], said
+    assert sorted(path.name for path in project.glob("ran*")) == ["ran(0, 2)", "ran(1, 2)"]
+    assert not Path("sent").exists()
+    assert sum(out.count("done in ") for out, _ in said) == 1, "the first process alone logs"

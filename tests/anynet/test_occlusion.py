@@ -111,6 +111,6 @@ def test_the_first_layers_are_done_by_windows() -> None:
     """What makes it quick: of ResNet-18, at 224 with an occluder of 32, all up to layer 2."""
     network = torchvisions("resnet18")
     tape = record(network, (3, 224, 224))
-    occlusion = Occlusion(tape, *torch.zeros(2, 3, 224, 224))
+    occlusion = Occlusion(tape, torch.zeros(3, 224, 224), torch.zeros(3, 224, 224))
     plan = occlusion.plan(occluders(224, 32, 32))
     assert {"conv1", "layer1.1.conv2", "layer2.0.conv1"} <= {tape.calls[index].name for index in plan if index >= 0}

@@ -64,6 +64,13 @@ def test_importing_leaves_the_thread_count_of_torch_alone() -> None:
     assert done.stdout == "3\n", done.stderr
 
 
+def test_loading_takes_no_gpu(known: Known) -> None:
+    """FFCV would open one wherever it is installed, in each process that loads."""
+    words = [sys.executable, "-m", "tests.beton.no_gpu", str(known.beton)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.stdout == f"{COUNT} 0\n", done.stderr
+
+
 def test_two_loaders_run_at_once(known: Known) -> None:
     with open_batches(known, batch=4, workers=1) as one, open_batches(known, batch=4, seed=3, shuffle=True) as two:
         expected = together(one).images, together(two).images

@@ -13,6 +13,7 @@ import zfpipe
 from tests.anynet.networks import torchvisions
 from tests.networks import small_network
 from zfpipe import Microscope
+from zfpipe.anynet.tape import spread
 from zfpipe.drawing.picture import draw
 from zfpipe.errors import UserError
 

@@ -12,6 +12,7 @@ from tests import project
 from zfpipe import params, paths
 from zfpipe.network import weights
 from zfpipe.network.architecture import merged
+from zfpipe.network.convnet import ConvNet
 from zfpipe.network.receptive_field import ReceptiveField
 from zfpipe.probes import names
 from zfpipe.subject.subject import Subject
@@ -46,7 +47,9 @@ def plain(subject: Subject, ids: list[int]) -> pd.DataFrame:
             traces[image] = list(subject.network.trace(subject.inputs(batch), switches=False))
     concepts = {"eye": ("right eye", "left eye"), "nose": ("nose",)}
     start, size, jump, found = 0, 1, 1, []
-    for conv in subject.network.architecture.convs:  # the middles of receptive fields, worked out once more
+    network = subject.network
+    assert isinstance(network, ConvNet)
+    for conv in network.architecture.convs:  # the middles of receptive fields, worked out once more
         start, size, jump = start - conv.padding * jump, size + (conv.filter_size - 1) * jump, jump * conv.stride
         middles = [start + unit * jump + size / 2 for unit in range(conv.map_size)]
         for one in range(conv.maps):

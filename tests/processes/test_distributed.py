@@ -169,6 +169,18 @@ def test_two_processes_measure_as_one(one: Path, beton: Path, tmp_path: Path) ->
     assert not (folder / "aside").exists()
 
 
+@pytest.mark.parametrize("able", ["all", "one"])
+def test_two_processes_train_a_compiled_network(
+    beton: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: str
+) -> None:
+    """Where one of them can't compile the other does not wait for its gradients, for 30 minutes."""
+    monkeypatch.setenv("ZFPIPE_COMPILE", "1")
+    shutil.copy(ROOT / paths.PARAMS, tmp_path)
+    said, _ = (running := several(tmp_path, "tests.processes.compiled", str(beton), able)).communicate(timeout=120)
+    assert running.returncode == 0, said
+    assert ("the network can't be compiled (" in said) == (able == "one"), said
+
+
 def test_a_mistake_in_every_process_is_one_line(beton: Path, tmp_path: Path) -> None:
     folder = project(tmp_path / "project", beton)
     text = (folder / paths.PARAMS).read_text()
@@ -200,6 +212,20 @@ def test_nothing_left_of_a_batch_is_no_gradient(one: Path) -> None:
     network = weights.load(one / paths.weights("zfnet"), torch.device("cpu")).train()
     network(torch.zeros(0, 3, CROP, CROP)).sum().backward()
     assert all(weight.grad is not None and not weight.grad.any() for weight in network.parameters())
+
+
+def test_a_mistake_in_the_first_process_alone_is_one_line(beton: Path, tmp_path: Path) -> None:
+    """The second waits for what the first has found in the beton."""
+    folder = project(tmp_path / "project", beton)
+    with (folder / paths.beton("train")).open("r+b") as file:
+        file.seek(3 << 20)
+        file.write(b"damage")
+    said, _ = (running := several(folder, "stages.train", "zfnet")).communicate(timeout=60)
+    assert running.returncode == 1
+    assert said.startswith("zfpipe: data/betons/train.beton is damaged: its checksum is not the one in its sidecar"), (
+        said
+    )
+    assert said.count("\n") == 1
 
 
 def test_batches_smaller_than_the_group_are_refused(beton: Path) -> None:

@@ -14,7 +14,8 @@ from tests.noise import CLASSES, COUNT, SIDE, Known, within
 from tests.writing.plain import plain_crop, plain_crop_number
 from zfpipe.errors import UserError
 from zfpipe.reading.crops import CENTRE, TEN
-from zfpipe.reading.reader import Batch, Batches, GuardedEpoch
+from zfpipe.reading.epoch import GuardedEpoch
+from zfpipe.reading.reader import Batch, Batches
 
 CROP = 25  # an odd margin, so that the centre is rounded
 

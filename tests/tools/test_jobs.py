@@ -17,7 +17,7 @@ NETS = {"train@one", "train@two"}
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.startswith(("ZFPIPE_", "OMP_")):
+        if name.startswith(("ZFPIPE_", "OMP_", "CUDA_")):
             monkeypatch.delenv(name)
     machine(monkeypatch, 16)
 
@@ -25,6 +25,11 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
 def machine(monkeypatch: pytest.MonkeyPatch, cores: int, memory: int = 1000 * JOB) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=memory))
+
+
+def gpu(found: Room, name: str, running: dict[str, str | None]) -> tuple[str, str | None]:
+    environment = found.environment(name, running, [])
+    return environment["ZFPIPE_DEVICE"], environment.get("CUDA_VISIBLE_DEVICES")
 
 
 @pytest.mark.parametrize(
@@ -62,10 +67,26 @@ def test_gpus_limit_what_computes_and_nothing_else(monkeypatch: pytest.MonkeyPat
     assert not found.fits("train@one", ["train@two", "train@two"])
     assert found.fits("figure@1", ["train@one", "train@two", *["figure@2"] * 7])
     assert not found.fits("figure@1", ["figure@2"] * 8)
-    assert found.environment("train@two", {"train@one": "cuda:0", "figure@1": None}, [])["ZFPIPE_DEVICE"] == "cuda:1"
-    assert found.environment("figure@1", {}, [])["ZFPIPE_DEVICE"] == "cuda"
+    assert found.device("train@two", {"train@one": "cuda:0", "figure@1": None}) == "cuda:1"
+    assert gpu(found, "train@two", {"train@one": "cuda:0", "figure@1": None}) == ("cuda", "1")
+    assert gpu(found, "train@two", {"train@one": "cuda:1"}) == ("cuda", "0")
+    assert gpu(found, "figure@1", {}) == ("cuda", None)
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda:3")
-    assert room("auto", NETS) == Room(9, 1, 8, NETS, ("cuda:3",))
+    found = room("auto", NETS)
+    assert found == Room(9, 1, 8, NETS, ("cuda:3",))
+    assert gpu(found, "train@one", {}) == ("cuda", "3")
+
+
+def test_of_the_gpus_that_may_be_seen_each_job_sees_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cuda:1` is the second of those that CUDA_VISIBLE_DEVICES names, whatever its own number or name."""
+    monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, GPU-8932f937")
+    found = room("auto", NETS)
+    assert gpu(found, "train@one", {}) == ("cuda", "5")
+    assert gpu(found, "train@two", {"train@one": "cuda:0"}) == ("cuda", "GPU-8932f937")
+    monkeypatch.setenv("ZFPIPE_PROCESSES", "2")
+    assert gpu(room("auto", NETS), "train@one", {}) == ("cuda", "5, GPU-8932f937"), "both for its two processes"
 
 
 def test_several_gpus_for_a_stage_that_computes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,9 +221,8 @@ def test_a_stage_has_a_terminal_where_the_run_has_one(
 
 
 def computing(command: str, out: str) -> dict[str, Any]:
-    return stage(
-        f"{command} && echo $ZFPIPE_DEVICE $ZFPIPE_LAUNCH > {out}", "zfpipe/network", "zfpipe/reading", out=out
-    )
+    told = "$ZFPIPE_DEVICE $CUDA_VISIBLE_DEVICES $ZFPIPE_LAUNCH"
+    return stage(f"{command} && echo {told} > {out}", "zfpipe/network", "zfpipe/reading", out=out)
 
 
 @pytest.fixture
@@ -256,7 +255,7 @@ def test_each_stage_that_computes_has_a_gpu_of_its_own(project: Path, monkeypatc
     schedule = repro.Schedule([])
     assert repro.computing(schedule) == {"one", "two"}
     assert repro.run(schedule, jobs.room("auto", repro.computing(schedule))) == []
-    assert {(project / name).read_text() for name in ("one", "two")} == {"cuda:0\n", "cuda:1\n"}
+    assert {(project / name).read_text() for name in ("one", "two")} == {"cuda 0\n", "cuda 1\n"}
     assert (project / "other").read_text() == "cuda\n"
 
 

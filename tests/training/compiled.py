@@ -1,6 +1,6 @@
 """An epoch of a compiled network beside one of a plain one: the whole network is one graph, forward and backward.
 
-A last batch of another size goes the plain way. The backend is the one that traces but generates no code.
+A last batch of another size goes the same way, filled up. The backend is the one that traces but generates no code.
 """
 
 import sys
@@ -19,13 +19,19 @@ from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
 from zfpipe.training.loop import Trainer
 
-graphs = []
+graphs, sizes = [], []
 
 
 def backend(graph: torch.fx.GraphModule, examples: list[Any]) -> Any:
-    """Counts the graphs."""
+    """Counts the graphs, and notes how many images each run of one has."""
     graphs.append(graph)
-    return aot_eager(graph, examples)
+    compiled = aot_eager(graph, examples)
+
+    def run(*given: Any) -> Any:
+        sizes.extend(len(value) for value in given if value.shape[1:] == (3, CROP, CROP))
+        return compiled(*given)
+
+    return run
 
 
 def main() -> None:
@@ -40,7 +46,8 @@ def main() -> None:
     plain.__dict__["compiled"] = plain.parallel
     with Batches(Path(sys.argv[1]), batch=32, crop=CROP, crops="one of ten", shuffle=True) as batches:
         losses = [trainer.train_epoch(batches, 1)[0] for trainer in trainers]
-    assert len(graphs) == 1, graphs
+    assert len(graphs) == 2, "one of the network, and one that renormalises all layers"
+    assert sizes == [32] * 5, "four batches, the last of 4 images, and one to compile with"
     assert abs(losses[0] - losses[1]) <= 1e-5 * losses[1], losses
     for one, other in zip(compiled.network.parameters(), plain.network.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)

@@ -9,9 +9,12 @@ import torch
 
 from stages import pretrained, train
 from tests import project
-from zfpipe import params, paths
-from zfpipe.network import weights
-from zfpipe.training import resume
+from tests.foreign.test_imported import plain
+from zfpipe import params, paths, store
+from zfpipe.beton.sidecar import read_sidecar
+from zfpipe.foreign import imported
+from zfpipe.processes import distributed
+from zfpipe.training import resume, run
 from zfpipe.training.resume import ResumeState
 
 
@@ -82,11 +85,25 @@ def test_other_images_or_another_torch_give_it_another_place(
     assert place() != first
 
 
+def test_the_first_process_alone_reads_whole_betons(
+    place: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of gigabytes on ImageNet; the others are told what it found."""
+    first, told = place(), [read_sidecar(paths.beton(split)) for split in ("train", "val")]
+    monkeypatch.setattr(distributed, "part", lambda: (1, 2))
+    monkeypatch.setattr(torch.distributed, "broadcast_object_list", lambda box: box.__setitem__(0, told))
+    monkeypatch.setattr(run, "verify", lambda beton: pytest.fail(f"{beton} was read"))
+    assert place() == first
+
+
 def test_other_weights_to_start_from_give_it_another_place(place: Callable[..., Path]) -> None:
-    project.parameters(watch=["model"], model={"source": "nets:small", "weights": "weights/net.pth"})
-    settings, start = params.load(), paths.pretrained("model") / weights.FILE
-    found = []
+    source = {"source": "tests.foreign.test_imported:plain", "weights": "weights/net.pth"}
+    project.parameters(watch=["model"], model=source)
+    settings, found = params.load(), []
     for seed in (0, 1):
-        weights.save(weights.untrained(settings.alexnet, settings.crops.size, 3, seed), start)
+        torch.manual_seed(seed)
+        Path("weights").mkdir(exist_ok=True)
+        torch.save(plain(3).state_dict(), "weights/net.pth")
+        store.save_all(paths.pretrained("model"), imported.run(settings.model, settings.crops.size, {}, print))
         found.append(place())
     assert found[0] != found[1]

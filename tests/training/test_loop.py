@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.conftest import CROP, SETTINGS
@@ -19,7 +19,7 @@ from zfpipe.errors import UserError
 from zfpipe.evaluation import ten_crop
 from zfpipe.network import weights
 from zfpipe.network.architecture import merged
-from zfpipe.network.convnet import initialise
+from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.probes import activations
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction
@@ -99,6 +99,7 @@ def test_one_epoch_equals_plain_gradient_descent(beton: Path, inputs: MeanSubtra
     subject = trainer(inputs, weight_decay=0.5)
     twin = trainer(inputs).network
     for network in (subject.network, twin):
+        assert isinstance(network, ConvNet)
         network.dropout = 0.0
         for name, bias in network.named_parameters():
             if name.endswith("bias"):
@@ -130,7 +131,11 @@ def test_filters_stay_within_the_radius_only_when_asked(beton: Path, inputs: Mea
     for number, subject in enumerate((clipped, free)):
         fit(subject, beton, tmp_path / str(number))
     largest = [
-        max(conv.get_parameter("weight").square().mean((1, 2, 3)).max().item() ** 0.5 for conv in net.convs.values())
+        max(
+            conv.weight.square().mean((1, 2, 3)).max().item() ** 0.5
+            for conv in net.modules()
+            if isinstance(conv, nn.Conv2d)
+        )
         for net in (clipped.network, free.network)
     ]
     assert largest[0] <= 0.05 * (1 + 1e-6) < largest[1]
@@ -208,6 +213,12 @@ def test_where_nothing_compiles_the_network_is_trained_as_it_is(
     assert capsys.readouterr().out.startswith("the network can't be compiled (")
 
 
+def test_training_tries_which_algorithms_are_fastest(inputs: MeanSubtraction) -> None:
+    torch.backends.cudnn.benchmark = False
+    trainer(inputs)
+    assert torch.backends.cudnn.benchmark
+
+
 def test_whether_to_compile_is_0_or_1(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [compiles(torch.device(name)) for name in ("cpu", "cuda")] == [False, True]
     monkeypatch.setenv("ZFPIPE_COMPILE", "0")
@@ -253,7 +264,9 @@ def test_bfloat16_trains_under_cudas_casts(beton: Path, inputs: MeanSubtraction,
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.ones(1, dtype=torch.bfloat16).rsqrt().dtype == torch.float32, "the casts are not CUDA's"
     subject = trainer(inputs, precision="bfloat16", epochs=1)
-    subject.network.norm = subject.network.norm.model_copy(update={"beta": beta})
+    network = subject.network
+    assert isinstance(network, ConvNet)
+    network.norm = network.norm.model_copy(update={"beta": beta})
     [row] = fit(subject, beton, tmp_path)
     assert row["train_loss"] < 4
 

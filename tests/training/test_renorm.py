@@ -17,8 +17,10 @@ def test_renormalise_equals_a_loop() -> None:
         if rms > 0.1:
             one *= 0.1 / rms
     small = filters[0].clone()
-    renormalise(filters, 0.1)
+    other = filters[3:4].clone()
+    renormalise([filters, other], 0.1)
     torch.testing.assert_close(filters, expected)
+    assert torch.equal(other, filters[3:4]), "layers one by one"
     assert torch.equal(filters[0], small), "filters below the radius stay as they are"
     assert filters[4].square().mean().sqrt().item() == pytest.approx(0.1)
     assert not filters.isnan().any()

@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -105,6 +106,34 @@ def test_giving_up_does_not_decode_what_was_waiting(folder: Folder) -> None:
     next(images)
     images.close()
     assert len(read) < COUNT / 2
+
+
+def test_images_are_read_as_they_lie_and_encoded_beside_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of six at a time, since one worker reads up to twelve ahead, each in the thread that decoded it."""
+    monkeypatch.setattr(decode, "AHEAD", 12)
+    folder = make_folder(tmp_path / "pictures", count=20)
+    rows = folder.rows.sample(frac=1, random_state=0)
+    rows["offset"] = (rows["id"] - FIRST_ID).astype(pd.Int64Dtype())
+    rows["size"] = pd.array([1] * 20, pd.Int64Dtype())
+    places, threads = [], set()
+
+    def read(path: str, offset: int | None, size: int | None) -> bytes:
+        assert offset is not None
+        places.append(offset)
+        return folder.read(f"{offset}.png", None, None)
+
+    def encode(pixels: np.ndarray) -> np.ndarray:
+        threads.add(threading.current_thread())
+        return pixels[:1, 0]
+
+    found = list(decode.decode_in_order(rows.assign(path="archive.tar"), read, SIDE, 1, encode))
+    wanted = rows["offset"].tolist()
+    assert places == [place for first in range(0, 20, 6) for place in sorted(wanted[first : first + 6])] != wanted
+    for one, place in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, square(folder.read(f"{place}.png", None, None), SIDE)[:1, 0])
+    assert threading.main_thread() not in threads
 
 
 # Order, content, sidecar

@@ -1,5 +1,9 @@
-"""The one place that imports FFCV: importing it sets thread counts of other libraries, which is undone here."""
+"""The one place that imports FFCV: importing it sets thread counts of other libraries, which is undone here.
 
+Nor may FFCV use a GPU: it would take memory on the first one for each process, in stages that use none as well.
+"""
+
+import numpy as np
 import torch
 
 from zfpipe.beton.compiled import numba, set_numba_threads
@@ -10,10 +14,11 @@ TORCH_THREADS = torch.get_num_threads()
 TYPED_DICT, numba.typed.Dict = numba.typed.Dict, dict  # pyright: ignore[reportAttributeAccessIssue]
 from ffcv.fields import IntField, RGBImageField  # noqa: E402
 from ffcv.fields.basics import IntDecoder  # noqa: E402
-from ffcv.fields.rgb_image import SimpleRGBImageDecoder  # noqa: E402
-from ffcv.loader import Loader, OrderOption  # noqa: E402
+from ffcv.fields.rgb_image import SimpleRGBImageDecoder, encode_jpeg  # noqa: E402
+from ffcv.loader import Loader, OrderOption, epoch_iterator  # noqa: E402
 from ffcv.loader.epoch_iterator import EpochIterator  # noqa: E402
 from ffcv.memory_allocator import MemoryAllocator  # noqa: E402
+from ffcv.pipeline import graph  # noqa: E402
 from ffcv.pipeline.allocation_query import AllocationQuery  # noqa: E402
 from ffcv.pipeline.compiler import Compiler  # noqa: E402
 from ffcv.pipeline.operation import Operation  # noqa: E402
@@ -47,6 +52,7 @@ __all__ = [
     "SimpleRGBImageDecoder",
     "State",
     "ToTensor",
+    "encode_jpeg",
     "get_handlers",
     "get_metadata_type",
     "handle_sample",
@@ -59,6 +65,14 @@ def set_num_threads(compiler: type[Compiler], count: int) -> None:
     set_numba_threads(count)
 
 
+def unpinned(query: AllocationQuery, batch: int, batches: int) -> np.ndarray:
+    """FFCV's own version pins the memory of its batches, which takes a GPU; what is read of them is copied anyway."""
+    assert isinstance(query.dtype, np.dtype), "memory of a GPU"
+    return np.empty((batches, batch, *query.shape), query.dtype)
+
+
 numba.typed.Dict = TYPED_DICT  # pyright: ignore[reportAttributeAccessIssue]
 Compiler.set_num_threads = classmethod(set_num_threads)  # pyright: ignore[reportAttributeAccessIssue]
+epoch_iterator.IS_CUDA = False  # pyright: ignore[reportPrivateImportUsage]
+graph.allocate_query = unpinned  # pyright: ignore[reportAttributeAccessIssue]
 torch.set_num_threads(TORCH_THREADS)

@@ -29,7 +29,8 @@ def run(
 
     def batches(beton: Path, images: int) -> Batches:
         rows = distributed.dealt(np.arange(images), BATCH)
-        return Batches(beton, batch=BATCH, crop=network.architecture.crop, crops="ten", rows=rows)
+        crop, here = network.architecture.crop, inputs.device.type == "cpu"  # a GPU cuts the ten crops itself
+        return Batches(beton, batch=BATCH, crop=crop, crops="ten", rows=rows, cut=here)
 
     count = read_sidecar(train).count
     wanted = min(train_images or count, count)

@@ -1,4 +1,10 @@
-"""What decides, beside the network itself, the last bits of what is computed: device, threads, precision."""
+"""What decides, beside the network itself, the last bits of what is computed: device, threads, precision.
+
+The policy: a processor computes the same bytes from the same parameters, code and images, with one ZFPIPE_THREADS. A
+GPU computes the same numbers up to rounding, from run to run as well. Some of its kernels add in no fixed order, and no
+setting makes all of them fixed. So nothing is paid for fixed ones: torch is left its fastest algorithms, and training
+has cuDNN try which they are. Products of float32 are products of float32 on a GPU too, unless ZFPIPE_TF32 is 1.
+"""
 
 import ctypes
 import os
@@ -15,7 +21,7 @@ LARGEST_KEPT = 1 << 30
 
 
 def device() -> torch.device:
-    """Return the device that ZFPIPE_DEVICE names and make torch compute on it in one fixed way.
+    """Return the device that ZFPIPE_DEVICE names and make torch compute on it by the policy of this module.
 
     Of processes that torchrun starts together, `cuda` gives each the GPU of its number on the machine. Raises UserError
     where there is no such GPU.
@@ -31,7 +37,8 @@ def device() -> torch.device:
 
 
 def gpu(number: int | None) -> torch.device:
-    """The GPU of this number, of this process or the first, set to compute float32 as float32."""
+    """The GPU of this number, of this process or the first."""
+    fast = tf32()
     name, together = os.environ["ZFPIPE_DEVICE"], int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if number is not None and together > 1:
         raise UserError(f"ZFPIPE_DEVICE = {name} names one GPU for {together} processes; use cuda")
@@ -46,10 +53,24 @@ def gpu(number: int | None) -> torch.device:
         words = str(error).strip().splitlines()[0].rstrip(".")
         raise UserError(f"ZFPIPE_DEVICE = {name}; CUDA can't be used: {words}; renew the driver, or use cpu") from None
     torch.cuda.set_device(place)  # FFCV and NCCL take the current one
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.allow_tf32 = False  # TF32 would keep ten bits of float32's 23
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = fast
     return torch.device("cuda", place)
+
+
+def tf32() -> bool:
+    """Whether a GPU multiplies float32 as TF32, which keeps ten bits of 23 and is several times as fast; adds it whole.
+
+    So the environment variable ZFPIPE_TF32 says, for all that a stage computes on a GPU; by default not.
+    """
+    text = os.environ.get("ZFPIPE_TF32", "0")
+    if text not in ("0", "1"):
+        raise UserError(f"ZFPIPE_TF32 = {text}; must be 0 or 1")
+    return text == "1"
+
+
+def tune() -> None:
+    """Have cuDNN try its algorithms for each size of batch: worth it in training, where almost all have one size."""
+    torch.backends.cudnn.benchmark = True
 
 
 def keep_freed_memory() -> None:

@@ -42,7 +42,10 @@ def started(
     if model.origin is None:
         return untrained(model, crop, classes, seed)
     network = load(pretrained / FILE, device, model.origin)
-    assert isinstance(network, Foreign)
+    if not isinstance(network, Foreign):
+        raise UserError(
+            f"{pretrained / FILE} is not of model.source = {model.origin}; make it again: dvc repro pretrained"
+        )
     if not model.keeps_softmax:
         return network.with_new_softmax(classes, model.init.std, seed)
     own = network.architecture.denses[-1].units

@@ -175,8 +175,14 @@ def apart(crop: int) -> int:
 
 
 def spread(field: ReceptiveField, units: int, crop: int) -> Float[Tensor, "pixel unit"]:
-    """Weights that take a row of units to the pixels that are compared, linear between middles of receptive fields."""
-    places = (torch.arange(0, crop, apart(crop)) + 0.5 - (field.start + field.size / 2)) / field.jump
+    """Weights that take a row of units to the pixels that are compared, linear between middles of receptive fields.
+
+    Units that see all of the crop are taken to lie evenly over it.
+    """
+    middle, jump = field.start + field.size / 2, float(field.jump)
+    if not field.jump:
+        middle, jump = crop / units / 2, crop / units
+    places = (torch.arange(0, crop, apart(crop)) + 0.5 - middle) / jump
     places = places.clamp(0, units - 1)
     return (1 - (places[:, None] - torch.arange(units)).abs()).clamp(min=0)
 

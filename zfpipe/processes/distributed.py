@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from datetime import timedelta
 from functools import partial
 from itertools import zip_longest
@@ -132,6 +132,11 @@ def parallel(network: nn.Module, device: torch.device) -> nn.Module:
     return nn.parallel.DistributedDataParallel(network, device_ids=place, gradient_as_bucket_view=True)
 
 
+def alone(network: nn.Module) -> AbstractContextManager[None]:
+    """While this lasts a wrapper's gradients stay this process's own."""
+    return network.no_sync() if isinstance(network, nn.parallel.DistributedDataParallel) else nullcontext()
+
+
 def summed(values: Tensor) -> Tensor:
     """The sum over the processes, in each of them."""
     if part()[1] > 1:
@@ -148,14 +153,19 @@ def shared(make: Callable[[], T]) -> T:
     return box[0]
 
 
-def alike(make: Callable[[], str]) -> bool:
-    """Whether all processes make the same; one alone need not make it."""
+def everywhere(value: T) -> list[T]:
+    """Every process's value, in order, in each of them."""
     count = part()[1]
     if count == 1:
-        return True
+        return [value]
     box: list[Any] = [None] * count
-    dist.all_gather_object(box, make())
-    return len(set(box)) == 1
+    dist.all_gather_object(box, value)
+    return box
+
+
+def alike(make: Callable[[], str]) -> bool:
+    """Whether all processes make the same; one alone need not make it."""
+    return part()[1] == 1 or len(set(everywhere(make()))) == 1
 
 
 def gathered(value: T) -> list[T]:

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from zfpipe.reading import mean
-from zfpipe.reading.crops import CENTRE
+from zfpipe.reading.crops import CENTRE, offsets
 from zfpipe.reading.reader import Batch
 
 T = TypeVar("T")
@@ -43,7 +43,10 @@ class MeanSubtraction:
 
     def __call__(self, batch: Batch) -> Float[Tensor, "batch 3 y x"]:
         """A batch of one crop each, at `batch.crops`; the ten crops come out one after another."""
-        images = sent(batch.images, self.device).float()
+        images = sent(batch.images, self.device)
+        if batch.whole:
+            images = cut(images, batch.crops, self.mean_crops.shape[1])
+        images = images.float()
         if images.dim() == 5:
             images = (images - self.mean_crops).flatten(0, 1)
         elif self.device.type == "cpu":
@@ -67,8 +70,11 @@ class MeanSubtraction:
 
         def prepared() -> Generator[tuple[Batch, Tensor, Any], None, None]:
             torch.cuda.set_device(self.device)  # each thread has its own
-            for batch in batches:
-                with torch.cuda.stream(stream):
+            while True:
+                with torch.cuda.stream(stream):  # of `Resident` batches the images are picked here too
+                    batch = next(batches, None)
+                    if batch is None:
+                        return
                     found = batch, self(batch), stream.record_event()
                 yield found
 
@@ -78,6 +84,21 @@ class MeanSubtraction:
                 current.wait_event(ready)
                 images.record_stream(current)  # keeps its memory from the next batch until this one is done with it
                 yield batch, images
+
+
+def cut(
+    squares: UInt8[Tensor, "batch y y 3"], numbers: Int64[Tensor, "batch"] | None, crop: int
+) -> UInt8[Tensor, "batch *crop 3"]:
+    """The crop of its number out of each image, on the device where the images lie; without numbers all ten of each."""
+    corners, device = torch.from_numpy(offsets(squares.shape[1], crop)), squares.device
+    if numbers is None:
+        five = torch.stack([squares[:, top : top + crop, left : left + crop] for top, left in corners.tolist()], 1)
+        return torch.cat([five, five.flip(3)], 1)
+    tops, lefts, flipped = sent(torch.stack([*corners[numbers % 5].T, (numbers >= 5).long()]), device)[..., None]
+    steps = torch.arange(crop, device=device)
+    rows, columns = tops + steps, lefts + torch.where(flipped.bool(), crop - 1 - steps, steps)
+    images = torch.arange(len(squares), device=device)
+    return squares[images[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
 def one_ahead(source: Generator[T, None, None]) -> Generator[T, None, None]:
@@ -91,4 +112,4 @@ def one_ahead(source: Generator[T, None, None]) -> Generator[T, None, None]:
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on the device: a GPU copies it in its own time, from memory that stays in place until it has."""
-    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
+    return tensor if tensor.device.type == device.type else tensor.pin_memory().to(device, non_blocking=True)

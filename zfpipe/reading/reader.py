@@ -1,6 +1,5 @@
 """Batches of crops out of a beton, through FFCV with its traps guarded."""
 
-import queue
 import weakref
 from collections.abc import Generator
 from contextlib import closing
@@ -17,7 +16,6 @@ from torch import Tensor
 from zfpipe.beton.compiled import numba
 from zfpipe.beton.guarded_ffcv import (
     AllocationQuery,
-    EpochIterator,
     IntDecoder,
     Loader,
     Operation,
@@ -29,6 +27,7 @@ from zfpipe.beton.guarded_ffcv import (
 from zfpipe.beton.sidecar import check
 from zfpipe.errors import UserError
 from zfpipe.reading.crops import CENTRE, TEN, crop_number, offsets
+from zfpipe.reading.epoch import GuardedEpoch
 from zfpipe.workers import loader_threads
 
 
@@ -36,19 +35,21 @@ from zfpipe.workers import loader_threads
 class Batch:
     """Images of a beton: `(batch, y, x, 3)` in one crop each, or `(batch, 10, y, x, 3)`. Owns its memory.
 
-    `crops` is which of the ten crops each image shows; None where it shows all.
+    `crops` is which of the ten crops each image shows; None where it shows all. `whole` images are the beton's squares
+    `(batch, y, x, 3)`, out of which the crops are still to be cut.
     """
 
     images: UInt8[Tensor, "batch *crop y x 3"]
     labels: Int64[Tensor, "batch"]
     ids: Int64[Tensor, "batch"]
     crops: Int64[Tensor, "batch"] | None
+    whole: bool = False
 
     def one(self, place: int) -> "Batch":
         """A batch of one of the images."""
         part = slice(place, place + 1)
         crops = None if self.crops is None else self.crops[part]
-        return Batch(self.images[part], self.labels[part], self.ids[part], crops)
+        return Batch(self.images[part], self.labels[part], self.ids[part], crops, self.whole)
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
@@ -119,50 +120,15 @@ def kept(images: Tensor) -> Tensor:
     return torch.empty_like(images, pin_memory=torch.cuda.is_initialized()).copy_(images)
 
 
-class GuardedEpoch(EpochIterator):
-    """FFCV's loading thread, but an exception in it is raised where the batches are used, and it can be stopped."""
-
-    failure: BaseException | None = None
-
-    def run(self) -> None:
-        """The thread's work."""
-        try:
-            super().run()
-        except BaseException as error:
-            self.failure = error
-            self.output_queue.put(None)
-
-    def __next__(self) -> tuple[Tensor, ...]:
-        if self.closed:  # FFCV would wait for ever
-            raise RuntimeError("this epoch was stopped: another was started, or its batches were closed")
-        try:
-            return super().__next__()
-        except StopIteration:
-            if self.failure is not None:
-                raise RuntimeError("FFCV's loading thread failed") from self.failure
-            raise
-
-    def close(self) -> None:
-        """Stops the thread, wherever it is, and waits for its end: at most for the batch it is making."""
-        self.terminate_event.set()
-        self.iter_ixes = iter(())  # FFCV looks at the event only while the queue is full, which it no longer is
-        while self.is_alive():
-            try:
-                self.output_queue.get(timeout=0.05)
-            except queue.Empty:
-                continue
-        super().close()
-        self.closed = True
-
-
 class Batches:
     """The images of a beton in batches, epoch after epoch.
 
     The order (`shuffle`) and the crops ("one of ten") of an epoch are functions of the seed, the epoch and an image's
     place in the beton alone: the same for any number of workers and, crops, for any batch size. `rows` restricts
-    to some places in the beton, each once. `part` is `(rank, processes)`: of processes that share the work each gets
-    its part of every batch, one after another; the last batch may leave nothing for the last ones. One epoch runs at
-    a time: starting another stops it. Raises UserError for a beton that is damaged or whose images are too small.
+    to some places in the beton, each once. Without `cut` the images stay whole, for a GPU that cuts the crops itself.
+    `part` is `(rank, processes)`: of processes that share the work each gets its part of every batch, one after
+    another; the last batch may leave nothing for the last ones. One epoch runs at a time: starting another stops it.
+    Raises UserError for a beton that is damaged or whose images are too small.
     """
 
     def __init__(
@@ -176,6 +142,7 @@ class Batches:
         seed: int = 0,
         rows: np.ndarray | None = None,
         part: tuple[int, int] = (0, 1),
+        cut: bool = True,
         workers: int | None = None,
     ):
         sidecar = check(beton)
@@ -191,6 +158,8 @@ class Batches:
             raise ValueError(f"{part[1]} processes can't share batches of {batch} images")
         self.batch = batch
         self.part = part
+        self.cut = cut
+        self.side = sidecar.resize
         self.shuffle = shuffle
         self.seed = seed
         self.operation = CropOperation(crop, crops, seed)
@@ -204,7 +173,7 @@ class Batches:
             indices=self.rows,  # pyright: ignore[reportArgumentType]
             drop_last=False,
             pipelines={
-                "image": [SimpleRGBImageDecoder(), self.operation, ToTensor()],
+                "image": [SimpleRGBImageDecoder(), *([self.operation] if cut else []), ToTensor()],
                 "label": [IntDecoder(), ToTensor()],
                 "id": [IntDecoder(), ToTensor()],
             },
@@ -246,6 +215,15 @@ class Batches:
             return self.rows
         return np.random.default_rng([self.seed, epoch]).permutation(self.rows)
 
+    def parts(self, epoch: int) -> list[np.ndarray]:
+        """The places in the beton of each batch of an epoch, of this process's part."""
+        order = self.order(epoch)
+        return [self.mine(order[first : first + self.batch]) for first in range(0, len(order), self.batch)]
+
+    def numbers(self, rows: np.ndarray) -> Int64[Tensor, "batch"] | None:
+        """Which crop each place shows in the epoch that runs; None: all ten."""
+        return None if self.operation.crops == "ten" else torch.from_numpy(self.operation.numbers(rows))
+
     def epoch(self, epoch: int = 0) -> Generator[Batch, None, None]:
         """The batches of an epoch, or this process's part of them; leaving the loop early stops the loading.
 
@@ -254,8 +232,7 @@ class Batches:
         if self.loader is None:
             raise RuntimeError(f"the batches of {self.beton} are closed")
         self.stop()
-        order = self.order(epoch)
-        parts = [self.mine(order[first : first + self.batch]) for first in range(0, len(order), self.batch)]
+        parts = self.parts(epoch)
         if not parts:
             return
         order = np.concatenate(parts)
@@ -269,8 +246,8 @@ class Batches:
                 start += len(images)
                 if not np.array_equal(ids.squeeze(1).numpy(), known_ids[rows]):
                     raise RuntimeError(f"FFCV gave other images of {self.beton} than were asked for")
-                crops = None if self.operation.crops == "ten" else torch.from_numpy(self.operation.numbers(rows))
-                yield Batch(kept(images), labels.squeeze(1).clone(), ids.squeeze(1).clone(), crops)
+                columns = labels.squeeze(1).clone(), ids.squeeze(1).clone()
+                yield Batch(kept(images), *columns, self.numbers(rows), whole=not self.cut)
         if start != len(order):
             raise RuntimeError(f"FFCV gave {start} of {len(order)} images of {self.beton}")
         if not len(parts[-1]):
@@ -279,9 +256,9 @@ class Batches:
     def nothing(self) -> Batch:
         """A batch of which nothing is left for this process."""
         none = torch.zeros(0, dtype=torch.int64)
-        ten = self.operation.crops == "ten"
-        images = torch.zeros((0, *([TEN] * ten), self.operation.crop, self.operation.crop, 3), dtype=torch.uint8)
-        return Batch(images, none, none, None if ten else none)
+        ten, side = self.operation.crops == "ten", self.operation.crop if self.cut else self.side
+        images = torch.zeros((0, *([TEN] * (ten and self.cut)), side, side, 3), dtype=torch.uint8)
+        return Batch(images, none, none, None if ten else none, whole=not self.cut)
 
     def stop(self) -> None:
         """Stops the epoch that runs, if one does, and waits for its thread to end."""

@@ -62,8 +62,11 @@ class Room:
             if self.devices or self.sent:  # the others compute elsewhere
                 together = self.alike(name, together)
             kept.setdefault("ZFPIPE_WORKERS", str(share(min(self.most(name), len(together)))))
-        if device := self.device(name, running):
-            kept["ZFPIPE_DEVICE"] = device
+        kind, _, place = (self.device(name, running) or "").partition(":")
+        if place:  # the stage sees no other GPU: a library that takes the first one takes its own
+            visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+            kept["CUDA_VISIBLE_DEVICES"] = visible[int(place)].strip() if visible != [""] else place
+            kept["ZFPIPE_DEVICE"] = kind
         return kept
 
     def device(self, name: str, running: Mapping[str, str | None]) -> str | None:

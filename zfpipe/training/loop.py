@@ -1,17 +1,18 @@
 """Training by stochastic gradient descent, an epoch at a time (section 3)."""
 
+import copy
 import hashlib
 import math
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from zfpipe import stage
@@ -19,6 +20,7 @@ from zfpipe.errors import UserError
 from zfpipe.network import weights
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
+from zfpipe.network.numerics import tune
 from zfpipe.params import Training
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction, sent
@@ -34,7 +36,7 @@ class Trainer:
     """Trains one network in place and keeps a row of history per epoch.
 
     Every random choice (order, crops, dropout) is a function of the seed and the epoch alone, so that a
-    run resumed after any epoch goes on exactly as if it had never stopped.
+    run resumed after any epoch goes on exactly as if it had never stopped; on a GPU up to rounding.
 
     Of several processes (`distributed`) each takes its part of every batch and all make the same step: that of the
     whole batch, up to rounding. Only which units drop out differs from one process.
@@ -52,6 +54,7 @@ class Trainer:
         rank, processes = distributed.part()
         if settings.batch < processes:
             raise UserError(f"training.batch = {settings.batch}; must be at least {processes}, the number of processes")
+        tune()
         self.rank = rank
         self.processes = processes
         self.share = -(-(settings.batch - rank) // processes)
@@ -63,6 +66,9 @@ class Trainer:
         self.seed = seed
         self.device = device
         filters = [weight for weight in network.parameters() if weight.requires_grad and weight.dim() > 1]
+        convs = network.architecture.convs if isinstance(network, ConvNet) else ()
+        self.convs = [network.get_parameter(f"convs.{conv.layer}.weight") for conv in convs]
+        self.renormalise = renormalise
         biases = [bias for bias in network.parameters() if bias.requires_grad and bias.dim() == 1]
         self.optimiser = torch.optim.SGD(
             [{"params": filters, "weight_decay": settings.weight_decay}, {"params": biases, "weight_decay": 0.0}],
@@ -117,23 +123,21 @@ class Trainer:
     def train_epoch(self, batches: Batches, epoch: int) -> tuple[float, float]:
         """One pass over the training images, each in one of its ten crops; mean loss and error on the way."""
         self.network.train()
-        whole = self.compiled
+        forward = self.compiled
         torch.manual_seed(dropout_seed(self.seed, epoch, self.rank))
         for group in self.optimiser.param_groups:
             group["lr"] = self.schedule.learning_rate
         totals = torch.zeros(2, device=self.device, dtype=torch.float64)
         for number, (images, labels) in enumerate(self.samples(batches, epoch, f"epoch {epoch}")):
             with self.autocast():
-                logits = (whole if len(images) == self.share else self.parallel)(images)
+                logits = forward(images)
             loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
             self.optimiser.zero_grad(set_to_none=True)
             # The mean over the whole batch, since the processes' gradients are averaged
             (loss * self.processes / batches.size(number)).backward()
             self.optimiser.step()
-            if self.renorm_radius is not None and isinstance(self.network, ConvNet):
-                for module in self.network.convs.values():
-                    assert isinstance(module, nn.Conv2d)
-                    renormalise(module.weight, self.renorm_radius)
+            if self.renorm_radius is not None:
+                self.renormalise(self.convs, self.renorm_radius)
             with torch.no_grad():
                 totals += torch.stack([loss, (logits.argmax(1) != labels).sum()])
         mean_loss, error = (distributed.summed(totals) / batches.images).tolist()
@@ -146,26 +150,32 @@ class Trainer:
 
     @cached_property
     def compiled(self) -> Callable[[Tensor], Tensor]:
-        """The network for whole batches: compiled on a GPU, as it is where that fails or isn't asked for."""
+        """The network for training: compiled on a GPU, as it is where that fails in any process or isn't asked for."""
         if not compiles(self.device):
             return self.parallel
         side = self.inputs.mean_crops.shape[1]
         images = torch.zeros(self.share, side, side, 3, device=self.device).permute(0, 3, 1, 2)
-        compiled = torch.compile(self.parallel, dynamic=False)
+        compiled, shrunk = torch.compile(self.parallel, dynamic=False), torch.compile(renormalise, dynamic=False)
+        failure = None
         try:
-            with self.autocast():
-                logits = compiled(images)
-            functional.cross_entropy(logits.float(), logits.argmax(1)).backward()
+            with distributed.alone(self.parallel):  # or the others wait for one that fails
+                with self.autocast():
+                    logits = compiled(images)
+                functional.cross_entropy(logits.float(), logits.argmax(1)).backward()
+            if self.renorm_radius is not None:
+                shrunk(copy.deepcopy(self.convs), self.renorm_radius)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # of a compiler there are many
-            if distributed.first():
-                stage.log(
-                    f"the network can't be compiled ({type(error).__name__}): it is trained as it is, more slowly"
-                )
-            compiled = self.parallel
+            failure = type(error).__name__
         self.optimiser.zero_grad(set_to_none=True)
-        return compiled
+        failures = [name for name in distributed.everywhere(failure) if name]
+        if not failures:
+            self.renormalise = shrunk
+            return partial(filled_up, compiled, self.share)
+        if distributed.first():
+            stage.log(f"the network can't be compiled ({failures[0]}): it is trained as it is, more slowly")
+        return self.parallel
 
     @torch.inference_mode()
     def measure(self, batches: Batches) -> tuple[float, float]:
@@ -208,6 +218,18 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule = AnnealingSchedule(**state["schedule"])
         self.history = state["history"]
+
+
+def filled_up(network: Callable[[Tensor], Tensor], count: int, images: Float[Tensor, "batch 3 y x"]) -> Tensor:
+    """The logits of at most `count` images by a network that is compiled for so many.
+
+    Zeros take the place of those that are missing. What becomes of the zeros is in no loss, and so in no gradient.
+    """
+    if len(images) == count:
+        return network(images)
+    whole = images.new_zeros(count, *images.shape[1:]).to(memory_format=torch.channels_last)
+    whole[: len(images)] = images
+    return network(whole)[: len(images)]
 
 
 def compiles(device: torch.device) -> bool:

@@ -16,8 +16,8 @@ from zfpipe.network.numerics import device
 from zfpipe.params import Network, Run, Training
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction
-from zfpipe.reading.reader import Batches
 from zfpipe.training.loop import Trainer
+from zfpipe.training.resident import batches
 from zfpipe.training.resume import ResumeState
 
 
@@ -45,7 +45,7 @@ def train(
     Of a network that was trained elsewhere, in `pretrained`, only a new softmax is trained, or nothing where it keeps
     its own.
     """
-    sidecars = [verify(beton) for beton in betons]
+    sidecars = distributed.shared(lambda: [verify(beton) for beton in betons])  # one process reads them, not all
     network = weights.started(model, crop, len(sidecars[0].classes), run.seed, pretrained, device())
     inputs = MeanSubtraction.read(mean, crop, device(), network.input_mean)
     radius, snapshots, rest = model.renorm_radius, within(run.snapshots, training.epochs), training
@@ -95,9 +95,8 @@ def fit(
     batch, crop, part = training.batch, network.architecture.crop, distributed.part()
     trainer = Trainer(network, inputs, training, radius, seed, inputs.device)
     with ExitStack() as opened:
-        images = Batches(
-            beton, batch=batch, crop=crop, crops="one of ten", shuffle=True, seed=seed, rows=rows, part=part
-        )
+        shared = {"batch": batch, "crop": crop, "part": part}
+        images = batches(beton, inputs.device, crops="one of ten", shuffle=True, seed=seed, rows=rows, **shared)
         opened.enter_context(images)
-        unseen = val and opened.enter_context(Batches(val, batch=batch, crop=crop, crops="centre", part=part))
+        unseen = val and opened.enter_context(batches(val, inputs.device, crops="centre", **shared))
         return trainer.fit(images, unseen, resume, snapshots, log)

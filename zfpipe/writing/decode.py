@@ -25,6 +25,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -79,9 +80,17 @@ class UnreadableImageError(Exception):
 
 
 def decode_in_order(
-    rows: pd.DataFrame, read: Callable[[str, int | None, int | None], bytes], resize: int, workers: int
+    rows: pd.DataFrame,
+    read: Callable[[str, int | None, int | None], bytes],
+    resize: int,
+    workers: int,
+    encode: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> Iterator[np.ndarray | UnreadableImageError]:
-    """Decodes images in several threads (the decoder releases Python's lock) but yields them in the order of `rows`."""
+    """Decodes images in several threads (the decoder releases Python's lock) but yields them in the order of `rows`.
+
+    `encode` is what the threads then do with an image's pixels. Some hundreds of images at a time are read in the order
+    in which they lie in their archives: a disk that spins has a short way from one to the next.
+    """
 
     def decode(path: str, offset: int | None, size: int | None) -> np.ndarray | UnreadableImageError:
         try:
@@ -89,18 +98,20 @@ def decode_in_order(
         except OSError as error:
             return UnreadableImageError(error.strerror or type(error).__name__)
         try:
-            return square(data, resize)  # an OSError here is not the image's: the compiled kernel could not be kept
+            pixels = square(data, resize)  # an OSError here is not the image's: the compiled kernel could not be kept
         except UnreadableImageError as error:
             return error
+        return encode(pixels)
 
+    images = zip(rows["path"], whole_or_none(rows["offset"]), whole_or_none(rows["size"]), strict=True)
     waiting: deque[Future[np.ndarray | UnreadableImageError]] = deque()
     pool = ThreadPoolExecutor(workers)
     try:
-        for path, offset, size in zip(
-            rows["path"], whole_or_none(rows["offset"]), whole_or_none(rows["size"]), strict=True
-        ):
-            waiting.append(pool.submit(decode, path, offset, size))
-            if len(waiting) > AHEAD * workers:
+        while part := list(islice(images, AHEAD * workers // 2)):
+            lying = sorted(range(len(part)), key=lambda place: (part[place][0], part[place][1] or 0))
+            started = {place: pool.submit(decode, *part[place]) for place in lying}
+            waiting.extend(started[place] for place in range(len(part)))
+            while len(waiting) > len(part):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

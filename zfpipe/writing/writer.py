@@ -3,8 +3,10 @@
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,10 +22,11 @@ from zfpipe.beton.guarded_ffcv import (
     IntField,
     MemoryAllocator,
     RGBImageField,
+    encode_jpeg,
     get_metadata_type,
     handle_sample,
 )
-from zfpipe.beton.sidecar import FIELDS, Sidecar, check, checksum, write_sidecar
+from zfpipe.beton.sidecar import FIELDS, MODES, Sidecar, check, checksum, write_sidecar
 from zfpipe.errors import UserError
 from zfpipe.params import Betons
 from zfpipe.workers import worker_count
@@ -60,17 +63,15 @@ def write_beton(
     counts = np.zeros(len(classes), np.int64)
 
     def samples() -> Iterator[tuple[np.ndarray, int, int]]:
-        decoded = decode_in_order(rows, read, settings.resize, worker_count(workers))
+        decoded = decode_in_order(rows, read, settings.resize, worker_count(workers), partial(encoded, settings))
         bar = tqdm(decoded, total=len(rows), desc=beton.stem, leave=False, disable=None)
         described = zip(rows["id"].tolist(), rows["label"].tolist(), rows["path"].tolist(), bar, strict=True)
-        for image, label, path, pixels in described:
-            if isinstance(pixels, UnreadableImageError):
-                rejected.append(Rejected(image, path, str(pixels)))
+        for image, label, path, found in described:
+            if isinstance(found, UnreadableImageError):
+                rejected.append(Rejected(image, path, str(found)))
                 continue
-            assert pixels.shape == (settings.resize, settings.resize, 3)
-            assert pixels.dtype == np.uint8
             counts[label] += 1
-            yield pixels, label, image
+            yield found, label, image
 
     with store.whole(beton) as temporary:
         with warnings.catch_warnings():
@@ -97,6 +98,28 @@ def write_beton(
         write_sidecar(sidecar, beton)
     check(beton)
     return sidecar
+
+
+def encoded(settings: Betons, pixels: np.ndarray) -> np.ndarray:
+    """A square image `(resize, resize, 3)` as the bytes that FFCV would store."""
+    assert pixels.shape == (settings.resize, settings.resize, 3)
+    assert pixels.dtype == np.uint8
+    return encode_jpeg(pixels, settings.jpeg_quality) if settings.write_mode == "jpg" else pixels.reshape(-1)
+
+
+class EncodedField(RGBImageField):
+    """FFCV's field of images, for bytes that are encoded already: in several threads, not in the one that writes."""
+
+    def __init__(self, settings: Betons):
+        super().__init__(write_mode=settings.write_mode)
+        self.side = settings.resize
+
+    def encode(self, destination: np.ndarray, image: np.ndarray, malloc: Callable[..., Any]) -> None:
+        """Puts an image into its page, and where it lies into its row of metadata."""
+        destination["mode"] = MODES[self.write_mode]
+        destination["height"] = destination["width"] = self.side
+        destination["data_ptr"], storage = malloc(image.nbytes)
+        storage[:] = image
 
 
 def class_names(rows: pd.DataFrame, split: str) -> list[str]:
@@ -130,13 +153,13 @@ def refuse_losses(
 
 
 def write_ffcv(path: Path, samples: Iterator[tuple[np.ndarray, int, int]], most: int, settings: Betons) -> int:
-    """Writes samples in FFCV's format and returns how many there were, at most `most`.
+    """Writes samples, of encoded images, in FFCV's format and returns how many there were, at most `most`.
 
     FFCV's own writer hands samples to processes: with two, bytes differ from run to run; with an exception in one,
     it waits for ever; killed, it leaves shared memory behind. This one fills the same structures in this process.
     """
     fields = {
-        "image": RGBImageField(write_mode=settings.write_mode, jpeg_quality=settings.jpeg_quality),
+        "image": EncodedField(settings),
         "label": IntField(),
         "id": IntField(),
     }

@@ -1,0 +1,29 @@
+"""Reads a beton where torch says that there is a GPU, and counts what is asked of CUDA: `python -m ... BETON`."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+used = []
+
+
+def refused(*_: Any) -> None:
+    used.append(1)  # what FFCV does about an exception is to go on
+    raise AssertionError("CUDA was used")
+
+
+def main() -> None:
+    torch.cuda.is_available = lambda: True
+    for name in ("Stream", "Event", "stream", "current_stream", "init", "_lazy_init"):
+        setattr(torch.cuda, name, refused)
+    setattr(torch.Tensor, "pin_memory", refused)  # noqa: B010
+    from zfpipe.reading.reader import Batches
+
+    with Batches(Path(sys.argv[1]), batch=7, crop=16, crops="one of ten", shuffle=True) as batches:
+        print(sum(len(batch.labels) for batch in batches.epoch(1)), len(used))
+
+
+if __name__ == "__main__":
+    main()
