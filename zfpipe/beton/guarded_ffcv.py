@@ -1,5 +1,8 @@
 """The one place that imports FFCV: importing it sets thread counts of other libraries, which is undone here."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 
 from zfpipe.beton.compiled import numba, set_numba_threads
@@ -59,6 +62,20 @@ def set_num_threads(compiler: type[Compiler], count: int) -> None:
     set_numba_threads(count)
 
 
+COMPILE: Callable[..., Any] = Compiler.compile
+COMPILED: dict[Any, Any] = {}
+
+
+def compile_once(compiler: type[Compiler], code: Callable[..., Any], signature: Any = None) -> Any:
+    """Return a function of FFCV's compiled; FFCV compiles the same ones anew for every loader, which takes a second."""
+    known = [cell.cell_contents for cell in code.__closure__ or ()]
+    key = (code.__module__, code.__qualname__, *known, signature, compiler.num_threads > 1)
+    if key not in COMPILED:
+        COMPILED[key] = COMPILE(code, signature)
+    return COMPILED[key]
+
+
 numba.typed.Dict = TYPED_DICT  # pyright: ignore[reportAttributeAccessIssue]
+Compiler.compile = classmethod(compile_once)  # pyright: ignore[reportAttributeAccessIssue]
 Compiler.set_num_threads = classmethod(set_num_threads)  # pyright: ignore[reportAttributeAccessIssue]
 torch.set_num_threads(TORCH_THREADS)
