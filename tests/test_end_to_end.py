@@ -192,11 +192,13 @@ def small(num_classes: int = 3) -> nn.Sequential:
 """
     )
     clone.run("python", "-c", "import nets, torch; torch.save(nets.small().state_dict(), 'weights/net.pth')")
-    changes = ["model.source=nets:small", "model.weights=weights/net.pth", "watch=[model]"]
-    changes += [f"~runs.zfnet-{name}" for name in ("seed1", "unclipped", "wide")]
-    changes += ["~ensembles.zfnet-five", "~ensembles.zfnet-six"]
+    (clone.folder / "profiles/own.yaml").write_text(
+        "rows: [zfnet, zfnet-unclipped, alexnet, alexnet-no3467]\nwatch: [model]\n"
+        "model: {source: 'nets:small', weights: weights/net.pth}\n"
+    )
+    clone.run("python", "-m", "zfpipe", "profile", "own")
     targets = ("evaluate@alexnet", "atlas", "figure@1", "figure@4", "figure@6", "table@4")
-    output = clone.run("dvc", "exp", "run", *(word for change in changes for word in ("-S", change)), *targets)
+    output = clone.run("dvc", "repro", *targets)
     assert not {"betons@train", "mean", "train@alexnet", "evaluate@alexnet"} & stages_run(output)
     pretrained, trained = (
         load_file(clone.folder / path)
@@ -209,5 +211,6 @@ def small(num_classes: int = 3) -> nn.Sequential:
     assert "not available" in (clone.folder / "reports/tables/table4.md").read_text(), "nothing is trained from scratch"
     assert set(pd.read_parquet(clone.folder / "projections/projections.parquet")["layer"]) == {1, 2}
     assert (clone.folder / "reports/atlas/index.html").exists()
+    clone.run("git", "clean", "-qfd")
     clone.run("git", "checkout", "-q", ".")
     clone.run("dvc", "checkout", "-q")
