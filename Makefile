@@ -21,9 +21,10 @@ report: setup
 	@python -m zfpipe repro
 	echo "The report: $(CURDIR)/reports/index.html"
 
-# The runs of whole pipelines go beside the checks and the other tests, with a core each
+# The runs of whole pipelines go beside the checks and the other tests, with a core each. Threads that wait for others
+# would keep a core busy: PASSIVE
 test: setup
-	@export OMP_NUM_THREADS=1 ZFPIPE_THREADS=1
+	@export OMP_NUM_THREADS=1 ZFPIPE_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 	whole="tests/test_end_to_end.py tests/test_null.py"
 	python -m pytest $$whole -p no:cacheprovider > .venv/end_to_end.log 2>&1 &
 	failed=0

@@ -1,12 +1,10 @@
 """The whole pipeline in miniature (profile `smoke`), in clones as a new user has them."""
 
-import errno
 import json
 import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,8 +16,6 @@ from safetensors.torch import load_file
 
 from tests.clone import Clone
 from tests.imports import PLUMBING, ROOT
-from zfpipe import stage, store
-from zfpipe.errors import UserError
 from zfpipe.report.engine.artefact import modules
 from zfpipe.tools import locks
 
@@ -28,16 +24,16 @@ PART = ("evaluate@zfnet", "figure@2", "table@4")
 
 
 def made(folder: Path, opened: Path) -> Clone:
-    """A clone in which everything has run, two stages at a time, with one worker; what each opened is in `opened`."""
+    """A clone in which DVC has run everything, with one worker; what each stage opened is in `opened`."""
     clone = Clone(folder, workers=1)
     watched = {"PYTHONPATH": str(ROOT / "tests/opened"), "ZFPIPE_OPENED": str(opened)}
-    clone.run("python", "-m", "zfpipe", "repro", "--jobs", "2", environment=watched)
+    clone.run("dvc", "repro", environment=watched)
     clone.commit()
     return clone
 
 
-def resumed(folder: Path) -> tuple[Clone, str]:
-    """A clone with two workers in which training was killed on the way, and what `dvc repro` then printed."""
+def resumed(folder: Path) -> Clone:
+    """A clone with two workers in which training was killed on the way, then finished, two stages at a time."""
     clone = Clone(folder, workers=2)
     clone.run("dvc", "repro", "mean", "betons@val", "pretrained")
     training = subprocess.Popen(
@@ -53,9 +49,9 @@ def resumed(folder: Path) -> tuple[Clone, str]:
     os.killpg(training.pid, signal.SIGKILL)
     assert training.wait() == -signal.SIGKILL, "training was over before it could be killed"
     assert list(kept.glob("*/state.pt")), "the state of the last finished epoch is kept"
-    output = clone.run("dvc", "repro", *PART)
+    clone.run("python", "-m", "zfpipe", "repro", "--jobs", "2", *PART)
     assert not list(kept.glob("*")), "a finished run leaves no state behind"
-    return clone, output
+    return clone
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +61,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def clones(tmp_path_factory: pytest.TempPathFactory, opened: Path) -> tuple[Clone, tuple[Clone, str]]:
+def clones(tmp_path_factory: pytest.TempPathFactory, opened: Path) -> tuple[Clone, Clone]:
     """Both, made at the same time: most of it is processes that start."""
     with ThreadPoolExecutor(2) as pool:
         one = pool.submit(made, tmp_path_factory.mktemp("clone"), opened)
@@ -74,14 +70,14 @@ def clones(tmp_path_factory: pytest.TempPathFactory, opened: Path) -> tuple[Clon
 
 
 @pytest.fixture(scope="module")
-def clone(clones: tuple[Clone, tuple[Clone, str]]) -> Clone:
+def clone(clones: tuple[Clone, Clone]) -> Clone:
     """The first of them."""
     return clones[0]
 
 
 def stages_of(clone: Clone) -> set[str]:
-    """The stages that have run in a clone side by side, each of which has a log."""
-    return {path.stem for path in (clone.folder / ".zfpipe/logs").iterdir()}
+    """All stages that have run in a clone."""
+    return set(locks.read_lock(clone.folder))
 
 
 def stages_run(output: str) -> set[str]:
@@ -150,16 +146,17 @@ def test_what_a_change_of_code_reaches(clone: Clone) -> None:
 
 def test_a_second_repro_does_nothing(clone: Clone) -> None:
     before = clone.lock()
-    assert not stages_run(clone.run("dvc", "repro"))
-    assert clone.lock() == before
+    assert f"0 of {len(stages_of(clone))} stages had changed" in clone.run("python", "-m", "zfpipe", "repro")
+    assert clone.lock() == before, "the order of its stages is DVC's own, too"
 
 
 def test_another_clone_killed_and_with_two_workers_is_the_same_to_the_byte(
-    clones: tuple[Clone, tuple[Clone, str]],
+    clones: tuple[Clone, Clone],
 ) -> None:
-    clone, (other, output) = clones
-    assert re.search(r"resumed after epoch [12] of 3", output)
-    ran = stages_run(output)
+    clone, other = clones
+    logs = {path.stem: path.read_text() for path in (other.folder / ".zfpipe/logs").iterdir()}
+    assert re.search(r"resumed after epoch [12] of 3", logs["train@zfnet"])
+    ran = set(logs)
     assert {*PART, "train@zfnet", "scratch@caltech101"} <= ran
     part, whole = (
         {name: entry for name, entry in locks.read_lock(one.folder).items() if name in ran} for one in (other, clone)
@@ -171,10 +168,11 @@ def test_another_clone_killed_and_with_two_workers_is_the_same_to_the_byte(
 
 def test_an_experiment_retrains_what_is_built_on_model_and_nothing_else(clone: Clone) -> None:
     changes = ("-S", "model.renorm_radius=0.05", "-S", "model.filter_size=5")
-    targets = ("evaluate@zfnet", "evaluate@alexnet", "train@alexnet-no3467", "figure@2", "figure@6")
-    ran = stages_run(clone.run("dvc", "exp", "run", *changes, *targets))
-    assert {"train@zfnet", "train@zfnet-unclipped", "evaluate@zfnet", "projections", "figure@2", "figure@6"} <= ran
-    assert not {"pictures", "mean", "train@alexnet", "train@alexnet-no3467", "evaluate@alexnet"} & ran
+    output = clone.run("dvc", "exp", "run", *changes, "evaluate@zfnet", "evaluate@alexnet", "train@alexnet-no3467")
+    assert stages_run(output) == {"pretrained", "train@zfnet", "evaluate@zfnet"}
+    left = set(json.loads(clone.run("dvc", "status", "--json")))
+    assert {"train@zfnet-unclipped", "train@zfnet-wide", "projections", "filters"} <= left
+    assert not {"pictures", "mean", "train@alexnet", "train@alexnet-no3467", "evaluate@alexnet"} & left
     assert "model.filter_size" in clone.run("dvc", "params", "diff")
     assert "val_top1" in clone.run("dvc", "metrics", "diff", "--all")
     assert "metrics/zfnet.json:val_top1" in clone.run("dvc", "exp", "show", "--csv")
@@ -194,9 +192,13 @@ def small(num_classes: int = 3) -> nn.Sequential:
 """
     )
     clone.run("python", "-c", "import nets, torch; torch.save(nets.small().state_dict(), 'weights/net.pth')")
-    changes = ("-S", "model.source=nets:small", "-S", "model.weights=weights/net.pth", "-S", "watch=[model]")
+    (clone.folder / "profiles/own.yaml").write_text(
+        "rows: [zfnet, zfnet-unclipped, alexnet, alexnet-no3467]\nwatch: [model]\n"
+        "model: {source: 'nets:small', weights: weights/net.pth}\n"
+    )
+    clone.run("python", "-m", "zfpipe", "profile", "own")
     targets = ("evaluate@alexnet", "atlas", "figure@1", "figure@4", "figure@6", "table@4")
-    output = clone.run("dvc", "exp", "run", *changes, *targets)
+    output = clone.run("dvc", "repro", *targets)
     assert not {"betons@train", "mean", "train@alexnet", "evaluate@alexnet"} & stages_run(output)
     pretrained, trained = (
         load_file(clone.folder / path)
@@ -209,116 +211,6 @@ def small(num_classes: int = 3) -> nn.Sequential:
     assert "not available" in (clone.folder / "reports/tables/table4.md").read_text(), "nothing is trained from scratch"
     assert set(pd.read_parquet(clone.folder / "projections/projections.parquet")["layer"]) == {1, 2}
     assert (clone.folder / "reports/atlas/index.html").exists()
+    clone.run("git", "clean", "-qfd")
     clone.run("git", "checkout", "-q", ".")
     clone.run("dvc", "checkout", "-q")
-
-
-def refused(stage: str, folder: Path) -> str:
-    """What a stage prints to standard error when it ends with status 1 in a folder."""
-    done = subprocess.run(
-        [sys.executable, "-m", *f"stages.{stage}".split()],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        text=True,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
-    return done.stderr
-
-
-@pytest.mark.parametrize(
-    "stage",
-    [
-        "pictures",
-        "betons train",
-        "mean",
-        "train zfnet",
-        "evaluate zfnet",
-        "pretrained",
-        "activations",
-        "units",
-        "atlas",
-        "curves",
-        "evolution",
-        "features",
-        "overlap another",
-        "principle",
-        "projections",
-        "shapes",
-        "filters",
-        "invariance",
-        "occlusion",
-        "attribution",
-        "correspondence",
-        "ensembles",
-        "claims",
-        "target caltech101",
-        "harvest caltech101",
-        "transfer caltech101",
-        "scratch caltech101",
-        "figure 2",
-        "table 2",
-        "report",
-    ],
-)
-def test_every_stage_refuses_a_bad_parameter_in_one_line(stage: str, tmp_path: Path) -> None:
-    text = (ROOT / "params.yaml").read_text()
-    assert "  stride: 2\n" in text
-    (tmp_path / "params.yaml").write_text(text.replace("  stride: 2\n", "  stride: 0\n", 1))
-    assert refused(stage, tmp_path) == "zfpipe: params.yaml: model.stride = 0; must be a whole number from 1 to 4\n"
-
-
-@pytest.mark.parametrize("stage", ["train zfnet", "shapes"])
-def test_a_network_that_can_not_be_is_one_line(stage: str, tmp_path: Path) -> None:
-    text = (ROOT / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(text.replace("  size: 96 ", "  size: 16 ", 1))
-    (tmp_path / "data/betons").mkdir(parents=True)
-    known = {"sha256": "", "bytes": 0, "count": 1, "rejected": 0, "classes": ["a"], "resize": 110, "write_mode": "raw"}
-    (tmp_path / "data/betons/val.json").write_text(json.dumps(known))
-    found = refused(stage, tmp_path)
-    assert found.startswith("zfpipe: params.yaml: model is a network for 16x16 crops; layer 2's maps shrink to nothing")
-    assert found.count("\n") == 1
-
-
-def test_an_output_is_whole_or_not_there(tmp_path: Path) -> None:
-    target = tmp_path / "out"
-    target.write_text("old")
-    with pytest.raises(KeyboardInterrupt), store.whole(target) as temporary:
-        temporary.write_text("half")
-        raise KeyboardInterrupt
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert target.read_text() == "old"
-
-
-def test_a_stage_runs_once_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["stages/train.py", "zfnet"])
-    with stage.alone(tmp_path):
-        with pytest.raises(UserError, match="another process runs train-zfnet here; wait until"), stage.alone(tmp_path):
-            pass
-        monkeypatch.setattr(sys, "argv", ["stages/train.py", "alexnet"])
-        with stage.alone(tmp_path):
-            pass
-        monkeypatch.setattr(sys, "argv", ["stages/train.py", "zfnet"])
-        monkeypatch.setenv("RANK", "1")
-        with stage.alone(tmp_path):
-            pass
-        monkeypatch.delenv("RANK")
-    with stage.alone(tmp_path):
-        pass
-
-
-def test_what_a_killed_stage_left_aside_is_gone_with_the_next(tmp_path: Path) -> None:
-    folder = tmp_path / ".spool"
-    folder.mkdir()
-    (folder / "left").touch()
-    with store.scratch(folder) as empty:
-        assert not list(empty.iterdir())
-        (empty / "aside").touch()
-    assert not folder.exists()
-    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "aside"))
-    line = re.escape(f"{folder}/aside can't be written: No space left on device; make room there and run it again")
-    with pytest.raises(UserError, match=line), store.scratch(folder):
-        raise full
-    assert not folder.exists()

@@ -4,6 +4,7 @@ Three epochs on random labels: too few to learn these by heart.
 """
 
 import importlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,8 @@ SIZES = {
     "rows": [*RUNS, "zfnet-five", "zfnet-six"],
     "ensembles": {"zfnet-five": RUNS[:2], "zfnet-six": [*RUNS[:2], "zfnet-wide"]},
 }  # fmt: skip
+PROBES = ["ensembles", "activations", "projections", "evolution", "names", "features", "filters", "invariance",
+          "occlusion", "correspondence"]  # fmt: skip
 ABOUT_THE_METHOD = {"hidden-structure"}
 """Claims that are not about learning: that projections show what excites a map is as true of random weights."""
 
@@ -65,43 +68,45 @@ def change(values: dict[str, object]) -> None:
     profiles.apply("here", Path("profiles"), Path("params.yaml"))
 
 
-@pytest.fixture(scope="module", params=["untrained", "shuffled"])
-def entries(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[ledger.Entry]]:
-    kind = request.param
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with pictures, sets and betons."""
+    folder = tmp_path_factory.mktemp("start")
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp(kind))
+        patch.chdir(folder)
         patch.setattr(sys, "argv", sys.argv)
         Path("params.yaml").write_text((ROOT / "params.yaml").read_text())
         Path("paper.yaml").write_text((ROOT / "paper.yaml").read_text())
         Path("zfpipe").symlink_to(ROOT / "zfpipe")
         change(SIZES)
-        made([("pictures", []), ("target", SETS)])
-        if kind == "shuffled":
-            shuffle(paths.INDEX)
-        made([("betons", ["train", "val"]), ("mean", []), ("pretrained", [])])
+        made([("pictures", []), ("target", SETS), ("betons", ["train", "val"]), ("mean", []), ("pretrained", [])])
         for name in SETS[:2]:  # made up, as from scratch to the end: half of the images are recognised
             rows = [{"per_class": 4, "fold": fold, "accuracy": 0.5 + 0.02 * fold} for fold in range(3)]
             store.save(paths.TRANSFER / name / "scratch.csv", pd.DataFrame(rows).assign(test_images=50))
-        if kind == "untrained":  # for its snapshots: the rate hardly moves a weight
-            change({"training": {"learning_rate": 1e-8}})
-        made([("train", RUNS)])
-        if kind == "untrained":
+    return folder
+
+
+@pytest.fixture(scope="module", params=["untrained", "shuffled"])
+def entries(
+    request: pytest.FixtureRequest, start: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[ledger.Entry]]:
+    folder = tmp_path_factory.mktemp("project") / request.param
+    shutil.copytree(start, folder, symlinks=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", sys.argv)
+        if request.param == "shuffled":
+            shuffle(paths.INDEX)
+            made([("betons", ["train", "val"]), ("train", RUNS)])
+        else:
+            change({"training": {"learning_rate": 1e-8}})  # for snapshots: the rate hardly moves a weight
+            made([("train", RUNS[:1])])
             settings = params.load()
             for run in RUNS:
-                start = weights.untrained(variant(settings, run), settings.crops.size, 60, settings.runs[run].seed)
-                weights.save(start, paths.weights(run))
-        made([("evaluate", RUNS), ("ensembles", []), ("harvest", SETS), ("transfer", SETS)])
-        made(
-            [
-                ("activations", []),
-                ("projections", []),
-                ("evolution", []),
-                ("names", []),
-                ("features", []),
-                ("filters", []),
-            ]
-        )
-        made([("invariance", []), ("occlusion", []), ("correspondence", [])])
+                network = weights.untrained(variant(settings, run), settings.crops.size, 60, settings.runs[run].seed)
+                weights.save(network, paths.weights(run))
+        made([("evaluate", RUNS), ("harvest", SETS), ("transfer", SETS)])
+        made([(name, []) for name in PROBES])
         settings = params.load()
         metrics = {run: store.load(paths.metrics(run)) for run in RUNS}
         given = Given(settings.runs, settings.ensembles, settings.targets, False, metrics)

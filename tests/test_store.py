@@ -1,6 +1,9 @@
 """Files by their suffix: what comes back, and the very bytes, on which DVC's hashes and no dependency rest."""
 
+import errno
 import hashlib
+import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from zfpipe import store
+from zfpipe.errors import UserError
 
 TABLE = pd.DataFrame({"name": ["a", "b"], "share": [1 / 3, 2.0], "count": [3, None]})
 
@@ -80,3 +84,28 @@ def test_files_that_libraries_open_by_themselves_are_seen(tmp_path: Path) -> Non
     for name in ("a.parquet", "a.safetensors"):
         store.load(tmp_path / name)
         assert str(tmp_path / name) in seen
+
+
+def test_an_output_is_whole_or_not_there(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.write_text("old")
+    with pytest.raises(KeyboardInterrupt), store.whole(target) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert target.read_text() == "old"
+
+
+def test_what_a_killed_stage_left_aside_is_gone_with_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / ".spool"
+    folder.mkdir()
+    (folder / "left").touch()
+    with store.scratch(folder) as empty:
+        assert not list(empty.iterdir())
+        (empty / "aside").touch()
+    assert not folder.exists()
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "aside"))
+    line = re.escape(f"{folder}/aside can't be written: No space left on device; make room there and run it again")
+    with pytest.raises(UserError, match=line), store.scratch(folder):
+        raise full
+    assert not folder.exists()

@@ -1,5 +1,6 @@
 """The rule against the chain's exact path, captum, hand arithmetic, and what it refuses."""
 
+import importlib
 import warnings
 from pathlib import Path
 from typing import Any
@@ -70,20 +71,21 @@ def test_the_rule_equals_the_chains_exact_path(kind: str, norm: Norm) -> None:
         torch.testing.assert_close(activations, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("name", "crop"), [("alexnet", 96), ("vgg11_bn", 64)])
-def test_torchvisions_chains_give_what_the_pipeline_reads_of_them(
-    name: str, crop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("source", ["torchvision.models:alexnet", "tests.foreign.test_imported:plain"])
+def test_chains_give_what_the_pipeline_reads_of_them(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.foreign.test_imported import model
+    from tests.foreign.test_imported import model, saved
 
     monkeypatch.chdir(tmp_path)
-    network, path = torchvisions(name), Path("weights/net.pth")
+    torch.manual_seed(0)
+    path, (module, _, name) = Path("weights/net.pth"), source.partition(":")
     path.parent.mkdir()
-    torch.save(network.state_dict(), path)
-    settings = model(f"torchvision.models:{name}", path)
-    chain, batch = imported.read(settings, crop), random_images(2, crop)
+    network = saved(getattr(importlib.import_module(module), name)(), path)
+    settings = model(source, path)
+    chain, batch = imported.read(settings, 96), random_images(2, 96)
     spread = torch.tensor(settings.input_std)[:, None, None]
-    tape = record(network, (3, crop, crop))
+    tape = record(network, (3, 96, 96))
     for number, layer in enumerate(tape.rectified, 1):
         units = strongest(tape, batch / spread, layer)
         exact, _ = deconvnet.project(

@@ -17,7 +17,7 @@ from zfpipe.drawing.sets import SCENES, SETS
 from zfpipe.errors import UserError
 from zfpipe.index.images import image_bytes, read_index, write_index
 
-COUNTS = {"train": 2 * len(CLASSES), "val": len(CLASSES)}
+COUNTS = {"train": len(CLASSES), "val": len(CLASSES)}
 
 
 def drawn(folder: Path, workers: int, which: str = "pictures", counts: dict[str, int] = COUNTS) -> Path:

@@ -46,6 +46,17 @@ def plain(subject: Subject, ids: list[int]) -> pd.DataFrame:
         with torch.inference_mode():
             traces[image] = list(subject.network.trace(subject.inputs(batch), switches=False))
     concepts = {"eye": ("right eye", "left eye"), "nose": ("nose",)}
+    places = {
+        name: {
+            (image, y, x)
+            for image in ids
+            for box in (subject.truth.parts(image)[part] for part in parts)
+            for y in range(0, subject.crop, 2)
+            for x in range(0, subject.crop, 2)
+            if box.x0 <= x + 0.5 < box.x1 and box.y0 <= y + 0.5 < box.y1
+        }
+        for name, parts in concepts.items()
+    }
     start, size, jump, found = 0, 1, 1, []
     network = subject.network
     assert isinstance(network, ConvNet)
@@ -64,17 +75,7 @@ def plain(subject: Subject, ids: list[int]) -> pd.DataFrame:
                     high = (y for y in range(0, subject.crop, 2) if tall[y] >= limit - 1e-6 and tall[y] > 0)
                     shown |= {(image, y, x) for y in high}
             entry: dict[str, float] = {"layer": conv.layer, "map": one}
-            for name, parts in concepts.items():
-                place = set()
-                for image in ids:
-                    for part in parts:
-                        box = subject.truth.parts(image)[part]
-                        place |= {
-                            (image, y, x)
-                            for y in range(0, subject.crop, 2)
-                            for x in range(0, subject.crop, 2)
-                            if box.x0 <= x + 0.5 < box.x1 and box.y0 <= y + 0.5 < box.y1
-                        }
+            for name, place in places.items():
                 entry[name] = len(shown & place) / len(shown | place)
             found.append(entry)
         if conv.pool:
