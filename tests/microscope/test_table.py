@@ -3,11 +3,10 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ import torch
 
 from tests.anynet.networks import FOURTEEN, torchvisions
 from tests.imports import ROOT
-from zfpipe import Microscope
+from zfpipe import Microscope, params
 from zfpipe.anynet.network import AnyNet
 from zfpipe.drawing.picture import draw
 from zfpipe.errors import UserError
@@ -25,7 +24,7 @@ from zfpipe.probes import activations
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.report.atlas import walk
 from zfpipe.report.engine.style import Drawing
-from zfpipe.subject.subject import Crops
+from zfpipe.subject.subject import Crops, Subject
 from zfpipe.unavailable import UnavailableError
 
 PAGE = ROOT / "docs/library.md"
@@ -33,36 +32,28 @@ HEAD = "| network | strongest | project | occlude | invariance | atlas | look |\
 DOWN = Deconvnet(unpooling="sum", norm="skip")
 
 
-@dataclass
-class Images:
-    """A network before two pictures, as a probe of the pipeline has it."""
-
-    network: AnyNet
-    pixels: torch.Tensor
-    classes: list[str]
+class Images(Subject):
+    """A network before two pictures, which lie in no beton."""
 
     @property
-    def crop(self) -> int:
-        return self.pixels.shape[1]
+    def classes(self) -> list[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return [str(number) for number in range(1000)]
 
-    @property
-    def inputs(self) -> MeanSubtraction:
-        return MeanSubtraction(torch.zeros(10, self.crop, self.crop, 3), torch.device("cpu"))
-
-    def images(self, ids: set[int]) -> Crops:
-        return Crops(self.pixels, torch.zeros(2, dtype=torch.int64), {0: 0, 1: 1})
+    def images(self, ids: Any, crop: int | None = None) -> Crops:
+        photo = torch.from_numpy(draw(0, "val", 1).pixels[: self.crop, : self.crop].copy())
+        return Crops(torch.stack([photo, photo.flip(1)]), torch.zeros(2, dtype=torch.int64), {0: 0, 1: 1})
 
     @contextmanager
-    def batches(self) -> Iterator[Any]:
+    def batches(self, *given: Any) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
         yield SimpleNamespace(images=2)
 
 
-def atlas(network: Any, side: int, photo: np.ndarray, folder: Path) -> str:
+def atlas(network: Any, side: int, folder: Path) -> str:
     """Write the pipeline's atlas of two maps of each layer and of two classes."""
-    anynet = AnyNet(network, side, [128] * 3, [64] * 3, None, {})
-    square = torch.from_numpy(np.ascontiguousarray(photo[:side, :side]))
-    subject = Images(anynet, torch.stack([square, square.flip(1)]), [str(number) for number in range(1000)])
-    images = subject.inputs(subject.images({0, 1}).batch([0, 1]))
+    anynet = AnyNet(network, side, [128.0] * 3, [64.0] * 3, None, {})
+    inputs = MeanSubtraction(torch.full((10, side, side, 3), 128.0), torch.device("cpu"))
+    subject = Images(anynet, inputs, folder, folder, side, side, params.load().model.init, 0)
+    images = inputs(subject.images({0, 1}).batch([0, 1]))
     rows, last = [], anynet.architecture.denses[-1].layer
     for trace in anynet.trace(images):
         for found, map in ((activations.maxima(trace), map) for map in (0, 1)):
@@ -78,7 +69,7 @@ def atlas(network: Any, side: int, photo: np.ndarray, folder: Path) -> str:
         each = table.drop_duplicates(["layer", number])[["layer", number]]
         tables.append(walk.Found(table, each.assign(fires=1.0, mean=1.0, largest=1.0, kind="softmax")))
     try:
-        walk.write(cast(Any, subject), tables[0], tables[1], DOWN, Drawing(99, side), folder)
+        walk.write(subject, tables[0], tables[1], DOWN, Drawing(99, side), folder)
     except UnavailableError:
         return "refused, as projections are"
     assert (folder / "index.html").exists()
@@ -109,7 +100,7 @@ def row(name: str, folder: Path) -> str:
     assert len(look.layers[0].peaks) == 2
     assert (look.layers[0].refused is None) is (projected == "works")
     seen = "works" if projected == "works" else "works, without projections"
-    written = atlas(network, side, photo, folder)
+    written = atlas(network, side, folder)
     assert (written == "works") is (projected == "works")
     return f"| {name} | works | {projected} | works | works | {written} | {seen} |\n"
 
