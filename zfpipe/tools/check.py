@@ -247,7 +247,10 @@ def harvests(settings: Params) -> float:
     """
     if settings.model.source:
         return 0
-    convs = architecture(settings.model, settings.crops.size, 1).convs
+    try:
+        convs = architecture(settings.model, settings.crops.size, 1).convs
+    except ValueError:  # the network does not fit the crops, which is a finding of its own
+        return 0
     each = sum(conv.maps * conv.size**2 for conv in convs) * (4 if asked()[0] == "cpu" else 2) * 2 / 3
     sets = {name: getattr(settings.targets, name) for name in TARGETS}
     return sum(each * (one.pictures if one.embedded else IMAGES[name]) for name, one in sets.items())

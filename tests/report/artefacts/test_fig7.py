@@ -48,6 +48,7 @@ def results(
         for place in range(count)
     ]
     described = {"layer": 5, "grey": 128.0, "classes": classes, "images": images,
+                 "unprojected": None,
                  "grids": {"all": {"size": 23, "stride": 14}, "shown": {"size": 23, "stride": step}}}  # fmt: skip
     truth = {"on": [0.4, 0.3], "off": [0.1, 0.0], "hit": [1.0, 0.0], "hit_by_chance": [0.2, 0.3], "overlap": [0.5, 0.4],
              "overlap_by_chance": [0.2, 0.2], "beyond": [0.3, 0.3], "beyond_elsewhere": [0.1, 0.2],
@@ -96,6 +97,13 @@ def test_where_no_object_is_known_the_figure_says_so() -> None:
     for claim in fig7.CLAIMS:
         with pytest.raises(Unmeasurable, match="fewer than two validation images have an object"):
             claim.measure(data, GIVEN)
+
+
+def test_where_the_network_can_not_be_projected_the_figure_says_why() -> None:
+    data = results()
+    data["shown.json"]["unprojected"] = "layer 'a' can't be projected: a (SiLU) is no ReLU"
+    words = " ".join(text.get_text() for text in drawn(data).texts).replace("\n", " ")
+    assert "The map is not projected: layer 'a' can't be projected: a (SiLU) is no ReLU." in words
 
 
 def test_the_object_is_outlined_and_the_square_has_its_true_size() -> None:

@@ -34,7 +34,7 @@ SMALLEST, RANGE, SHEETS, STEP = 0.11, 0.6, 4, 0.032
 COLOURS = {
     "input": "#d9d4c7",
     "conv": "#9ecae1",
-    "maps": "#9ecae1",
+    "maps": "#a6bddb",
     "hidden": "#fdbe85",
     "softmax": "#fd8d3c",
     "filter": "#08519c",
