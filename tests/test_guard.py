@@ -46,7 +46,7 @@ OTHERS = [
     ("zfpipe/deconvnet/windows.py", "import", "import "),
     ("params.yaml", "percentile: 99.0 ", "percentile: 98.0 "),
     ("params.yaml", "zfnet-seed1: {base: model, seed: 1}", "zfnet-seed1: {base: model, seed: 9}"),
-    ("params.yaml", "# What the paper", "# what the paper"),
+    ("params.yaml", "# The parameters", "# what the paper"),
     ("zfpipe/errors.py", "The one exception", "One exception"),
     ("zfpipe/reading/.crops.py.swp", "an editor's", ""),
 ]
@@ -121,7 +121,7 @@ def test_put_back_it_runs_again_and_is_recorded(project: Path) -> None:
     Path("running").unlink()
     Path("go").unlink()
     Path(name).write_text(Path(name).read_text().replace(new, old))
-    done = ran_while(("params.yaml", "# What the paper", "# what the paper"))
+    done = ran_while(("params.yaml", "# The parameters", "# what the paper"))
     assert done.returncode == 0, done.stdout
     assert Path("out").read_text() == "10"
 
