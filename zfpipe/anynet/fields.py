@@ -1,6 +1,6 @@
-"""Which pixels the units of any network's layers can see: exact arithmetic, call by call, along each axis.
+"""Receptive fields of the layers of any network, computed exactly, call by call, along each axis.
 
-What joins two ways, a sum or a concatenation, sees what either sees. A global average sees the whole image.
+The field of a sum or a concatenation covers the fields of all its inputs. A global average sees the whole image.
 """
 
 from dataclasses import dataclass, replace
@@ -14,33 +14,33 @@ SAME = (
     *("dropout2d", "feature_dropout", "alpha_dropout", "contiguous", "to", "float", "clone", "detach", "linear"),
     *("permute", "layer_norm", "type_as", "neg", "sqrt", "pow", "channel_shuffle", "channels_last"),
 )
-"""Functions of one place at a time."""
+"""Functions that compute each place from the same place alone."""
 JOINS = ("add", "sub", "mul", "truediv", "cat", "stack", "maximum", "minimum", "where")
 SHAPES = ("view", "reshape", "chunk", "split", "getitem", "transpose", "unsqueeze", "squeeze", "unflatten", "unbind")
-"""Functions that move maps about; where these are as high and wide as before, each place stays where it was."""
+"""Functions that rearrange values. A call that keeps height and width also keeps each value in its place."""
 Axes = tuple[ReceptiveField, ReceptiveField]
 
 
 @dataclass(frozen=True)
 class Field:
-    """The receptive fields of a layer's units, in pixels of the image, along y and x; both are 0 where all is seen."""
+    """Receptive fields of a layer's units along y and x, in pixels. A jump of 0: each unit sees the whole image."""
 
     y: ReceptiveField
     x: ReceptiveField
 
     def box(self, y: int, x: int) -> tuple[int, int, int, int]:
-        """The pixels that a unit sees: left, top, and one beyond right and bottom."""
+        """Return the pixels that a unit sees: left, top, and one beyond right and bottom."""
         (top, bottom), (left, right) = self.y.visible(y), self.x.visible(x)
         return left, top, right, bottom
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width in pixels, what hangs over the border included."""
+        """Height and width in pixels, including the part beyond the border of the image."""
         return self.y.size, self.x.size
 
 
 def fields(tape: Tape) -> dict[int, Field]:
-    """The fields of every call by its index; calls whose arithmetic is not known are left out."""
+    """Return the field of each call by the call's index. Calls with unknown arithmetic are left out."""
     _, height, width = tape.shape
     known: dict[int, Axes] = {IMAGE: (ReceptiveField(0, 1, 1, height), ReceptiveField(0, 1, 1, width))}
     for call in tape.calls:
@@ -53,7 +53,7 @@ def fields(tape: Tape) -> dict[int, Field]:
 
 
 def field(tape: Tape, call: Call, below: list[Axes]) -> Axes | None:
-    """The fields of what a call gives, from those of what it takes; None: they are not known."""
+    """Return the fields of a call's output from the fields of its inputs, or None if the arithmetic is unknown."""
     if call.kind == "conv2d":
         return windows(call, below[0], kernel(call), (call.given("stride", 3, 1), call.given("padding", 4, 0)), 5)
     if call.kind in ("max_pool2d", "avg_pool2d"):
@@ -71,13 +71,13 @@ def field(tape: Tape, call: Call, below: list[Axes]) -> Axes | None:
 
 
 def kernel(call: Call) -> tuple[int, int]:
-    """Height and width of a convolution's filters."""
+    """Return height and width of a convolution's filters."""
     shape = call.given("weight", 1, None)
     return shape[2], shape[3]
 
 
 def windows(call: Call, below: Axes, size: tuple[int, int], steps: tuple[object, object], dilation: int) -> Axes:
-    """The fields of windows, filters or pools, over what lies below."""
+    """Return the fields of a convolution or pool from the fields of its input."""
     apart = pair(call.given("dilation", dilation, 1))
     stride = pair(steps[0])
     found = []
@@ -93,7 +93,7 @@ def windows(call: Call, below: Axes, size: tuple[int, int], steps: tuple[object,
 
 
 def adaptive(tape: Tape, call: Call, below: Axes) -> Axes:
-    """The fields of averages: where every one is of as many places, those of windows; otherwise all is seen."""
+    """Return the fields of average pooling: windows if all averages have the same size, otherwise the whole image."""
     given = tape.shape if call.inputs[0] == IMAGE else tape.calls[call.inputs[0]].shape
     found = []
     for axis in (0, 1):
@@ -109,7 +109,7 @@ def adaptive(tape: Tape, call: Call, below: Axes) -> Axes:
 
 
 def padded(call: Call, below: Axes) -> Axes | None:
-    """The fields after rows and columns were put around maps; None: they are no constants."""
+    """Return the fields after constant padding, or None if the padding is not constant."""
     margins = call.given("pad", 1, ())
     if call.given("mode", 2, "constant") != "constant" or len(margins) not in (2, 4):
         return None
@@ -119,7 +119,7 @@ def padded(call: Call, below: Axes) -> Axes | None:
 
 
 def union(ways: list[ReceptiveField]) -> ReceptiveField:
-    """What either of some ways sees; one that sees everything is everything."""
+    """Return the smallest field that covers several fields. If one of them sees the whole image, return that field."""
     if whole := [one for one in ways if one.jump == 0]:
         return whole[0]
     start = min(one.start for one in ways)
@@ -128,13 +128,13 @@ def union(ways: list[ReceptiveField]) -> ReceptiveField:
 
 
 def same_size(tape: Tape, call: Call) -> bool:
-    """Whether what a call gives is as high and wide as what it takes."""
+    """Return True if a call's output has the height and width of its first input."""
     given = tape.shape if call.inputs[0] == IMAGE else tape.calls[call.inputs[0]].shape
     return len(call.shape) >= 3 and call.shape[-2:] == given[-2:]
 
 
 def pair(value: object) -> tuple[int, int]:
-    """Height and width, from one number or two."""
+    """Return height and width from one number or two numbers."""
     if isinstance(value, int):
         return value, value
     numbers = list(value)  # pyright: ignore[reportArgumentType]

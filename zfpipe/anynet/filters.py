@@ -1,4 +1,4 @@
-"""What moves windows over maps, filters and pools, on regions that are cut out; filters with the norm that follows."""
+"""Convolutions and pools on regions cut out of maps. Batch normalisation can be folded into its convolution."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from zfpipe.anynet.tape import IMAGE, Call, Tape
 
 @dataclass(frozen=True)
 class Filter:
-    """The numbers of a call that moves a window over a map: its reach, stride, padding, and what stands beyond."""
+    """Size, stride and padding of a convolution or pool, and the value of its padding (`beyond`)."""
 
     size: tuple[int, int]
     stride: tuple[int, int]
@@ -24,7 +24,7 @@ class Filter:
 
 
 def filter_of(call: Call) -> Filter | None:
-    """The filter or pool of a call; None: it is neither, or not one that windows can be cut for."""
+    """Return the filter of a call, or None if the call is no convolution or pool that can run on cut-out regions."""
     if call.kind == "conv2d":
         stride, padding, dilation, _ = numbers(call)
         if isinstance(padding, str):
@@ -46,7 +46,7 @@ def filter_of(call: Call) -> Filter | None:
 
 
 def numbers(call: Call) -> tuple[Any, Any, Any, Any]:
-    """Stride, padding, dilation and groups of a convolution."""
+    """Return stride, padding, dilation and groups of a convolution."""
     return (
         call.given("stride", 3, 1),
         call.given("padding", 4, 0),
@@ -58,7 +58,7 @@ def numbers(call: Call) -> tuple[Any, Any, Any, Any]:
 def filtered(
     call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], conv: Any, region: Tensor
 ) -> Tensor:
-    """What a filter or pool gives on regions that hold their own padding."""
+    """Run a convolution or pool without padding, on regions that already contain their padding."""
     if call.kind == "conv2d":
         given = dict(zip(("weight", "bias"), args[1:3], strict=False)) | kwargs
         weight, bias = conv or (given["weight"], given.get("bias"))
@@ -71,7 +71,7 @@ def filtered(
 
 
 def foldable(tape: Tape) -> set[int]:
-    """Batch normalisations that are the only thing that takes what a convolution gives."""
+    """Return the batch normalisations whose input is a convolution that no other call uses."""
     takers = Counter(index for call in tape.calls for index in call.inputs)
     return {
         call.index
@@ -86,9 +86,9 @@ def foldable(tape: Tape) -> set[int]:
 
 
 def folded(conv: tuple[Any, Any], norm: tuple[Any, Any]) -> tuple[Tensor, Tensor]:
-    """A convolution's filters and biases with the batch normalisation that follows, whose statistics are fixed.
+    """Return the weight and bias of a convolution merged with the batch normalisation after it.
 
-    Both are given as the arguments of their calls.
+    The batch normalisation uses its running statistics. `conv` and `norm` are the arguments of the two calls.
     """
     given = dict(zip(("weight", "bias"), conv[0][1:3], strict=False)) | conv[1]
     factor, shift = affine(*norm)
@@ -98,7 +98,7 @@ def folded(conv: tuple[Any, Any], norm: tuple[Any, Any]) -> tuple[Tensor, Tensor
 
 
 def affine(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Tensor, Tensor]:
-    """The factor and the summand of each map that batch normalisation with fixed statistics is, from its arguments."""
+    """Return batch normalisation with fixed statistics as a factor and a summand for each map, from its arguments."""
     names = ("running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
     fixed = dict(zip(names, args[1:], strict=False)) | kwargs
     factor = (fixed["running_var"] + fixed.get("eps", 1e-5)).rsqrt()

@@ -1,4 +1,4 @@
-"""Any convnet for the pipeline's probes: layers that are looked at have numbers, units above them too."""
+"""Any convnet for the pipeline's probes. The chosen layers are numbered from 1, then the units above them."""
 
 import copy
 import math
@@ -26,14 +26,14 @@ from zfpipe.occlusion.plan import Occluders
 
 SOFTMAX = ("softmax", "log_softmax")
 HANDED_ON = ("max_pool2d", "avg_pool2d", "local_response_norm", "dropout", "dropout2d", "feature_dropout")
-"""What may lie between a layer's rectified maps and what the layer above takes."""
+"""Functions that may stand between a layer's rectified maps and the input of the layer above."""
 
 
 @dataclass(frozen=True)
 class Top:
-    """The calls above the maps: hidden units, what gives the logits, and the layer with weights that these come from.
+    """The calls above the maps: hidden units, classifier, logits and softmax.
 
-    Hidden units are rectified; without such they are what the last layer with weights takes.
+    `classifier` is the last layer with weights. Without hidden units, `hidden` is the input of the classifier.
     """
 
     hidden: list[Call]
@@ -43,16 +43,16 @@ class Top:
 
     @property
     def calls(self) -> list[Call]:
-        """All that give units, from below."""
+        """The calls whose outputs are units, in the order of the network."""
         return [*self.hidden, self.logits]
 
 
 class AnyNet(Foreign):
-    """A network whose input is `(pixels - mean) / std`; takes `(batch, 3, crop, crop)` of pixels minus the mean.
+    """A network whose own input is `(pixels - mean) / std`. AnyNet takes `(batch, 3, crop, crop)`, pixels minus mean.
 
-    `names` are the layers to look at, from pixels up; None: about five, spread over those that all goes through. A
-    softmax at the end is left out. Raises UserError where the network takes no such crops, gives no class scores, or
-    has no layer of a name.
+    `names` are the layers to look at, from the input up. If `names` is None, about five layers are chosen, spread over
+    the depth of the network. A softmax at the end is left out. Raises UserError if the network cannot take the crops,
+    gives no class scores, or has no layer of a name.
     """
 
     def __init__(
@@ -79,12 +79,12 @@ class AnyNet(Foreign):
         self.architecture = Layers(crop, convs, denses(self.top, len(convs) + 1))
 
     def train(self, mode: bool = True) -> "AnyNet":
-        """Leave all layers as they are for evaluation: they are fixed but for the softmax (section 5.2)."""
+        """Keep evaluation mode: all layers but a new softmax are fixed (section 5.2)."""
         del mode
         return super().train(False)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:
-        """The weights under the network's own names."""
+        """Return the weights under the network's own names."""
         return self.module.state_dict(*args, **kwargs)
 
     def load_state_dict(self, state: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -92,13 +92,13 @@ class AnyNet(Foreign):
         return self.module.load_state_dict(state, *args, **kwargs)
 
     def forward(self, images: Float[Tensor, "batch 3 y x"]) -> Float[Tensor, "batch class"]:
-        """Logits of a batch."""
+        """Return the logits of a batch."""
         if self.top.softmax is None:
             return scores(self.module(images / self.get_buffer("std")))
         return scores(self.tape.run(images / self.get_buffer("std"), {}, self.top.logits.index))
 
     def watched(self, images: Tensor, calls: Sequence[Call], last: Call | None = None) -> dict[int, Tensor]:
-        """What some calls give, by their index."""
+        """Return the outputs of some calls, by the index of the call."""
         found: dict[int, Tensor] = {}
 
         def keep(index: int) -> Callable[[Tensor], None]:
@@ -111,7 +111,7 @@ class AnyNet(Foreign):
     def trace(
         self, images: Float[Tensor, "batch 3 y x"], last: int | None = None, switches: bool = True
     ) -> Iterator[LayerTrace]:
-        """Yield the layers up to `last`; all are computed before the first."""
+        """Yield the layers up to `last`. All layers are computed before the first is yielded."""
         calls = self.calls[:last]
         outputs = [handed_on(self.tape, call) for call in calls]
         end = max((*calls, *outputs), key=lambda call: call.index)
@@ -120,14 +120,14 @@ class AnyNet(Foreign):
             yield LayerTrace(layer, found[call.index], None, None, found[output.index])
 
     def features(self, images: Float[Tensor, "batch 3 y x"]) -> Iterator[tuple[int, Tensor]]:
-        """Yield what each layer hands on; all are computed before the first."""
+        """Yield the output of each layer by number. All layers are computed before the first is yielded."""
         outputs = [handed_on(self.tape, call) for call in self.calls]
         found = self.watched(images, [*outputs, *self.top.calls])
         given = [found[call.index] for call in outputs] + [pooled(found[call.index]) for call in self.top.calls]
         yield from enumerate(given, 1)
 
     def refusal(self, norm: Literal["skip", "gradient"]) -> str | None:
-        """Return why the network can't be projected, as a clause."""
+        """Return the reason why the network can't be projected, or None if it can."""
         reasons = [found for call in self.calls if (found := rule.refusal(self.tape, call, norm))]
         return reasons[0].partition("; ")[0] if reasons else None
 
@@ -140,7 +140,7 @@ class AnyNet(Foreign):
         xs: Int64[Tensor, "unit"],
         norm: Literal["skip", "gradient"],
     ) -> tuple[Float[Tensor, "unit 3 y x"], Float[Tensor, "unit"]]:
-        """Return a unit of each image projected to pixels; `zfpipe.anynet.rule` is the way down."""
+        """Project one unit of each image to pixels by `zfpipe.anynet.rule`. Also return the activations."""
         units = Units(torch.arange(len(images), device=images.device), maps, ys, xs)
         pixels, activations = rule.project(
             self.tape, images / self.get_buffer("std"), self.calls[layer - 1], units, norm
@@ -154,7 +154,7 @@ class AnyNet(Foreign):
         units: Int64[Tensor, "unit"],
         norm: Literal["skip", "gradient"],
     ) -> tuple[Float[Tensor, "unit 3 y x"], Float[Tensor, "unit"]]:
-        """Return a unit of each image projected; of a value below 0, such as a logit's, nothing is left."""
+        """Project one unit of each image to pixels. The projection of a negative value, such as a logit, is zero."""
         call = self.top.calls[layer - len(self.calls) - 1]
         if reason := rule.refusal(self.tape, call, norm):
             raise UserError(reason)
@@ -168,11 +168,11 @@ class AnyNet(Foreign):
         return pixels / self.get_buffer("std"), values.detach()[rows, units]
 
     def occlusion(self, image: Float[Tensor, "3 y x"], fill: Float[Tensor, "3 y x"]) -> "Hiding":
-        """Return what answers for the image with places hidden."""
+        """Return the occlusion of an image; `fill` replaces the hidden pixels."""
         return Hiding(self, image / self.get_buffer("std"), fill / self.get_buffer("std"))
 
     def counts(self) -> dict[int, int]:
-        """Return for each layer how many weights and biases the modules have that are called last before it."""
+        """Return the number of weights and biases that each layer adds to the layer below."""
         ends = [*self.calls, *self.top.calls]
         found, seen = dict.fromkeys(range(1, len(ends) + 1), 0), set[int]()
         for call in self.tape.calls:
@@ -184,7 +184,7 @@ class AnyNet(Foreign):
         return found
 
     def with_new_softmax(self, classes: int, std: float, seed: int) -> "AnyNet":
-        """Return a copy whose layers are fixed but for a new softmax. Raises UserError where no layer can be."""
+        """Return a copy with a new softmax, all else fixed. Raises UserError if the softmax can't be replaced."""
         module = replaced(self.module, self.top.classifier, classes)
         found = self.of(module, self.described | {"classes": classes})
         new = module.get_submodule(self.top.classifier.name).requires_grad_(True)
@@ -193,7 +193,7 @@ class AnyNet(Foreign):
         return found
 
     def untrained(self, seed: int) -> "AnyNet":
-        """Return a copy whose layers draw their weights as torch's do when they are built."""
+        """Return a copy with new random weights, drawn by each layer's `reset_parameters`."""
         module = copy.deepcopy(self.module).cpu()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -203,7 +203,7 @@ class AnyNet(Foreign):
         return self.of(module, self.described)
 
     def of(self, module: nn.Module, described: dict[str, Any]) -> "AnyNet":
-        """Return the same with another module in its place."""
+        """Return an AnyNet for another module with the same layers, crops and input statistics."""
         names = [call.name for call in self.calls]
         where = self.get_buffer("std").device
         return AnyNet(module.cpu(), self.architecture.crop, self.input_mean, self.input_std, names, described).to(where)
@@ -211,7 +211,7 @@ class AnyNet(Foreign):
 
 @dataclass
 class Hiding:
-    """An image before a network with places hidden; both as the network takes them."""
+    """Occlusion of one image. Image and fill are in the units of AnyNet's own module."""
 
     network: AnyNet
     image: Tensor
@@ -228,7 +228,7 @@ class Hiding:
         self.unoccluded = Answers(scores(answer), found[0])
 
     def answers(self, occluders: Occluders) -> Iterator[Answers]:
-        """Yield logits and the last looked-at layer's maps at every position, by batches in their order."""
+        """Yield the logits and the maps of the last chosen layer for each batch of positions, in order."""
         _, answers = self.windows.answers(occluders)
         for found in answers:
             assert self.windows.maps is not None
@@ -236,7 +236,7 @@ class Hiding:
 
 
 def top(tape: Tape) -> Top:
-    """Find the units above the maps. Raises UserError where the network does not end in class scores."""
+    """Find the units above the maps. Raises UserError if the network does not end in class scores."""
     taken = {index for call in tape.calls for index in call.inputs}
     last = [call for call in tape.calls if call.inputs and call.index not in taken][-1]
     softmax = next((call for call in down(tape, last) if call.kind in SOFTMAX), None)
@@ -260,7 +260,7 @@ def top(tape: Tape) -> Top:
 
 
 def down(tape: Tape, call: Call, end: Call | None = None) -> Iterator[Call]:
-    """Yield a call and those below it, as far as each takes what one other gives, before `end`."""
+    """Yield a call and the calls below it, as long as each has exactly one input, and stop before `end`."""
     while call is not end:
         yield call
         if len(call.inputs) != 1 or call.inputs[0] < 0:
@@ -275,7 +275,7 @@ def denses(top: Top, first: int) -> tuple[Dense, ...]:
 
 
 def chosen(tape: Tape, names: Sequence[str] | None) -> list[Call]:
-    """Find the layers to look at. Raises UserError for a name that is no layer's, or a layer's without square maps."""
+    """Return the layers to look at. Raises UserError for an unknown name, or for a layer whose maps are not square."""
     if names is None:
         main = [call for call in tape.main if call.shape[2] == call.shape[3]]
         shown = spread([call.name for call in main], [call.shape[2] for call in main])
@@ -288,14 +288,14 @@ def chosen(tape: Tape, names: Sequence[str] | None) -> list[Call]:
 
 
 def whole(field: Field | None, crop: int) -> ReceptiveField:
-    """Join the receptive fields along both axes; one that is not known is taken as the whole crop."""
+    """Return one field for both axes: their union, or the whole crop if the field is unknown."""
     if field is None or field.y.jump != field.x.jump or field.y.jump == 0:
         return ReceptiveField(0, crop, 0, crop)
     return union([field.y, field.x])
 
 
 def handed_on(tape: Tape, call: Call) -> Call:
-    """Find what the layer above takes: pooled and normalised where nothing else is done with the maps."""
+    """Return the input of the layer above: the maps after pooling and normalisation, if nothing else uses the maps."""
     takers = [one for one in tape.calls if call.index in one.inputs]
     while len(takers) == 1 and takers[0].kind in HANDED_ON and len(takers[0].shape) == 4:
         call = takers[0]
@@ -304,18 +304,18 @@ def handed_on(tape: Tape, call: Call) -> Call:
 
 
 def pooled(values: Tensor) -> Float[Tensor, "batch unit"]:
-    """Average units over their places, where they have such."""
+    """Average each unit over its places, if it has places."""
     return values if values.dim() == 2 else values.flatten(2).mean(2)
 
 
 def layer_of(module: nn.Module, call: Call) -> nn.Module | None:
-    """Find the layer of torch.nn that makes a call; None: a function makes it."""
+    """Return the torch.nn layer that makes a call, or None if a function makes the call."""
     held = dict(module.named_modules()) if call.layer else {}
-    return held.get(call.name) or held.get(re.sub(r"_\d+$", "", call.name))  # of a layer that is called again
+    return held.get(call.name) or held.get(re.sub(r"_\d+$", "", call.name))  # a reused layer is named `NAME_1`
 
 
 def replaced(module: nn.Module, classifier: Call, classes: int) -> nn.Module:
-    """Return a copy with another last layer. Raises UserError where that is a function and no layer of torch.nn."""
+    """Return a copy with a new last layer. Raises UserError if the last layer is not a torch.nn layer."""
     module = copy.deepcopy(module).cpu()
     parent, _, name = classifier.name.rpartition(".")
     last = layer_of(module, classifier)

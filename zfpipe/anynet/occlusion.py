@@ -1,9 +1,9 @@
-"""Occlusion (section 4.2) of any network: what it answers as an occluder covers one place of an image after another.
+"""Occlusion (section 4.2) for any network: the network's answers while an occluder covers each position of an image.
 
-An occluder changes only the values whose receptive fields it touches. As long as these are a part of their maps, calls
-of a tape are done on windows that hold the changes, beside the values of the unoccluded image; then on whole maps.
-The network's own code runs: in place of a window it sees a tensor of the whole map's shape that takes no memory.
-Batch normalisation right after a convolution is part of its filters. Answers are to rounding those of whole images.
+An occluder changes only the values whose receptive fields overlap the occluder. While these values are a small part of
+a map, calls run on windows that contain the changes, later on whole maps. In place of a window, the network's own code
+gets a tensor of the whole map's shape that uses no memory. Batch normalisation after a convolution is folded into the
+filters. The answers equal those of whole forward passes up to rounding.
 """
 
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Patch:
-    """Windows of one size in a map, one for each position."""
+    """Windows of one size in a map, one window for each position."""
 
     tops: Int64[Tensor, "position"]
     lefts: Int64[Tensor, "position"]
@@ -39,16 +39,16 @@ class Patch:
 
     @classmethod
     def around(cls, ys: Span, xs: Span, height: int, width: int) -> "Patch":
-        """What holds all changes, moved to lie within a map of this size."""
+        """Return windows that contain all changes, moved inside a map of this height and width."""
         tall, wide = (max(1, int((span.last - span.first).max())) for span in (ys, xs))
         return cls(ys.first.clamp(max=height - tall), xs.first.clamp(max=width - wide), tall, wide)
 
     def part(self, where: slice) -> "Patch":
-        """The windows of some positions."""
+        """Return the windows of some positions."""
         return Patch(self.tops[where], self.lefts[where], self.height, self.width)
 
     def below(self, size: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]) -> "Patch":
-        """What filters of this size need for these windows; it may hang over the map's border."""
+        """Return the input windows of a convolution or pool. They may extend beyond the border of the map."""
         height, width = (
             (length - 1) * step + reach
             for length, step, reach in zip((self.height, self.width), stride, size, strict=True)
@@ -57,9 +57,10 @@ class Patch:
 
 
 class Occlusion:
-    """An image before a network, and what its pixels become where they are occluded; both as the network takes them.
+    """Occlusion of one image; `fill` replaces the hidden pixels. Both are in the units of the network's input.
 
-    `maps` are what the call `wanted` gives in the last batch of answers. With `last` an answer is what this call gives.
+    `maps` are the output of the call `wanted` for the last batch of answers. If `last` is set, the output of the call
+    with this index is the answer.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Occlusion:
     def answers(
         self, occluders: Occluders, batch: int = BATCH
     ) -> tuple[Float[Tensor, "1 answer"], Iterator[Float[Tensor, "position answer"]]]:
-        """What the network answers to the whole image and, by batches in their order, to every position."""
+        """Return the answer to the unoccluded image, and the answers to all positions, in batches in their order."""
         plan = self.plan(occluders)
         unoccluded, whole = self.unoccluded(plan)
         return unoccluded, self.each(occluders, batch, plan, whole)
@@ -88,7 +89,7 @@ class Occlusion:
     def each(
         self, occluders: Occluders, batch: int, plan: dict[int, Patch], whole: dict[int, Tensor]
     ) -> Iterator[Float[Tensor, "position answer"]]:
-        """The answers to every position, by batches."""
+        """Yield the answers to all positions, in batches."""
         start = 0
         for part in occluders.split(batch):
             where = slice(start, start + len(part.tops))
@@ -103,7 +104,7 @@ class Occlusion:
             yield found
 
     def unoccluded(self, plan: dict[int, Patch]) -> tuple[Tensor, dict[int, Tensor]]:
-        """The answer to the whole image, and the maps that windows are cut from; notes folded filters on the way."""
+        """Return the answer to the unoccluded image and the maps to cut windows from. Also store the folded filters."""
         needed = set(plan) | {index for one in plan if one != IMAGE for index in self.tape.calls[one].inputs}
         whole, weights = {IMAGE: self.image[None]}, dict[int, tuple[Any, Any]]()
 
@@ -121,7 +122,7 @@ class Occlusion:
         return self.tape.through(self.image[None], compute, self.last), whole
 
     def plan(self, occluders: Occluders) -> dict[int, Patch]:
-        """The windows that hold all changes of the image and of each call that is done by windows."""
+        """Return the windows of the image and of each call that runs on windows."""
         _, height, width = self.image.shape
         tops, lefts = occluders.tops, occluders.lefts
         ys = Span(tops.clamp(0, height), (tops + occluders.height).clamp(0, height))
@@ -144,7 +145,7 @@ class Occlusion:
         return plan
 
     def local(self, call: Call, sizes: dict[int, tuple[int, int]]) -> bool:
-        """Whether each place of what a call gives depends on the places around it alone."""
+        """Return True if each output value of a call depends only on input values around the same place."""
         if call.index in self.filters or (call.kind == "batch_norm" and not call.given("training", 5, False)):
             return True
         if call.kind not in POINTWISE | JOINS or any(sizes[index] != call.shape[2:] for index in call.inputs):
@@ -156,7 +157,7 @@ class Occlusion:
 
 @dataclass
 class Covered:
-    """Does a tape's calls for one batch of occluded images."""
+    """Run the calls of a tape for one batch of occluded images."""
 
     occlusion: Occlusion
     occluders: Occluders
@@ -166,24 +167,24 @@ class Covered:
 
     def __post_init__(self) -> None:
         self.made = {id(self.images): IMAGE}
-        self.kept = [self.images]  # an id is only its own as long as its tensor lives
+        self.kept = [self.images]  # alive, since a new tensor could get the id of a deleted one
         self.values = {IMAGE: self.covered()}
         self.pasted: dict[int, Tensor] = {}
         self.kept_whole: list[Tensor] = []
 
     def maps(self, call: Call) -> Tensor:
-        """The whole maps of the wanted call."""
+        """Return the whole maps of the wanted call."""
         return self.pasted_whole(call.index) if call.index in self.plan else self.kept_whole[0]
 
     def __call__(self, call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Do one call, on windows or on whole maps."""
+        """Run one call, on windows or on whole maps, and keep the wanted maps."""
         found = self.done(call, function, args, kwargs)
         if call is self.occlusion.wanted and call.index not in self.plan:
             self.kept_whole = [found.clone()]
         return found
 
     def done(self, call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Do one call."""
+        """Run one call, on windows or on whole maps."""
         conv = self.occlusion.folded.get(call.index) if call.kind == "conv2d" else None
         if call.index not in self.plan:
             args, kwargs = self.swapped((args, kwargs), self.pasted_whole)
@@ -205,7 +206,7 @@ class Covered:
         return self.standing(call, same)
 
     def covered(self) -> Tensor:
-        """The pixels of the image's windows, occluded."""
+        """Return the image's windows with the occluder's fill."""
         patch = self.plan[IMAGE]
         found = self.cut(self.whole[IMAGE], patch, 0.0)
         fill = self.cut(self.occlusion.fill[None], patch, 0.0)
@@ -215,7 +216,7 @@ class Covered:
         return fill.where((rows[:, None, :, None] & columns[:, None, None, :]).to(found.device), found)
 
     def standing(self, call: Call, same: Any) -> Tensor:
-        """What the network's code gets in place of a window: a tensor of the whole map's shape without memory."""
+        """Return a placeholder for a window: a tensor of the whole map's shape that uses no memory."""
         values = self.values[call.index]
         stand = values.new_empty(()).expand(len(values), *call.shape[1:])
         self.kept.append(stand)
@@ -225,7 +226,7 @@ class Covered:
         return stand
 
     def swapped(self, value: Any, of: Callable[[int], Tensor]) -> Any:
-        """A value with real tensors in place of those that stand for windows."""
+        """Replace the placeholders in `value` by the tensors that `of` returns for their calls."""
         if isinstance(value, Tensor):
             return of(self.made[id(value)]) if id(value) in self.made else value
         if isinstance(value, tuple | list):
@@ -235,7 +236,7 @@ class Covered:
         return value
 
     def pasted_whole(self, index: int) -> Tensor:
-        """The whole maps of a call that was done by windows."""
+        """Return the whole maps of a call that ran on windows."""
         if index not in self.pasted:
             whole = self.whole[index]
             _, _, height, width = whole.shape
@@ -245,7 +246,7 @@ class Covered:
         return self.pasted[index]
 
     def region(self, index: int, patch: Patch, beyond: float = 0.0) -> Tensor:
-        """Windows of a call's maps: those of the unoccluded image with what the occluder changes pasted in."""
+        """Return windows of a call's maps: the unoccluded maps with the changed values written over them."""
         own, values = self.plan[index], self.values[index]
         if own is patch or (
             own.height == patch.height
@@ -265,7 +266,7 @@ class Covered:
 
     @staticmethod
     def cut(whole: Tensor, patch: Patch, beyond: float) -> Tensor:
-        """Windows of one image's maps; `beyond` their border."""
+        """Cut windows out of one image's maps. Places beyond the border get the value `beyond`."""
         shape = len(patch.tops), whole.shape[1], patch.height, patch.width
         found = torch.empty(shape, dtype=whole.dtype, device=whole.device, memory_format=torch.channels_last)
         _, _, height, width = whole.shape
@@ -279,7 +280,7 @@ class Covered:
 
 
 def joined(spans: list[Span]) -> Span:
-    """What any of several changes, from the first to the last."""
+    """Return the span from the first to the last change of several spans."""
     first, last = spans[0].first, spans[0].last
     for one in spans[1:]:
         some, others = last > first, one.last > one.first

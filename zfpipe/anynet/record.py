@@ -1,4 +1,4 @@
-"""Records a tape: a network runs once, and every call of a function that gives tensors is written down."""
+"""Record a tape: run a network once and note every function call that returns tensors."""
 
 import re
 from collections import Counter
@@ -17,23 +17,23 @@ OPERATORS = {
     **{"__truediv__": "truediv", "div": "truediv", "div_": "truediv", "__rdiv__": "truediv", "__rtruediv__": "truediv"},
     **{"multiply": "mul", "__matmul__": "matmul", "concat": "cat", "concatenate": "cat", "reshape": "reshape"},
 }
-"""Names of one kind of call, as operators and in place."""
+"""Operators and their in-place forms, with one name for each kind of call."""
 
 
 class Recorder(TorchFunctionMode):
-    """While it stands, calls are written on a tape."""
+    """Record calls on a tape while this mode is active."""
 
     def __init__(self, tape: Tape, image: Tensor):
         super().__init__()
         self.tape = tape
         self.made = {id(image): IMAGE}
-        self.kept: list[Any] = [image]  # an id is only its own as long as its tensor lives
+        self.kept: list[Any] = [image]  # alive, since a new tensor could get the id of a deleted one
         self.where: list[str] = [""]
         self.names: Counter[str] = Counter()
         self.blocks: dict[str, Call] = {}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Do and write down one call."""
+        """Run one call and record it."""
         kwargs = kwargs or {}
         found = func(*args, **kwargs)
         if given := tensors(found):
@@ -56,7 +56,7 @@ class Recorder(TorchFunctionMode):
     leaves: frozenset[str] = frozenset()
 
     def maps_last(self, call: Call) -> bool:
-        """Whether a call's maps stand last: a permutation puts them there, and what follows leaves them there."""
+        """Return True if an earlier permute has put a call's maps last, `(batch, y, x, map)`."""
         below = any(self.tape.calls[index].last for index in call.inputs if index != IMAGE)
         if call.kind == "permute":
             dims = call.given("dims", 1, ())
@@ -65,13 +65,13 @@ class Recorder(TorchFunctionMode):
         return below and len(call.shape) == 4
 
     def unique(self, name: str) -> str:
-        """A name, with `_1` and so on where it comes again."""
+        """Return a name, with `_1`, `_2`, ... if the name has been used before."""
         times = self.names[name]
         self.names[name] += 1
         return f"{name}_{times}" if times else name
 
     def leave(self, layer: nn.Module, found: Any) -> None:
-        """Give the last call of a torch.nn layer that layer's name; of a block, it can be called by the block's too."""
+        """Name the last call of a torch.nn layer after the layer. A block's last call also gets the block's name."""
         name = self.where.pop()
         made = [self.made.get(id(one), IMAGE) for one in tensors(found)]
         if len(made) != 1 or made[0] == IMAGE:
@@ -84,7 +84,7 @@ class Recorder(TorchFunctionMode):
 
 
 def record(network: nn.Module, shape: tuple[int, int, int]) -> Tape:
-    """The calls of a network for images of one shape `(colours, y, x)`. Raises UserError where it takes none."""
+    """Record a network's calls for one image `(colours, y, x)`. Raises UserError if the network fails."""
     tape = Tape(network, shape)
     weight = next(network.parameters(), torch.zeros(1))
     image = torch.zeros(1, *shape, device=weight.device, dtype=weight.dtype)
@@ -100,7 +100,7 @@ def record(network: nn.Module, shape: tuple[int, int, int]) -> Tape:
             network(image)
     except UserError:
         raise
-    except Exception as error:  # of anyone's network: whatever it raises says why
+    except Exception as error:  # the network is the user's and can raise any exception
         said = " ".join(str(error).split())[:160]
         size = "x".join(map(str, shape))
         raise UserError(
@@ -118,14 +118,14 @@ def record(network: nn.Module, shape: tuple[int, int, int]) -> Tape:
 
 
 def is_layer(module: nn.Module) -> bool:
-    """Whether a module is one of torch.nn's own layers, which is not looked into."""
+    """Return True if a module belongs to torch.nn itself. The functions inside are not named separately."""
     return re.match(r"torch\.(ao\.)?nn\b", type(module).__module__) is not None and not isinstance(
         module, nn.Sequential | nn.ModuleList | nn.ModuleDict
     )
 
 
 def summary(value: Any) -> Any:
-    """An argument to keep: of a tensor, its shape alone."""
+    """Return an argument as the tape keeps it: the shape of a tensor, any other value as it is."""
     if isinstance(value, Tensor):
         return value.shape
     if isinstance(value, list | tuple) and any(isinstance(one, Tensor) for one in value):

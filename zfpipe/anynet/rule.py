@@ -1,9 +1,9 @@
-"""The deconvnet of section 2.1 as a rule on any network: single activations projected down to pixels by autograd.
+"""The deconvnet of section 2.1 for any network: autograd projects single activations to pixels.
 
-On the way down a ReLU passes on relu(signal), whatever it passed on the way up; ReLU6 does the same. All else is the
-transpose of what the way up did: of max pooling by its switches (what shares a switch adds up), of convolution, of
-batch normalisation its scale, of sums, concatenations and average pooling. A gate, such as that of
-squeeze-and-excitation, is held as a switch is. Biases play no part.
+The backward pass of a ReLU or ReLU6 returns relu(signal), whatever the forward pass did. Every other call uses its
+transpose: max pooling follows its switches and adds up signals with the same switch, batch normalisation applies its
+scale, and convolutions, sums, concatenations and average pooling use their gradients. A gate, such as in
+squeeze-and-excitation, is held constant. Biases are not used.
 """
 
 from collections import Counter, deque
@@ -21,17 +21,17 @@ from zfpipe.errors import UserError
 
 GATES = ("sigmoid", "hardsigmoid", "softmax")
 PRODUCTS = ("mul", "truediv", "matmul", "bmm", "einsum", "scaled_dot_product_attention", "multi_head_attention_forward")
-"""Functions that may multiply two things that both come from the image."""
+"""Functions that may multiply two values that both depend on the image."""
 NORMS = ("instance_norm", "group_norm", "layer_norm", "rms_norm", "normalize")
-"""Normalisations by statistics of the image itself."""
+"""Normalisations that use statistics of the image itself."""
 AT_ONCE = 16
-"""Signals that go down together: bounds the memory."""
+"""Signals that are projected together; limits the memory."""
 Norm = Literal["skip", "gradient"]
 
 
 @dataclass(frozen=True)
 class Units:
-    """Single activations of one layer: the image of each, its map and its place."""
+    """Single activations of one layer: the row of the image, the map, and the place in the map."""
 
     rows: Int64[Tensor, "unit"]
     maps: Int64[Tensor, "unit"]
@@ -40,11 +40,11 @@ class Units:
 
 
 class Rectified(torch.autograd.Function):
-    """A ReLU, perhaps with a ceiling, that passes on relu(signal) on the way down."""
+    """A ReLU, perhaps with an upper limit, whose backward pass returns relu(signal)."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor, ceiling: float, inplace: bool) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Rectify; `inplace` overwrites the maps."""
+        """Rectify the maps. `inplace` overwrites them."""
         if not inplace:
             return maps.clamp(0, ceiling) if ceiling < float("inf") else maps.relu()
         ctx.mark_dirty(maps)
@@ -52,7 +52,7 @@ class Rectified(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, signal: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The paper's rule."""
+        """Return relu(signal), the paper's rule."""
         return signal.relu(), None, None
 
 
@@ -61,7 +61,7 @@ def project(
 ) -> tuple[Float[Tensor, "unit colour y x"], Float[Tensor, "unit"]]:
     """Project single activations of a layer's maps to pixels; also return the activations.
 
-    Units of one image share its way up. Raises UserError for a layer that `refusal` has a reason for.
+    Units of the same image share one forward pass. Raises UserError for a layer that can't be projected; see `refusal`.
     """
     if reason := refusal(tape, layer, norm):
         raise UserError(reason)
@@ -86,7 +86,7 @@ def project(
 
 
 def in_rounds(rows: Int64[Tensor, "unit"]) -> Iterator[Int64[Tensor, "chosen"]]:
-    """Units so that no round has two of one image."""
+    """Yield groups of units such that no group has two units of the same image."""
     seen: Counter[int] = Counter()
     rounds: list[list[int]] = []
     for unit, row in enumerate(rows.tolist()):
@@ -98,7 +98,7 @@ def in_rounds(rows: Int64[Tensor, "unit"]) -> Iterator[Int64[Tensor, "chosen"]]:
 
 
 class Down:
-    """Does a tape's calls so that autograd's way back from a layer is the deconvnet's way down."""
+    """Run the calls of a tape so that autograd's backward pass from a layer is the deconvnet's projection."""
 
     def __init__(self, tape: Tape, layer: Call, norm: Norm):
         self.norm = norm
@@ -106,7 +106,7 @@ class Down:
         self.held: Mapping[int, int] = held
 
     def __call__(self, call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Do one call."""
+        """Run one call with the deconvnet's backward pass."""
         if call.ceiling is not None:
             maps = args[0] if args else kwargs["input"]
             return Rectified.apply(maps, call.ceiling, call.inplace and not maps._is_view())
@@ -117,16 +117,16 @@ class Down:
             return maps + change
         if call.kind == "batch_norm" and not call.given("training", 5, False) and len(call.shape) == 4:
             factor, shift = (one.detach()[:, None, None] for one in affine(args, kwargs))
-            return torch.addcmul(shift, args[0], factor)  # its own way back takes several times as long
+            return torch.addcmul(shift, args[0], factor)  # several times faster than batch_norm's own backward
         if call.index in self.held:
             args = tuple(one.detach() if place == self.held[call.index] else one for place, one in enumerate(args))
         return function(*args, **kwargs)
 
 
 def walk(tape: Tape, layer: Call) -> Iterator[tuple[Call, int | None]]:
-    """Every call that the signal of a layer passes on its way down, and which factor of a product is held.
+    """Yield every call between a layer and the image, with the input of a product that is held constant, or None.
 
-    The way down does not go through a held factor.
+    The walk does not continue through an input that is held constant.
     """
     waiting, seen = deque([layer.index]), {IMAGE}
     while waiting:
@@ -144,9 +144,9 @@ def walk(tape: Tape, layer: Call) -> Iterator[tuple[Call, int | None]]:
 
 
 def held_factor(tape: Tape, call: Call) -> int | None:
-    """Which of the two things that a call multiplies is a gate; None: neither.
+    """Return which of the two inputs of a product is a gate, or None if neither is.
 
-    A gate is one number for each map or place: it has gone through a sigmoid or softmax, or is one value a map.
+    A gate is the output of a sigmoid or softmax, or has one value for each map.
     """
     if call.kind != "mul" or len(call.inputs) != 2 or len(call.args) < 2:
         return None
@@ -155,7 +155,7 @@ def held_factor(tape: Tape, call: Call) -> int | None:
 
 
 def is_gate(tape: Tape, index: int, other: int) -> bool:
-    """Whether a factor is a gate of the other one, rather than an activation of the very same maps."""
+    """Return True if input `index` of a product is a gate for input `other`, not an activation of the same maps."""
     if IMAGE in (index, other):
         return False
     call, gated = tape.calls[index], tape.calls[other]
@@ -164,7 +164,7 @@ def is_gate(tape: Tape, index: int, other: int) -> bool:
 
 
 def refusal(tape: Tape, layer: Call, norm: Norm = "skip") -> str | None:
-    """Why a layer can't be projected, in one line for the user; None: it can."""
+    """Return the reason why a layer can't be projected, in one line for the user, or None if it can."""
     found = [
         (call.kind not in SMOOTH, call.index, reason)
         for call, held in walk(tape, layer)
@@ -172,12 +172,12 @@ def refusal(tape: Tape, layer: Call, norm: Norm = "skip") -> str | None:
     ]
     if not found:
         return None
-    _, _, reason = min(found)  # an activation before all else, and the first on the way up
+    _, _, reason = min(found)  # activations first, then the call nearest to the image
     return f"layer {layer.name!r} can't be projected: {reason}; strongest, occlude and invariance need no way down"
 
 
 def obstacle(call: Call, held: int | None, norm: Norm) -> str | None:
-    """What is in the way down at a call."""
+    """Return the reason why a call can't be projected, or None if it can."""
     if call.kind in SMOOTH or (call.kind in ("hardtanh", "threshold") and call.ceiling is None):
         return f"{call.what} is no ReLU, and the deconvnet has a rule for ReLUs alone"
     if call.kind in PRODUCTS and len(call.inputs) > 1 and held is None:

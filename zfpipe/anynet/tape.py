@@ -1,8 +1,8 @@
-"""Any network, recorded call by call while it runs once: names of layers, sizes, and what each call takes.
+"""Record any network, call by call, while it runs once: names and sizes of layers, and the inputs of each call.
 
-Calls are seen where PyTorch's functions are called, so that modules, reused modules, functions and methods, in place
-or not, are all the same. Names are those of `torchvision.models.feature_extraction`: a layer of torch.nn has its
-qualified name, a function the name of the module that calls it and its own; what comes again gets `_1`, `_2`, ...
+The recording hooks into PyTorch's functions, so modules, reused modules, functions, methods and in-place calls are all
+treated alike. Names follow `torchvision.models.feature_extraction`. A torch.nn layer has its qualified name. A function
+has the name of the module that calls it and its own name. A repeated name gets `_1`, `_2`, ...
 """
 
 import difflib
@@ -21,28 +21,28 @@ from torch.overrides import TorchFunctionMode
 from zfpipe.errors import UserError
 
 IMAGE = -1
-"""Where a call's inputs are named: the image itself."""
+"""Index that stands for the image among a call's inputs."""
 RELUS = ("relu", "relu6", "hardtanh", "threshold", "clamp", "clamp_min")
-"""Functions that can be a ReLU; `is_relu` looks at their bounds."""
+"""Functions that can be a ReLU. `Call.ceiling` checks their bounds."""
 SMOOTH = (
     *("gelu", "silu", "hardswish", "mish", "elu", "selu", "celu", "leaky_relu", "prelu", "rrelu", "softplus"),
     *("tanh", "sigmoid", "hardsigmoid", "logsigmoid", "softsign", "glu", "softmax", "log_softmax", "hardshrink"),
 )
-"""Activations that are no ReLU."""
+"""Activations other than ReLU."""
 ENOUGH = 4
-"""Layers to choose from when only some are shown."""
+"""With fewer ends of blocks than this, all rectified maps are offered."""
 LOOKED_AT = 5
-"""Layers that are shown unless some are asked for."""
+"""Number of layers that are shown by default."""
 Compute = Callable[["Call", Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
-"""What does a call's work: it gets the call, its function and the arguments."""
+"""A function that does the work of a call. It gets the call, the call's function and the arguments."""
 
 
 @dataclass
 class Call:
-    """One call of a function that gives tensors.
+    """One call of a function that returns tensors.
 
-    `inputs` are the indices of the calls whose tensors it takes, IMAGE for the image, none where nothing comes from it.
-    `shape` is that of the first tensor it gives, `layer` the class of the torch.nn layer that calls.
+    `inputs` are the indices of the calls whose outputs are the inputs; IMAGE is the image. `inputs` is empty if nothing
+    depends on the image. `shape` is the shape of the first output. `layer` is the class of the calling torch.nn layer.
     """
 
     index: int
@@ -55,33 +55,33 @@ class Call:
     shape: tuple[int, ...]
     layer: str = ""
     last: bool = False
-    """Whether the maps stand last, `(batch, y, x, map)`."""
+    """True if the maps are in the last dimension, `(batch, y, x, map)`."""
 
     @property
     def is_map(self) -> bool:
-        """Whether it gives maps `(batch, map, y, x)`, computed from the image."""
+        """True if the output is maps `(batch, map, y, x)` that depend on the image."""
         return len(self.shape) == 4 and bool(self.inputs) and not self.last
 
     @property
     def what(self) -> str:
-        """The call in words for an error: its name and kind."""
+        """Name and kind of the call, for error messages."""
         return f"{self.name} ({self.layer or self.kind})"
 
     @property
     def inplace(self) -> bool:
-        """Whether it overwrites what it takes."""
+        """True if the call overwrites its input."""
         own = self.function.__name__
         return (
             (own.endswith("_") and not own.endswith("__")) or own.startswith("__i") or self.given("inplace", 99, False)
         )
 
     def given(self, name: str, place: int, default: Any) -> Any:
-        """An argument by its name or else its place."""
+        """Return an argument by its name, or else by its position, or else `default`."""
         return self.kwargs.get(name, self.args[place] if len(self.args) > place else default)
 
     @property
     def ceiling(self) -> float | None:
-        """Of a ReLU the largest value it passes on, infinity for a plain one; None: the call is no ReLU."""
+        """Largest output value if the call is a ReLU, infinity for a plain ReLU; None if the call is no ReLU."""
         if self.kind == "relu":
             return float("inf")
         if self.kind == "relu6":
@@ -101,7 +101,7 @@ class Call:
 
 @dataclass
 class Tape:
-    """The calls of a network at one size of images, in their order."""
+    """The calls of a network for one image size, in order."""
 
     network: nn.Module
     shape: tuple[int, int, int]
@@ -110,14 +110,14 @@ class Tape:
 
     @property
     def maps(self) -> list[Call]:
-        """Every call that gives maps, in order."""
+        """Calls whose outputs are maps, in order."""
         return [call for call in self.calls if call.is_map]
 
     @property
     def rectified(self) -> list[Call]:
-        """The rectified maps: what ReLUs and other activations give; without any the sums, or else the convolutions.
+        """The rectified maps: outputs of ReLUs and other activations, or else of sums, or else of convolutions.
 
-        Maps of a single place are left out, such as the gates of squeeze-and-excitation.
+        Maps with a single place are left out, such as the gates of squeeze-and-excitation.
         """
         wide = [call for call in self.maps if call.shape[2] * call.shape[3] > 1] or self.maps
         active = [call for call in wide if call.ceiling is not None or call.kind in SMOOTH]
@@ -127,7 +127,7 @@ class Tape:
 
     @property
     def waists(self) -> list[Call]:
-        """The rectified maps, and concatenations of such, that all goes through: ends of blocks and stages."""
+        """Rectified maps, or their concatenations, that no connection bypasses: the ends of blocks and stages."""
         passed = 0
         found, wide = [], {call.index for call in self.rectified}
         reach = {index: call.index for call in self.calls for index in call.inputs}
@@ -142,12 +142,12 @@ class Tape:
 
     @property
     def main(self) -> list[Call]:
-        """The ends of blocks and stages, or all rectified maps where these are few."""
+        """The ends of blocks and stages, or all rectified maps if there are fewer than ENOUGH ends."""
         found = self.waists
         return found if len(found) >= ENOUGH else self.rectified
 
     def find(self, name: str) -> Call:
-        """The maps of this name. Raises UserError for another, with the nearest name there is."""
+        """Return the call of this name. Raises UserError, with the most similar name, if no maps have this name."""
         call = self.by_name.get(str(name))
         if call is not None and call.is_map:
             return call
@@ -163,9 +163,9 @@ class Tape:
         wanted: Mapping[int, Callable[[Tensor], None]],
         last: int | None = None,
     ) -> Any:
-        """The network's answer, or what the call `last` gives; what the wanted calls give goes to the functions.
+        """Return the network's answer, or the output of the call `last`; pass outputs to the functions in `wanted`.
 
-        Such a function must not keep the tensor, which the network may overwrite.
+        A function in `wanted` must not keep the tensor: the network may overwrite the tensor.
         """
 
         def compute(call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -177,7 +177,7 @@ class Tape:
         return self.through(images, compute, last)
 
     def through(self, images: Float[Tensor, "batch colour y x"], compute: Compute, last: int | None = None) -> Any:
-        """The network's answer with every call done by `compute`; with `last`, what the call of this index gives."""
+        """Return the network's answer, or the output of the call `last`; `compute` runs every call."""
         with evaluated(self.network), Guided(self.calls, compute, last):
             try:
                 return self.network(images)
@@ -186,7 +186,7 @@ class Tape:
 
 
 class Reached(Exception):
-    """What the last call that is asked for gives."""
+    """Ends the forward pass with the output of the last call that is needed."""
 
     def __init__(self, found: Any):
         super().__init__()
@@ -194,14 +194,14 @@ class Reached(Exception):
 
 
 class Guided(TorchFunctionMode):
-    """While it stands, the calls of a tape are done by `compute`."""
+    """Let `compute` run the calls of a tape while this mode is active."""
 
     def __init__(self, calls: list[Call], compute: Compute, last: int | None):
         super().__init__()
         self.calls, self.compute, self.last, self.count = calls, compute, last, 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Do one call; what gives no tensors is no call of a tape."""
+        """Run one call. Functions that return no tensors are not on the tape and run as usual."""
         kwargs = kwargs or {}
         call = self.calls[self.count] if self.count < len(self.calls) else None
         if call is None or func != call.function:
@@ -217,7 +217,7 @@ class Guided(TorchFunctionMode):
 
 
 def tensors(found: Any) -> list[Tensor]:
-    """The tensors in a value or in lists, tuples and dicts of such."""
+    """Return all tensors in a value, or in nested lists, tuples and dicts."""
     if isinstance(found, Tensor):
         return [found]
     if isinstance(found, list | tuple):
@@ -229,7 +229,7 @@ def tensors(found: Any) -> list[Tensor]:
 
 @contextmanager
 def evaluated(network: nn.Module) -> Iterator[None]:
-    """A network in evaluation mode for the time of the block."""
+    """Put a network into evaluation mode for the time of the block."""
     training = [module for module in network.modules() if module.training]
     for module in training:
         module.training = False
@@ -241,7 +241,7 @@ def evaluated(network: nn.Module) -> Iterator[None]:
 
 
 def spread(names: Sequence[str], heights: Sequence[int]) -> list[str]:
-    """About five layers spread over the depth: the last of each height of maps, then what lies between these."""
+    """Choose about five layers over the depth: first the last layer of each map height, then layers in the gaps."""
     last = len(names) - 1
     chosen = [place for place in range(len(names)) if place == last or heights[place + 1] != heights[place]]
     if len(chosen) > LOOKED_AT:
@@ -253,7 +253,7 @@ def spread(names: Sequence[str], heights: Sequence[int]) -> list[str]:
 
 
 def scores(answer: Any) -> Tensor:
-    """The scores of the classes in whatever a network answers. Raises UserError where it gives none."""
+    """Return the class scores from a network's answer. Raises UserError if the answer holds no scores."""
     found = tensors(getattr(answer, "logits", answer))
     if not found or found[0].dim() < 2:
         raise UserError(f"the network answers a {type(answer).__name__}; must be class scores (batch, class)")
