@@ -1,4 +1,4 @@
-"""The nine images that excite each map of a run most, as its pipeline found them, beside a photo's strongest maps."""
+"""For each map, the nine images of the pipeline's data set that activate the map most."""
 
 import os
 from collections.abc import Iterable
@@ -15,21 +15,21 @@ from zfpipe.report.engine import tiles
 from zfpipe.subject.subject import Crops, Subject
 
 RUN = "zfnet"
-"""The run whose maps the pipeline measures."""
+"""The only run whose strongest images the pipeline finds."""
 NINE = 9
 TILE = 48
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The strongest images of some maps, by layer and map: their rows of the table, and the images' crops."""
+    """Strongest images of some maps. `places[layer, map]` lists `(image, y, x)`; `crops` are the images' pixels."""
 
     places: dict[tuple[int, int], list[tuple[int, int, int]]]
     crops: Crops
     subject: Subject
 
     def picture(self, layer: str, map: int) -> np.ndarray | None:
-        """What the nine strongest units of a map see, three by three, strongest first; None: the table lacks it."""
+        """Return what a map's nine strongest units see, in a 3 x 3 picture, or None if the map is missing."""
         number = numbered(self.subject, layer)
         rows = self.places.get((number, map)) if number is not None else None
         if number is None or not rows:
@@ -43,20 +43,20 @@ class Gallery:
         return tiles.grid(found, 3)
 
     def atlas(self, folder: Path) -> str | None:
-        """The address of the atlas from a page in a folder; None: there is no atlas."""
+        """Return the address of the atlas relative to `folder`, or None if there is no atlas."""
         page = paths.ATLAS / "index.html"
         return Path(os.path.relpath(page, folder)).as_posix() if page.exists() else None
 
 
 def numbered(subject: Subject, layer: str) -> int | None:
-    """The number that the pipeline gives a layer; None: it does not look at the layer."""
+    """Return the pipeline's number of a layer, or None if the pipeline does not look at the layer."""
     if not isinstance(subject.network, Foreign):
         return int(layer)
     return {conv.name: conv.layer for conv in subject.network.architecture.convs}.get(layer)
 
 
 def missing(run: str) -> str | None:
-    """Why there are no strongest images of a run here, in one line; None: there are."""
+    """Return in one line why a run has no strongest images here, or None if the images are there."""
     if run != RUN:
         return f"The pipeline measures the maps of {RUN} alone: no strongest images of {run}."
     lacking = [path for path in (paths.STRONGEST, paths.beton("val"), paths.MEAN) if not path.exists()]
@@ -64,7 +64,7 @@ def missing(run: str) -> str | None:
 
 
 def gather(maps: Iterable[tuple[str, int]]) -> Gallery:
-    """The strongest images of these maps, each a layer and a number, from the files of the pipeline."""
+    """Read the strongest images of some maps, given as layer and map, from the pipeline's files."""
     subject = Subject.open(params.load())
     wanted = {(numbered(subject, layer), number) for layer, number in maps}
     table = store.load(paths.STRONGEST).sort_values("activation", ascending=False, kind="stable")

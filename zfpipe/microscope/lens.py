@@ -1,4 +1,4 @@
-"""What a microscope asks of a network, in two ways: of any network by its tape, of zfpipe's own by its exact chain."""
+"""Two kinds of networks behind one interface: `AnyLens` for any network, `ChainLens` for zfpipe's own networks."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,46 +26,46 @@ Answers = tuple[Tensor, Iterator[Tensor]]
 
 
 class Lens(Protocol):
-    """What can be asked of a network. Maps are `(batch, map, y, x)`, scores `(batch, class)`."""
+    """Interface of a network for the microscope. Maps are `(batch, map, y, x)`, scores `(batch, class)`."""
 
     @property
     def names(self) -> list[str]:
-        """The layers to look at, from pixels up."""
+        """Names of the layers to look at, from the input up."""
         ...
 
     @property
     def main(self) -> list[str]:
-        """Those of them that all goes through, or all where these are few."""
+        """Names of the ends of blocks and stages, or all names if there are few ends."""
         ...
 
     def shape(self, layer: str) -> tuple[int, int, int]:
-        """Maps, height and width of a layer. Raises UserError for an unknown one."""
+        """Return number of maps, height and width of a layer. Raises UserError for an unknown layer."""
         ...
 
     def field(self, layer: str) -> Field | None:
-        """What its units see; None: it is not known."""
+        """Return the receptive field of a layer's units, or None if the field is unknown."""
         ...
 
     def refusal(self, layer: str) -> str | None:
-        """Why the layer can't be projected, in one line; None: it can."""
+        """Return in one line why a layer can't be projected, or None if it can."""
         ...
 
     def maps(self, images: Tensor, layers: Iterable[str]) -> tuple[dict[str, Tensor], Tensor]:
-        """The maps of some layers, and the scores."""
+        """Return the maps of some layers, and the scores."""
         ...
 
     def project(self, images: Tensor, layer: str, units: Units) -> tuple[Tensor, Tensor]:
-        """Units projected to pixels, and their activations."""
+        """Project units to pixels; also return their activations."""
         ...
 
     def occlude(self, image: Tensor, fill: Tensor, occluders: Occluders) -> Answers:
-        """The scores of the whole image and, by batches, of the image at every position of an occluder."""
+        """Return the scores of the whole image, and batches of scores with the occluder at each position."""
         ...
 
 
 @dataclass
 class AnyLens:
-    """Of any network: layers by their names in it."""
+    """Any network; layers have their names in the network."""
 
     network: nn.Module
     size: int
@@ -73,39 +73,39 @@ class AnyLens:
 
     @cached_property
     def tape(self) -> Tape:
-        """The network's calls."""
+        """The recorded calls of the network."""
         return record(self.network, (3, self.size, self.size))
 
     @property
     def names(self) -> list[str]:
-        """Of the rectified maps, in order."""
+        """Names of the rectified maps, in order."""
         return [call.name for call in self.tape.rectified]
 
     @property
     def main(self) -> list[str]:
-        """The ends of blocks and stages, or all where these are few."""
+        """Names of the ends of blocks and stages, or all names if there are few ends."""
         return [call.name for call in self.tape.main]
 
     @cached_property
     def fields(self) -> dict[int, Field]:
-        """What the units of each call see."""
+        """Receptive fields by the index of the call."""
         return fields(self.tape)
 
     def shape(self, layer: str) -> tuple[int, int, int]:
-        """Maps, height and width of a layer."""
+        """Return number of maps, height and width of a layer."""
         _, *sizes = self.tape.find(layer).shape
         return sizes[0], sizes[1], sizes[2]
 
     def field(self, layer: str) -> Field | None:
-        """What its units see."""
+        """Return the receptive field of a layer's units, or None if the field is unknown."""
         return self.fields.get(self.tape.find(layer).index)
 
     def refusal(self, layer: str) -> str | None:
-        """Why the layer can't be projected."""
+        """Return in one line why a layer can't be projected, or None if it can."""
         return rule.refusal(self.tape, self.tape.find(layer), self.norm)
 
     def maps(self, images: Tensor, layers: Iterable[str]) -> tuple[dict[str, Tensor], Tensor]:
-        """The maps of some layers, and the scores."""
+        """Return the maps of some layers, and the scores."""
         found: dict[str, Tensor] = {}
 
         def keep(name: str) -> Any:
@@ -115,56 +115,56 @@ class AnyLens:
         return found, scores(answer)
 
     def project(self, images: Tensor, layer: str, units: Units) -> tuple[Tensor, Tensor]:
-        """Units projected to pixels, and their activations."""
+        """Project units to pixels; also return their activations."""
         return rule.project(self.tape, images, self.tape.find(layer), units, self.norm)
 
     def occlude(self, image: Tensor, fill: Tensor, occluders: Occluders) -> Answers:
-        """The scores of the whole image, and those at every position."""
+        """Return the scores of the whole image, and batches of scores with the occluder at each position."""
         whole, answers = windows.Occlusion(self.tape, image, fill).answers(occluders)
         return scores(whole), map(scores, answers)
 
 
 @dataclass
 class ChainLens:
-    """Of a network of zfpipe's: layers by their numbers."""
+    """One of zfpipe's own networks, a chain of layers; layers have numbers."""
 
     network: ConvNet
     norm: Norm
 
     @property
     def names(self) -> list[str]:
-        """The convolution layers' numbers."""
+        """Numbers of the convolution layers."""
         return [str(conv.layer) for conv in self.network.architecture.convs]
 
     @property
     def main(self) -> list[str]:
-        """All: it is a chain."""
+        """The same as `names`: a chain has no blocks."""
         return self.names
 
     def number(self, layer: str) -> int:
-        """A layer's number. Raises UserError for another."""
+        """Return a layer's number. Raises UserError for an unknown layer."""
         if str(layer) not in self.names:
             raise UserError(f"layer {layer!r}: there is no such layer; must be one of {', '.join(self.names)}")
         return int(layer)
 
     def shape(self, layer: str) -> tuple[int, int, int]:
-        """Maps, height and width of a layer."""
+        """Return number of maps, height and width of a layer."""
         number = self.number(layer)
         conv = next(conv for conv in self.network.architecture.convs if conv.layer == number)
         return conv.maps, conv.map_size, conv.map_size
 
     def field(self, layer: str) -> Field | None:
-        """What its units see."""
+        """Return the receptive field of a layer's units."""
         found = receptive_field(self.network.architecture, self.number(layer))
         return Field(found, found)
 
     def refusal(self, layer: str) -> str | None:
-        """None: every layer can be projected."""
+        """Return None: every layer can be projected. Raises UserError for an unknown layer."""
         self.number(layer)
 
     @torch.inference_mode()
     def maps(self, images: Tensor, layers: Iterable[str]) -> tuple[dict[str, Tensor], Tensor]:
-        """The maps of some layers, and the scores."""
+        """Return the maps of some layers, and the scores."""
         wanted = {self.number(layer): str(layer) for layer in layers}
         found: dict[str, Tensor] = {}
         last: LayerTrace | None = None
@@ -175,12 +175,12 @@ class ChainLens:
         return found, self.network.classify(last.output)
 
     def project(self, images: Tensor, layer: str, units: Units) -> tuple[Tensor, Tensor]:
-        """Units projected to pixels, and their activations."""
+        """Project units to pixels; also return their activations."""
         asked = deconvnet.Units(self.number(layer), units.maps, units.ys, units.xs)
         return deconvnet.project(self.network, images[units.rows], asked, Deconvnet(unpooling="sum", norm=self.norm))
 
     def occlude(self, image: Tensor, fill: Tensor, occluders: Occluders) -> Answers:
-        """The scores of the whole image, and those at every position."""
+        """Return the scores of the whole image, and batches of scores with the occluder at each position."""
         occlusion = Occlusion(self.network, image[None], fill)
         answers = occlusion.answers(Plan(self.network, occluders))
         return occlusion.unoccluded.logits, (found.logits[0] for found in answers)

@@ -1,4 +1,4 @@
-"""`zfpipe look`: photos before a network, as one page."""
+"""`zfpipe look`: one page that shows what a network sees in photos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def run(given: argparse.Namespace, log: Callable[[str], None]) -> Path:
-    """Write the page of the photos in `given.photos`; return its path. Raises UserError for what can't be read."""
+    """Write the page of the photos in `given.photos`; return its path. Raises UserError for an unreadable photo."""
     if given.maps < 1:
         raise UserError(f"--maps {given.maps}; must be a whole number from 1")
     photos = [Path(photo) for photo in given.photos]
@@ -42,8 +42,8 @@ def run(given: argparse.Namespace, log: Callable[[str], None]) -> Path:
 
 
 def strongest(run: str, seen: list[page.Seen]) -> tuple[Gallery | None, str | None]:
-    """The images that excite the same maps of a run most, or why there are none."""
-    from zfpipe.microscope import gallery  # takes a second to import, which a foreign network has no use for
+    """Return the images that activate the photos' strongest maps most, or None and the reason."""
+    from zfpipe.microscope import gallery  # takes a second; not needed for a foreign network
 
     if note := gallery.missing(run):
         return None, note
@@ -55,7 +55,7 @@ def strongest(run: str, seen: list[page.Seen]) -> tuple[Gallery | None, str | No
 
 
 def opened(given: argparse.Namespace) -> tuple[Microscope, str]:
-    """The network that is asked for, and its name."""
+    """Return the microscope of the network that the options name, and the network's name."""
     if given.net:
         network, name = foreign(given.net, given.weights)
         return Microscope(network.to(device()), given.mean or MEAN, given.std or STD, given.size), name
@@ -69,7 +69,7 @@ def opened(given: argparse.Namespace) -> tuple[Microscope, str]:
 
 
 def foreign(source: str, file: str | None) -> tuple[nn.Module, str]:
-    """The network that a function builds, with the weights of a file, and its name."""
+    """Build a network by a function, load its weights from a file, and return the network and its name."""
     name = source.rpartition(":")[2]
     if file is None or not Path(file).exists():
         raise UserError(f"--weights {file or 'FILE'}: no such file; {how_to_save(source)}")
@@ -81,7 +81,7 @@ def foreign(source: str, file: str | None) -> tuple[nn.Module, str]:
 
 
 def how_to_save(source: str) -> str:
-    """How to write a network's weights to a file, as a command."""
+    """Return a command that writes a network's weights to a file."""
     module, _, name = source.partition(":")
     if not re.fullmatch(r"[\w.]+", module) or not name.isidentifier():
         return "must be the network's state dict, saved by torch.save(net.state_dict(), FILE)"

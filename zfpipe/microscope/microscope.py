@@ -1,4 +1,4 @@
-"""The microscope: any convnet and any photo; what excites its maps, where, and what of the photo matters."""
+"""The microscope for any convnet and any photo: what activates the maps, where, and which parts of a photo matter."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -25,27 +25,27 @@ from zfpipe.occlusion.plan import Occluders
 from zfpipe.reading.crops import PAPER_CROP
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's colours, as torchvision's networks were trained with."""
+"""Mean and spread of ImageNet's colours, used to train torchvision's networks."""
 AMOUNTS: dict[str, list[float]] = {
     "translation": [-60, -40, -20, 0, 20, 40, 60],
     "scale": [1.0, 1.2, 1.4, 1.6, 1.8],
     "rotation": [0, 45, 90, 135, 180, 225, 270, 315],
 }
-"""Pixels of a 224 x 224 crop downwards, factors, degrees counterclockwise: the ranges of Fig. 5."""
+"""Amounts of Fig. 5: pixels downwards of a 224 x 224 crop, factors, and degrees counterclockwise."""
 
 
 class Microscope:
-    """A network to look into.
+    """A microscope for one network.
 
-    `network` is any nn.Module that takes images `(batch, 3, size, size)` and answers class scores `(batch, class)`.
-    `mean` and `std` are what its input was normalised with, on the scale 0 to 1 of the pixels, one for each colour, as
-    torchvision states them; for a network that takes pixels of 0 to 1 they are 0 and 1. `size` is the side of its
-    input in pixels; of a photo the shortest side is resized to `resize` (8/7 of `size` by default, 256 for 224) and the
-    centre is cut. `classes` are the names of its answers. `norm` is the way down through local response normalisation:
-    skipped, or its gradient. The network runs in evaluation mode, and is left in the mode that it was in.
+    `network` is any nn.Module that takes images `(batch, 3, size, size)` and returns class scores `(batch, class)`.
+    `mean` and `std` (one number for each colour, for pixels from 0 to 1, as in torchvision) normalise the input; use 0
+    and 1 for a network without normalisation. `size` is the side of the input in pixels. The shortest side of a photo
+    is resized to `resize` (by default 8/7 of `size`: 256 for 224), then the centre is cut out. `classes` are the class
+    names. `norm` chooses the projection through local response normalisation: skip it, or use its gradient. The network
+    runs in evaluation mode; its own mode is restored afterwards.
 
-    Photos are paths, PIL images (both turned as EXIF says), numpy arrays `(y, x, 3)` or tensors `(3, y, x)`, RGB: uint8
-    or floats from 0 to 1, not normalised.
+    Photos are paths, PIL images (both are turned as EXIF says), numpy arrays `(y, x, 3)` or tensors `(3, y, x)`, in
+    RGB: uint8, or floats from 0 to 1, not normalised.
     """
 
     def __init__(
@@ -77,10 +77,9 @@ class Microscope:
 
     @classmethod
     def trained(cls, run: str = "zfnet") -> "Microscope":
-        """A run of the pipeline in the current folder, with its mean image and class names.
+        """Open a run of the pipeline in the current folder, with its mean image and class names.
 
-        Its layers are numbered, those of a foreign network have its own names. Raises UserError where the run has no
-        weights yet.
+        Layers have numbers, those of a foreign network their own names. Raises UserError if the run has no weights yet.
         """
         from zfpipe import params
         from zfpipe.beton.sidecar import read_sidecar
@@ -106,16 +105,16 @@ class Microscope:
 
     @property
     def layers(self) -> list[str]:
-        """The names of the layers whose maps are looked at by default: all rectified ones, from pixels up.
+        """Names of the layers that are looked at by default: all rectified maps, from the input up.
 
-        Every other layer with maps can be named too: by its qualified name in the network, a function by its module's
-        name and its own (`layer1.0.add`), with `_1` and so on where it comes again, as torchvision's feature extraction
-        has it. Of the pipeline's networks the names are numbers from 1.
+        Any other layer with maps can be named too. Names follow torchvision's feature extraction: a layer has its
+        qualified name, a function its module's name and its own (`layer1.0.add`), and a repeated name gets `_1`, `_2`,
+        ... The layers of the pipeline's networks are numbered from 1.
         """
         return list(self.lens.names)
 
     def classes(self, count: int) -> list[str]:
-        """The names of the classes of a network with so many: given ones, ImageNet's for a thousand, or numbers."""
+        """Return `count` class names: the given names, ImageNet's if there are a thousand classes, or else numbers."""
         if self._classes is not None and len(self._classes) == count:
             return self._classes
         if count == 1000:
@@ -125,27 +124,27 @@ class Microscope:
         return [str(number) for number in range(count)]
 
     def classify(self, image: Any, count: int = 5) -> list[tuple[str, float]]:
-        """The most probable classes of a photo with their probabilities (softmax), best first."""
+        """Return the most probable classes of a photo with their probabilities (softmax), most probable first."""
         return self.best(self.lens.maps(self.tensor([image]), [])[1], count)
 
     def best(self, scores: Tensor, count: int) -> list[tuple[str, float]]:
-        """The most probable classes by the scores `(1, class)` of one photo."""
+        """Return the most probable classes from the scores `(1, class)` of one photo."""
         shares, numbers = scores[0].softmax(0).topk(min(count, scores.shape[1]))
         names = self.classes(scores.shape[1])
         return [(names[number], share) for number, share in zip(numbers.tolist(), shares.tolist(), strict=True)]
 
     def square(self, image: Any) -> np.ndarray:
-        """What the network sees of a photo: uint8 `(size, size, 3)`. Raises UserError for what is no photo."""
+        """Return the part of a photo that the network sees: uint8 `(size, size, 3)`. Raises UserError for no photo."""
         return self.preparation.square(image)
 
     def tensor(self, images: Sequence[Any]) -> Tensor:
-        """Photos as the network takes them, `(batch, 3, size, size)`."""
+        """Return photos as the network's input, `(batch, 3, size, size)`."""
         return self.preparation.tensor([self.square(image) for image in images])
 
     def receptive_field(self, layer: str | int) -> Field:
-        """What the units of a layer see of the crop, in pixels: size, distance from unit to unit, first pixel, by axis.
+        """Return size, step and first pixel of the units' receptive fields along each axis, in pixels of the crop.
 
-        Raises UserError for an unknown layer, and where no arithmetic is known for a step below the layer.
+        Raises UserError for an unknown layer, and if the receptive field of the layer can't be computed.
         """
         found = self.lens.field(str(layer))
         if found is None:
@@ -155,10 +154,10 @@ class Microscope:
         return found
 
     def project(self, image: Any, layer: str | int, map: int, place: tuple[int, int] | None = None) -> Projection:
-        """One activation of a photo projected down to pixels by the deconvnet (section 2.1).
+        """Project one activation of a photo to pixels by the deconvnet (section 2.1).
 
-        `place` is the row and column in the map; None: where the map is strongest. Raises UserError for a layer, map or
-        place that is not there, and for a layer with no way down to pixels, naming what is in the way.
+        `place` is row and column in the map, by default the place of the largest activation. Raises UserError for an
+        unknown layer, map or place. Raises UserError, with the reason, for a layer that can't be projected.
         """
         name = str(layer)
         maps, height, width = self.lens.shape(name)
@@ -176,7 +175,7 @@ class Microscope:
     def projections(
         self, square: np.ndarray, tensor: Tensor, layer: str, units: Sequence[tuple[int, int, int]]
     ) -> list[Projection]:
-        """Several units of a layer, each a map, row and column, projected together."""
+        """Project several units of a layer together; `units` are map, row and column of each."""
         maps, ys, xs = (torch.tensor(column, device=tensor.device) for column in zip(*units, strict=True))
         rows = torch.zeros_like(maps)
         pixels, activations = self.lens.project(tensor, layer, Units(rows, maps, ys, xs))
@@ -187,17 +186,17 @@ class Microscope:
         return found
 
     def box(self, layer: str, y: int, x: int) -> Box | None:
-        """The pixels that a unit sees; None: that is not known, or more than the crop."""
+        """Return the pixels that a unit sees, or None if the field is unknown or larger than the crop."""
         field, size = self.lens.field(layer), self.preparation.size
         if field is None or max(field.size) > size or 0 in (field.y.jump, field.x.jump):
             return None
         return field.box(y, x)
 
     def strongest(self, images: Iterable[Any], layer: str | int, count: int = 9) -> Strongest:
-        """The `count` images that excite each map of a layer most, and where.
+        """Find the `count` images that activate each map of a layer most, and the place in the map.
 
-        Memory grows with the maps, not with the images; these are read once, so that a generator will do. Raises
-        UserError for an unknown layer or what is no photo.
+        `images` are read once and can be a generator. Memory grows with the number of maps, not of images. Raises
+        UserError for an unknown layer or an unreadable image.
         """
         squares = (self.square(image) for image in images)
         found = strongest(self.lens, self.preparation, squares, str(layer), count)
@@ -213,11 +212,12 @@ class Microscope:
         stride: int | None = None,
         grey: float = 128,
     ) -> Occluded:
-        """The probability of a class as a grey square hides one place of a photo after another (section 4.2).
+        """Return the probability of a class while a grey square hides each place of a photo in turn (section 4.2).
 
-        `target` is a class by number or name; None: the most probable one. The square's side is `size` pixels of the
-        crop and its centre goes to every `stride`th pixel both ways (by default 40 and 16 for a crop of 224, of others
-        in proportion); at the border it hangs over. Raises UserError for an unknown class or a length below 1.
+        `target` is a class by number or name, by default the most probable class. The square's side is `size` pixels of
+        the crop. Its centre moves over every `stride`th pixel along both axes; at the border a part of the square lies
+        outside. By default `size` is 40 and `stride` 16 for a crop of 224, other crops in proportion. Raises UserError
+        for an unknown class or a length below 1.
         """
         return self.occlusions(self.square(image), [target], size, stride, grey)[0]
 
@@ -229,7 +229,7 @@ class Microscope:
         stride: int | None = None,
         grey: float = 128,
     ) -> list[Occluded]:
-        """As `occlude`, of several classes at once."""
+        """Compute `occlude` for several classes at once."""
         crop = self.preparation.size
         size, stride = size or max(1, round(40 * crop / PAPER_CROP)), stride or max(1, round(16 * crop / PAPER_CROP))
         if size < 1 or stride < 1 or size > crop:
@@ -250,7 +250,7 @@ class Microscope:
         return found
 
     def number(self, target: int | str, names: Sequence[str]) -> int:
-        """A class by number or name, whole or a part that no other has. Raises UserError for another."""
+        """Return a class's number from its number, name or unique part of the name. Raises UserError for none."""
         if str(target).isdigit() and int(target) < len(names):
             return int(target)
         exact = [place for place, name in enumerate(names) if name.lower() == str(target).lower()]
@@ -267,10 +267,10 @@ class Microscope:
         amounts: Sequence[float] | None = None,
         target: int | str | None = None,
     ) -> Invariance:
-        """How the first and last looked-at layer and a class change as a photo is moved, enlarged or turned (Fig. 5).
+        """Measure how the first and last layer and a class change as a photo is moved, enlarged or turned (Fig. 5).
 
         `amounts` are pixels of the crop downwards, factors, or degrees counterclockwise. Raises UserError for another
-        kind.
+        `kind`.
         """
         from zfpipe.probes.invariance import transformed
 
@@ -295,10 +295,10 @@ class Microscope:
         maps: int = 8,
         target: int | str | None = None,
     ) -> Look:
-        """All of one photo: the most probable classes, of each layer the `maps` strongest maps, and occlusion maps.
+        """Examine one photo: the most probable classes, the strongest maps of some layers, and occlusion maps.
 
-        `layers` by default are about five, spread from pixels up; `target` is a class to hide places for beside the
-        most probable one. Raises UserError for an unknown layer or class.
+        `layers` are by default about five, spread over the network; `maps` is the number of maps of each layer.
+        `target` is a class for a second occlusion map. Raises UserError for an unknown layer or class.
         """
         square = self.square(image)
         tensor = self.preparation.tensor([square])
@@ -311,7 +311,7 @@ class Microscope:
         return Look(square, self.best(scores, 5), shown, self.occlusions(square, wanted, stride=stride))
 
     def layer(self, square: np.ndarray, tensor: Tensor, name: str, maps: Tensor, count: int) -> Layer:
-        """The strongest maps `(map, y, x)` of one layer on a photo."""
+        """Return the strongest maps `(map, y, x)` of one layer on a photo."""
         refused, (total, height, width) = self.lens.refusal(name), maps.shape
         values = maps.flatten(1).amax(1)
         numbers = [one for one in values.argsort(descending=True).tolist() if values[one] > 0][:count]

@@ -1,4 +1,4 @@
-"""The page of `zfpipe look`: photos as a network sees them, in one file that holds all its pictures."""
+"""The page of `zfpipe look`: one HTML file with all its pictures inside."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 STYLE = Path(report.__file__).with_name("page.css")
 HEAT = 336
-"""Side of an occlusion map on the page."""
+"""Side of an occlusion map on the page, in pixels."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A photo's name beside what the network makes of it."""
+    """A photo's name and the microscope's results for the photo."""
 
     name: str
     look: Look
 
 
 def render(network: str, seen: list[Seen], gallery: Gallery | None, note: str | None, folder: Path) -> str:
-    """The page, to stand in `folder`. `note` says what could not be shown."""
+    """Return the HTML of the page, for a file in `folder`. `note` says what could not be shown."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -43,7 +43,7 @@ def render(network: str, seen: list[Seen], gallery: Gallery | None, note: str | 
 
 
 def photo(seen: Seen, gallery: Gallery | None) -> dict[str, Any]:
-    """What the page shows of one photo."""
+    """Return the template's values for one photo."""
     look = seen.look
     return {
         "name": seen.name,
@@ -70,7 +70,7 @@ def photo(seen: Seen, gallery: Gallery | None) -> dict[str, Any]:
 
 
 def hidden(one: Occluded) -> dict[str, Any]:
-    """An occlusion map with its words: where hiding costs the class most."""
+    """Return the template's values for an occlusion map: picture, and where hiding lowers the probability most."""
     worst = one.drop.argmax()
     y, x = divmod(int(worst), one.drop.shape[1])
     return {
@@ -83,6 +83,6 @@ def hidden(one: Occluded) -> dict[str, Any]:
 
 
 def nine(gallery: Gallery | None, layer: str, map: int) -> str | None:
-    """The strongest images of a map as one small picture."""
+    """Return the strongest images of a map as one small picture."""
     picture = gallery.picture(layer, map) if gallery else None
     return None if picture is None else data_uri(picture, photo=True)

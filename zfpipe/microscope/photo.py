@@ -1,4 +1,4 @@
-"""A photo of any kind as pixels of a square, and as a network takes them."""
+"""Convert any kind of photo to square pixels and to the network's input."""
 
 import os
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ KINDS = "a path, a PIL image, an array (y, x, 3) or a tensor (3, y, x)"
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is done to a photo: shortest side to `resize` pixels, centre `size` x `size`, minus `mean`, over `std`.
+    """How to prepare a photo: shortest side to `resize` pixels, centre of `size` x `size`, minus `mean`, over `std`.
 
-    Mean and spread are on the scale 0 to 1, for each colour `(3, 1, 1)` or for each pixel `(3, size, size)`.
+    `mean` and `std` are for pixels from 0 to 1, for each colour `(3, 1, 1)` or for each pixel `(3, size, size)`.
     """
 
     size: int
@@ -30,9 +30,9 @@ class Preparation:
     std: Tensor
 
     def square(self, photo: Any) -> np.ndarray:
-        """The pixels that the network sees: uint8 `(size, size, 3)`, RGB, upright.
+        """Return the pixels that the network sees: uint8 `(size, size, 3)`, RGB, upright.
 
-        A square array or tensor of just this size is taken as it is. Raises UserError for what is no photo.
+        An array or tensor of exactly `size` x `size` is not resized. Raises UserError for no photo.
         """
         whole = decoded(photo)
         if not isinstance(photo, str | os.PathLike | Image.Image) and whole.shape[:2] == (self.size, self.size):
@@ -41,17 +41,17 @@ class Preparation:
         return centre_square(whole, self.resize)[top : top + self.size, top : top + self.size]
 
     def tensor(self, squares: list[np.ndarray]) -> Tensor:
-        """The network's input `(batch, 3, size, size)` of some squares."""
+        """Return squares as the network's input `(batch, 3, size, size)`."""
         images = torch.from_numpy(np.stack(squares)).permute(0, 3, 1, 2).float().div(255).to(self.mean.device)
         return (images - self.mean) / self.std
 
     def grey(self, value: float) -> Tensor:
-        """The network's input `(3, size, size)` of pixels that are all of a grey, 0 to 255."""
+        """Return a uniform grey image, 0 to 255, as the network's input `(3, size, size)`."""
         return self.tensor([np.full((self.size, self.size, 3), 0, np.uint8)])[0] + value / 255 / self.std
 
 
 def decoded(photo: Any) -> np.ndarray:
-    """A photo's pixels: uint8 `(y, x, 3)`, RGB, turned as its EXIF says. Raises UserError for what is no photo."""
+    """Return a photo's pixels: uint8 `(y, x, 3)`, RGB, turned as EXIF says. Raises UserError for no photo."""
     if isinstance(photo, str | os.PathLike):
         try:
             return pixels(Path(photo).read_bytes())
@@ -76,7 +76,7 @@ def decoded(photo: Any) -> np.ndarray:
 
 
 def of_array(array: np.ndarray) -> np.ndarray:
-    """An array's pixels, uint8. Raises UserError where its shape or its values are no photo's."""
+    """Return an array's pixels as uint8. Raises UserError if shape or values do not fit a photo."""
     if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise UserError(f"an array of shape {array.shape}; must be (y, x, 3), RGB")
     if array.dtype == np.uint8:

@@ -1,4 +1,4 @@
-"""What a microscope finds, as plain data that shows itself in a notebook; pictures by the rules of the figures."""
+"""The microscope's results as plain data that a notebook can show. Pictures follow the rules of the figures."""
 
 import base64
 import io
@@ -12,21 +12,21 @@ from PIL import Image
 from zfpipe.report.engine import tiles
 
 PERCENTILE = 99.5
-"""Of |value| in a projection: full contrast."""
+"""Percentile of |value| in a projection that gets full contrast."""
 TILE = 128
 """Side of a small picture in pixels."""
 Box = tuple[int, int, int, int]
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Pixels, uint8 `(y, x, 3)`, as a PNG file."""
+    """Return pixels, uint8 `(y, x, 3)`, as a PNG file."""
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(file, "PNG")
     return file.getvalue()
 
 
 def data_uri(pixels: np.ndarray, photo: bool = False) -> str:
-    """Pixels as an address that holds them: a photo as JPEG, all else as PNG."""
+    """Return pixels as a data URI: JPEG for a photo, PNG otherwise."""
     if not photo:
         return f"data:image/png;base64,{base64.b64encode(png(pixels)).decode()}"
     file = io.BytesIO()
@@ -35,20 +35,20 @@ def data_uri(pixels: np.ndarray, photo: bool = False) -> str:
 
 
 def cut(pixels: np.ndarray, box: Box) -> np.ndarray:
-    """The part of a picture in a box: left, top, and one beyond right and bottom."""
+    """Return the part of a picture inside a box: left, top, and one beyond right and bottom."""
     left, top, right, bottom = box
     return pixels[top:bottom, left:right]
 
 
 def fitted(pixels: np.ndarray, side: int = TILE) -> np.ndarray:
-    """A picture that fits a square of this side, its proportions kept; magnified pixels stay sharp."""
+    """Resize a picture to fit into a square of this side. Proportions are kept; enlarged pixels stay sharp."""
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
     return tiles.scaled(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
 
 
 def beside(pictures: Sequence[np.ndarray], side: int = TILE) -> np.ndarray:
-    """Pictures in a row of squares on white."""
+    """Return pictures as a row of squares on white."""
     row = np.full((side, (side + 4) * len(pictures) - 4, 3), 255, np.uint8)
     for place, one in enumerate(pictures):
         small = fitted(one, side)
@@ -59,11 +59,11 @@ def beside(pictures: Sequence[np.ndarray], side: int = TILE) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Projection:
-    """One activation projected down to pixels.
+    """One activation projected to pixels.
 
-    `pixels` are float32 `(size, size, 3)` in the units of the network's input, zero where the activation came from
-    nothing. `box` is what the unit sees, in pixels of the crop: left, top, and one beyond right and bottom; where that
-    is not known, or is larger than the crop, it is where `pixels` are not zero. `photo` is the crop, uint8.
+    `pixels` are float32 `(size, size, 3)` in the units of the network's input. `box` is the part that the unit sees, in
+    pixels of the crop: left, top, and one beyond right and bottom. If this part is unknown or larger than the crop,
+    `box` holds the pixels that are not zero. `photo` is the crop, uint8.
     """
 
     layer: str
@@ -77,12 +77,12 @@ class Projection:
 
     @property
     def patch(self) -> np.ndarray:
-        """What the unit sees: uint8 `(y, x, 3)`."""
+        """The part of the photo that the unit sees: uint8 `(y, x, 3)`."""
         return cut(self.photo, self.box)
 
     @property
     def picture(self) -> np.ndarray:
-        """The projection in the box as a picture: uint8 `(y, x, 3)`, zero is mid-grey."""
+        """The projection inside the box as a picture: uint8 `(y, x, 3)`; zero is mid-grey."""
         inside = cut(self.pixels, self.box)
         return tiles.contrast(inside, np.ones(inside.shape[:2], bool), PERCENTILE)
 
@@ -92,7 +92,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Peak:
-    """Where a map is strongest on a photo; `projection` is None where the layer can't be projected."""
+    """The strongest place of a map on a photo. `projection` is None if the layer can't be projected."""
 
     layer: str
     map: int
@@ -106,7 +106,7 @@ class Peak:
 
 @dataclass(frozen=True)
 class Layer:
-    """The strongest maps of one layer on a photo; `refused` says in one line why there are no projections."""
+    """The strongest maps of one layer on a photo. `refused` says in one line why there are no projections."""
 
     name: str
     maps: int
@@ -119,10 +119,10 @@ class Layer:
 
 @dataclass(frozen=True)
 class Occluded:
-    """What hiding places of a photo does to a class.
+    """The effect of hiding places of a photo on a class.
 
-    `probability` is the class's with the occluder centred at `ys`, `xs` (pixels of the crop): float64 `(y, x)`;
-    `best` the number of the most probable class there. `whole` is the probability without an occluder.
+    `probability` is the probability of the class with the occluder centred at `ys`, `xs` (pixels of the crop): float64
+    `(y, x)`. `best` is the number of the most probable class there. `whole` is the probability without an occluder.
     """
 
     target: int
@@ -137,12 +137,12 @@ class Occluded:
 
     @property
     def drop(self) -> np.ndarray:
-        """How far the probability falls where the occluder is: positive where the class needs what is hidden."""
+        """The loss of probability at each position: positive if the class needs the hidden part."""
         return self.whole - self.probability
 
     @property
     def picture(self) -> np.ndarray:
-        """The photo in grey, orange where hiding costs the class most, blue where it helps: uint8 `(size, size, 3)`."""
+        """The photo in grey; orange: hiding costs the class most, blue: hiding helps; uint8 `(size, size, 3)`."""
         side = self.photo.shape[0]
         drop = np.asarray(Image.fromarray(self.drop.astype(np.float32)).resize((side, side), Image.Resampling.BICUBIC))
         share = (drop / max(float(np.abs(self.drop).max()), 1e-6)).clip(-1, 1)[..., None]
@@ -157,10 +157,10 @@ class Occluded:
 
 @dataclass(frozen=True)
 class Strongest:
-    """The images that excite each map of a layer most.
+    """The images that activate each map of a layer most.
 
     All arrays are `(map, rank)`: `activations`, the place `ys`, `xs` in the map, and `images`, the number of the image
-    in the order in which they were given; -1 where there are fewer images. `crops` are those images' pixels by number.
+    in the given order, or -1 if there are fewer images. `crops` are the pixels of these images by number.
     """
 
     layer: str
@@ -172,7 +172,7 @@ class Strongest:
     crops: dict[int, np.ndarray]
 
     def patches(self, map: int) -> list[np.ndarray]:
-        """What the strongest units of a map see, strongest first: uint8 `(y, x, 3)` each."""
+        """Return the image regions of a map's strongest units, strongest first: uint8 `(y, x, 3)` each."""
         there = self.images[map] >= 0
         return [
             cut(self.crops[int(image)], tuple(box))
@@ -189,10 +189,10 @@ class Strongest:
 
 @dataclass(frozen=True)
 class Invariance:
-    """How features and the output change as a photo is moved, enlarged or turned.
+    """How features and output change as a photo is moved, enlarged or turned.
 
-    `distance[layer]` is the Euclidean distance from the features of the photo as it is, over their own length;
-    `probability` is that of the class `target`, one for each of `amounts`.
+    `distance[layer]` is the Euclidean distance to the features of the unchanged photo, divided by the length of these
+    features. `probability` is the probability of the class `target`. Both have a value for each of `amounts`.
     """
 
     kind: str
@@ -214,7 +214,7 @@ class Invariance:
 
 @dataclass(frozen=True)
 class Look:
-    """All of one photo: the most probable classes, the strongest maps of some layers, and what hiding places does."""
+    """Results for one photo: the most probable classes, the strongest maps of some layers, and occlusion maps."""
 
     photo: np.ndarray
     classes: list[tuple[str, float]]

@@ -1,4 +1,4 @@
-"""Over many maps or many images: where maps are strongest, which layers to show, how features move."""
+"""Compute over many maps or many images: places of strongest activations, and how features move."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -15,14 +15,14 @@ BATCH = 16
 
 
 def peaks(maps: Tensor) -> list[tuple[float, int, int]]:
-    """The largest value of each map `(map, y, x)`, its row and column."""
+    """Return the largest value of each map `(map, y, x)`, its row and its column."""
     values, places = (part.tolist() for part in maps.flatten(1).max(1))
     width = maps.shape[2]
     return [(value, place // width, place % width) for value, place in zip(values, places, strict=True)]
 
 
 def support(pixels: np.ndarray) -> Box:
-    """Where a projection `(y, x, 3)` is not zero, as a box; all of it where it is zero everywhere."""
+    """Return the box of the nonzero pixels of a projection `(y, x, 3)`, or of the whole projection if all are zero."""
     some = (pixels != 0).any(2)
     if not some.any():
         return 0, 0, pixels.shape[1], pixels.shape[0]
@@ -31,7 +31,7 @@ def support(pixels: np.ndarray) -> Box:
 
 
 def batches(squares: Iterable[np.ndarray]) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """Squares in batches, with the number of each batch's first."""
+    """Yield batches of squares, each with the number of its first square."""
     part: list[np.ndarray] = []
     first = 0
     for square in squares:
@@ -44,7 +44,7 @@ def batches(squares: Iterable[np.ndarray]) -> Iterator[tuple[int, list[np.ndarra
 
 
 def strongest(lens: Lens, preparation: Preparation, squares: Iterable[np.ndarray], layer: str, count: int) -> Strongest:
-    """The images that excite each map of a layer most; the boxes are still empty. Raises UserError without images."""
+    """Find the images that activate each map of a layer most, with empty boxes. Raises UserError without images."""
     maps, _, width = lens.shape(layer)
     kept: dict[int, np.ndarray] = {}
     top = [np.full((maps, count), fill) for fill in (-np.inf, -1.0, 0.0)]
@@ -69,7 +69,7 @@ def strongest(lens: Lens, preparation: Preparation, squares: Iterable[np.ndarray
 def distances(
     lens: Lens, preparation: Preparation, squares: Sequence[np.ndarray], layers: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """How far features go from those of the first square, over their length, and the probabilities of all squares."""
+    """Return each square's feature distance from the first square, relative, and the probabilities of all squares."""
     features: dict[str, list[Tensor]] = {name: [] for name in layers}
     shares = []
     for _, part in batches(squares):
