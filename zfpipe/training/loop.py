@@ -33,13 +33,13 @@ HISTORY = ("epoch", "learning_rate", "train_loss", "train_error", "val_loss", "v
 
 
 class Trainer:
-    """Trains one network in place and keeps a row of history per epoch.
+    """Trains one network in place and keeps a row of history for each epoch.
 
-    Every random choice (order, crops, dropout) is a function of the seed and the epoch alone, so that a
-    run resumed after any epoch goes on exactly as if it had never stopped; on a GPU up to rounding.
+    All random choices (order, crops, dropout) depend only on the seed and the epoch. So a run resumed after any epoch
+    gives the same result as an uninterrupted run; on a GPU up to rounding.
 
-    Of several processes (`distributed`) each takes its part of every batch and all make the same step: that of the
-    whole batch, up to rounding. Only which units drop out differs from one process.
+    With several processes (`distributed`), each process takes its part of every batch. All processes make the same
+    step, equal to that of the whole batch up to rounding. Only the dropped units differ from a single process.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class Trainer:
         snapshots: Collection[int] = (),
         log: Callable[[str], None] = stage.log,
     ) -> list[dict[str, float]]:
-        """Runs the epochs that are still to run and returns the whole history; keeps the weights after `snapshots`.
+        """Run the remaining epochs, keep the weights of the epochs `snapshots`, and return the whole history.
 
-        Without validation images the learning rate knows no plateau: it is divided at the latest epochs alone.
+        Without validation images, no plateau is found: the learning rate is divided only at the latest epochs.
         """
         self.schedule = AnnealingSchedule.of(self.settings, val.images if val is not None else 0)
         state = distributed.shared(resume.load)
@@ -115,13 +115,13 @@ class Trainer:
             self.history.append(row)
             if distributed.first():
                 if epoch in snapshots:
-                    resume.keep(epoch, weights.serialised(self.network))  # first: what the state counts as done is kept
+                    resume.keep(epoch, weights.serialised(self.network))  # before the state, which counts on it
                 resume.save(self.state())
             log(line)
         return self.history
 
     def train_epoch(self, batches: Batches, epoch: int) -> tuple[float, float]:
-        """One pass over the training images, each in one of its ten crops; mean loss and error on the way."""
+        """Train on each image once, in one of its ten crops. Return the mean loss and error during training."""
         self.network.train()
         forward = self.compiled
         torch.manual_seed(dropout_seed(self.seed, epoch, self.rank))
@@ -133,7 +133,7 @@ class Trainer:
                 logits = forward(images)
             loss = functional.cross_entropy(logits.float(), labels, reduction="sum")
             self.optimiser.zero_grad(set_to_none=True)
-            # The mean over the whole batch, since the processes' gradients are averaged
+            # Divided by the size of the whole batch: the gradients are averaged over the processes
             (loss * self.processes / batches.size(number)).backward()
             self.optimiser.step()
             if self.renorm_radius is not None:
@@ -150,7 +150,7 @@ class Trainer:
 
     @cached_property
     def compiled(self) -> Callable[[Tensor], Tensor]:
-        """The network for training: compiled on a GPU, as it is where that fails in any process or isn't asked for."""
+        """The network for training: compiled on a GPU, unless compiling is off or fails in a process."""
         if not compiles(self.device):
             return self.parallel
         side = self.inputs.mean_crops.shape[1]
@@ -158,7 +158,7 @@ class Trainer:
         compiled, shrunk = torch.compile(self.parallel, dynamic=False), torch.compile(renormalise, dynamic=False)
         failure = None
         try:
-            with distributed.alone(self.parallel):  # or the others wait for one that fails
+            with distributed.alone(self.parallel):  # else the others would wait for a process that fails
                 with self.autocast():
                     logits = compiled(images)
                 functional.cross_entropy(logits.float(), logits.argmax(1)).backward()
@@ -166,7 +166,7 @@ class Trainer:
                 shrunk(copy.deepcopy(self.convs), self.renorm_radius)
         except torch.OutOfMemoryError:
             raise
-        except Exception as error:  # of a compiler there are many
+        except Exception as error:  # a compiler can raise almost anything; train uncompiled
             failure = type(error).__name__
         self.optimiser.zero_grad(set_to_none=True)
         failures = [name for name in distributed.everywhere(failure) if name]
@@ -179,7 +179,7 @@ class Trainer:
 
     @torch.inference_mode()
     def measure(self, batches: Batches) -> tuple[float, float]:
-        """Mean loss and error over the centre crops."""
+        """Return the mean loss and error over the centre crops."""
         self.network.eval()
         totals = torch.zeros(2, device=self.device, dtype=torch.float64)
         for images, labels in self.samples(batches, 0, "validation"):
@@ -193,18 +193,18 @@ class Trainer:
     def samples(
         self, batches: Batches, epoch: int, title: str
     ) -> Iterator[tuple[Float[Tensor, "batch 3 y x"], Tensor]]:
-        """Images ready for the network, and labels, with a progress bar on a terminal."""
+        """Yield images ready for the network, and labels, with a progress bar on a terminal."""
         for batch, images in self.inputs.ahead(distributed.epoch(batches, epoch, title)):
             yield images, sent(batch.labels, self.device)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Mixed precision, when asked for."""
+        """Return a context for the precision of `training.precision`."""
         if self.settings.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
     def state(self) -> dict[str, Any]:
-        """Everything that goes from one epoch to the next."""
+        """Return everything that is needed to resume after an epoch."""
         return {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -213,7 +213,7 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """The opposite of `state`."""
+        """Restore what `state` returned."""
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule = AnnealingSchedule(**state["schedule"])
@@ -221,9 +221,10 @@ class Trainer:
 
 
 def filled_up(network: Callable[[Tensor], Tensor], count: int, images: Float[Tensor, "batch 3 y x"]) -> Tensor:
-    """The logits of at most `count` images by a network that is compiled for so many.
+    """Return the logits of at most `count` images from a network compiled for exactly `count`.
 
-    Zeros take the place of those that are missing. What becomes of the zeros is in no loss, and so in no gradient.
+    Zeros replace the missing images. The logits of the zeros are dropped, so the zeros change neither loss nor
+    gradient.
     """
     if len(images) == count:
         return network(images)
@@ -233,9 +234,9 @@ def filled_up(network: Callable[[Tensor], Tensor], count: int, images: Float[Ten
 
 
 def compiles(device: torch.device) -> bool:
-    """Whether training compiles the network: on a GPU, unless the environment variable ZFPIPE_COMPILE says otherwise.
+    """Return True if training compiles the network: by default on a GPU only, or as ZFPIPE_COMPILE says.
 
-    On a processor it takes longer than it gains.
+    On a CPU, compiling takes longer than it saves.
     """
     text = os.environ.get("ZFPIPE_COMPILE", str(int(device.type == "cuda")))
     if text not in ("0", "1"):
@@ -244,7 +245,7 @@ def compiles(device: torch.device) -> bool:
 
 
 def dropout_seed(seed: int, epoch: int, rank: int) -> int:
-    """The seed of a process's dropout in an epoch; the first process's is that of a run by one alone."""
+    """Return a process's seed of dropout for an epoch. Rank 0 has the seed of a run with one process."""
     if rank == 0:
         return seed * 1_000_003 + epoch
     return int(np.random.SeedSequence([seed, epoch, rank]).generate_state(1)[0])

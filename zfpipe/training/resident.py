@@ -1,4 +1,4 @@
-"""Sets that fit into the memory of a GPU: loaded once, so that no loader sets the pace of training."""
+"""Data sets that fit into GPU memory are loaded once, so that loading does not limit the speed of training."""
 
 from collections.abc import Generator
 from pathlib import Path
@@ -14,13 +14,13 @@ from zfpipe.reading.inputs import sent
 from zfpipe.reading.reader import Batch, Batches
 
 SHARE = 0.25
-"""Of the memory that is free: training takes the rest."""
+"""Largest share of the free GPU memory for images; training needs the rest."""
 LOADED = 256
 """Images loaded at a time."""
 
 
 def batches(beton: Path, device: torch.device, *, rows: np.ndarray | None = None, **choices: Any) -> Batches:
-    """The batches of a beton that suit a device: a GPU cuts their crops, and holds all of the images where they fit."""
+    """Return the batches of a beton for a device. A GPU cuts the crops, and keeps all images if there is memory."""
     if device.type == "cpu":
         return Batches(beton, rows=rows, **choices)
     sidecar = read_sidecar(beton)
@@ -31,7 +31,7 @@ def batches(beton: Path, device: torch.device, *, rows: np.ndarray | None = None
 
 
 class Resident(Batches):
-    """`Batches` whose images lie on a device, all of them, from the first epoch on; there each batch is picked."""
+    """`Batches` that keep all images on a device from the first epoch on, and pick each batch there."""
 
     def __init__(self, beton: Path, device: torch.device, **choices: Any):
         super().__init__(beton, cut=False, **choices)
@@ -39,7 +39,7 @@ class Resident(Batches):
         self.squares: Tensor | None = None
 
     def load(self) -> UInt8[Tensor, "image y y 3"]:
-        """The images, in the order of the beton."""
+        """Return all images, in the order of the beton."""
         squares = torch.empty((self.images, self.side, self.side, 3), dtype=torch.uint8, device=self.device)
         crop, rows, start = self.operation.crop, np.sort(self.rows), 0
         with Batches(self.beton, batch=LOADED, crop=crop, crops="centre", rows=rows, cut=False) as every:
@@ -49,7 +49,7 @@ class Resident(Batches):
         return squares
 
     def epoch(self, epoch: int = 0) -> Generator[Batch, None, None]:
-        """The batches of an epoch, as `Batches` gives them."""
+        """Yield the batches of an epoch in the order of `Batches`."""
         if self.loader is None:
             raise RuntimeError(f"the batches of {self.beton} are closed")
         if self.squares is None:
@@ -62,6 +62,6 @@ class Resident(Batches):
             yield Batch(self.squares[sent(places, self.device)], labels, ids, self.numbers(rows), whole=True)
 
     def close(self) -> None:
-        """Forgets the images."""
+        """Close the batches and release the images."""
         super().close()
         self.squares = None

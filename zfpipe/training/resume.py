@@ -1,4 +1,4 @@
-"""State of an unfinished training run, kept outside DVC under the hash of everything that determines the run."""
+"""State of an unfinished training run, stored outside DVC under a hash of everything that determines the run."""
 
 import hashlib
 import json
@@ -11,19 +11,19 @@ import torch
 from zfpipe import stage, store
 
 CODE = ("beton", "network", "processes", "reading", "training")
-"""The packages that decide how a network is trained."""
+"""The packages that determine how a network is trained."""
 
 
 class ResumeState:
     """A folder that holds the state after the last finished epoch.
 
-    `determines` is everything that determines the run, as plain JSON values: a changed parameter, image
-    or line of code gives another folder, so that a wrong state is never resumed.
+    `determines` is everything that determines the run, as plain JSON values. A changed parameter, image or line of code
+    gives another folder, so a state never belongs to another run.
     """
 
     @classmethod
     def of(cls, parent: Path, device: torch.device, **determines: Any) -> "ResumeState":
-        """The state of a run with these parameters and betons, with this code, torch and kind of device."""
+        """Return the state of a run with these parameters and betons, and the present code, torch and device."""
         here = {"code": source_hash(*CODE), "torch": torch.__version__, "device": device.type}
         return cls(parent, determines | here)
 
@@ -34,36 +34,36 @@ class ResumeState:
         self.snapshots = self.folder / "snapshots"
 
     def load(self) -> dict[str, Any] | None:
-        """The last saved state, or None when there is none; one that can't be read counts as none."""
+        """Return the last saved state, or None if there is none or if the file can't be read."""
         if not self.file.exists():
             return None
         try:
             return torch.load(self.file, map_location="cpu", weights_only=True)
-        except Exception as error:  # whatever torch makes of a damaged file: training starts afresh
+        except Exception as error:  # torch can raise anything for a damaged file; training then starts again
             stage.log(f"training state can't be read ({type(error).__name__}): starting from the first epoch")
             return None
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replaces the saved state at once."""
+        """Save the state in place of the last one."""
         with store.whole(self.file) as temporary:
             torch.save(state, temporary)
 
     def keep(self, epoch: int, weights: bytes) -> None:
-        """Keeps the weights of an epoch for Fig. 4 until the run completes."""
+        """Keep the weights of an epoch for Fig. 4 until the run completes."""
         store.save(self.snapshots / f"{epoch:04d}.safetensors", weights)
 
     def hand_over(self, folder: Path) -> None:
-        """Copies what `keep` kept to a folder, which is there afterwards in any case."""
+        """Copy all kept weights to `folder`, which is created even if there are none."""
         self.snapshots.mkdir(parents=True, exist_ok=True)
         shutil.copytree(self.snapshots, folder, dirs_exist_ok=True)
 
     def remove(self) -> None:
-        """Deletes the state of a run that has completed."""
+        """Delete the state; for a run that has completed."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def source_hash(*folders: str) -> str:
-    """A hash of the code in some folders of zfpipe, as part of what determines a run."""
+    """Return a hash of the code in some packages of zfpipe."""
     root = Path(__file__).parent.parent
     digest = hashlib.sha256()
     for folder in folders:

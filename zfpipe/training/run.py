@@ -1,4 +1,4 @@
-"""One network trained on a beton, as its run asks for (section 3)."""
+"""Train the network of a run on a beton (section 3)."""
 
 from collections.abc import Callable, Collection
 from contextlib import ExitStack
@@ -23,7 +23,7 @@ from zfpipe.training.resume import ResumeState
 
 @dataclass(frozen=True)
 class Trained:
-    """A network after training, a row of history for each epoch, and the state that training would go on from."""
+    """A network after training, its history with one row for each epoch, and the saved state."""
 
     network: ConvNet | Foreign
     history: list[dict[str, float]]
@@ -40,12 +40,12 @@ def train(
     pretrained: Path,
     parent: Path,
 ) -> Trained:
-    """Train a run's network on the first beton, validated on the second; its state is kept below `parent`.
+    """Train a run's network on the first beton and validate on the second. The state is saved below `parent`.
 
-    Of a network that was trained elsewhere, in `pretrained`, only a new softmax is trained, or nothing where it keeps
-    its own.
+    With a network from elsewhere, in `pretrained`, only a new softmax is trained; nothing is trained if the network
+    keeps its own softmax.
     """
-    sidecars = distributed.shared(lambda: [verify(beton) for beton in betons])  # one process reads them, not all
+    sidecars = distributed.shared(lambda: [verify(beton) for beton in betons])  # one process reads the betons for all
     network = weights.started(model, crop, len(sidecars[0].classes), run.seed, pretrained, device())
     inputs = MeanSubtraction.read(mean, crop, device(), network.input_mean)
     radius, snapshots, rest = model.renorm_radius, within(run.snapshots, training.epochs), training
@@ -69,7 +69,7 @@ def train(
 
 
 def within(snapshots: Collection[int], epochs: int) -> tuple[int, ...]:
-    """Return the epochs whose weights are kept: for all beyond the end of training, its last."""
+    """Return the epochs whose weights are kept. Numbers beyond the last epoch count as the last epoch."""
     return tuple(sorted({min(epoch, epochs) for epoch in snapshots}))
 
 
@@ -87,10 +87,10 @@ def fit(
     snapshots: Collection[int] = (),
     log: Callable[[str], None] = stage.log,
 ) -> list[dict[str, float]]:
-    """Train a network in place on a beton, or on some of its rows, and return its history.
+    """Train a network in place on a beton, or on the images at `rows`, and return the history.
 
-    `radius` is that of the renormalisation. Without a beton to validate on the learning rate is divided at the latest
-    epochs alone.
+    `radius` is for the filter renormalisation. Without validation images, no plateau is found: the learning rate is
+    divided only at the latest epochs.
     """
     batch, crop, part = training.batch, network.architecture.crop, distributed.part()
     trainer = Trainer(network, inputs, training, radius, seed, inputs.device)

@@ -1,4 +1,4 @@
-"""The learning rate: divided where the validation error stops falling, and in time before training ends (section 3)."""
+"""The learning rate: divided when the validation error stops falling, or at a fixed epoch at the latest (section 3)."""
 
 import math
 from dataclasses import dataclass, field
@@ -7,20 +7,20 @@ from typing import Any
 from zfpipe.params import Training
 
 SHORTEST = 3
-"""Epochs of a stretch, at least: the mean of fewer is mostly noise."""
+"""Smallest number of epochs in a stretch; a mean over fewer epochs is mostly noise."""
 
 
 @dataclass
 class AnnealingSchedule:
     """Divides the learning rate by `anneal` at a plateau, and after the epochs `latest` in any case.
 
-    The paper divides by hand, when the validation error plateaus. Here a plateau is two stretches of `patience` epochs
-    one after the other, with one learning rate, of which the second has no lower mean validation error than the first
-    by more than its standard error over `images` validation images. So neither one lucky epoch nor one bad one decides.
-    A network that is no better than after its first epoch has not begun to learn, and is no plateau.
+    The paper divides by hand when the validation error plateaus. Here the mean errors of two consecutive stretches of
+    `patience` epochs, with the same learning rate, are compared. There is a plateau if the second mean is not lower
+    than the first by more than the standard error over `images` validation images. So one lucky or unlucky epoch does
+    not decide. A network that is no better than after the first epoch has not begun to learn: this is no plateau.
 
-    The rate is divided as often as there are epochs in `latest`, no more: the number-th time after the number-th of
-    them at the latest. So the last rate is the same in every run, and no noise can end training early.
+    The rate is divided exactly `len(latest)` times: the n-th time after the n-th epoch of `latest` or before. So the
+    last rate is the same in every run, and noise can't end training early.
     """
 
     learning_rate: float
@@ -35,7 +35,7 @@ class AnnealingSchedule:
 
     @classmethod
     def of(cls, training: Training, images: int) -> "AnnealingSchedule":
-        """Return the schedule that a number of epochs asks for, with so many images to validate on."""
+        """Return the schedule for the training parameters and this number of validation images."""
         return cls(
             training.learning_rate,
             training.anneal,
@@ -45,7 +45,7 @@ class AnnealingSchedule:
         )
 
     def update(self, val_error: float | None) -> None:
-        """Take the validation error of the epoch that has just ended; None: there is none, so there is no plateau."""
+        """Record the validation error of the last epoch and divide the rate if due. With None there is no plateau."""
         self.epochs += 1
         if val_error is not None:
             self.first = val_error if self.first is None else self.first
@@ -56,7 +56,7 @@ class AnnealingSchedule:
             self.divide()
 
     def plateau(self) -> bool:
-        """Whether the last stretch is no better than the one before, beyond what its images leave open."""
+        """Return True if the last stretch is not better than the stretch before by more than the standard error."""
         if self.first is None or len(self.errors) < 2 * self.patience:
             return False
         before, now = (
@@ -67,20 +67,20 @@ class AnnealingSchedule:
         return now >= before - error and now < self.first - error
 
     def divide(self) -> None:
-        """Go on with a smaller rate, whose errors alone count from here."""
+        """Divide the rate, and forget the errors of the larger rate."""
         self.learning_rate /= self.anneal
         self.divided += 1
         self.errors = []
 
     def state(self) -> dict[str, Any]:
-        """Return what goes from one epoch to the next."""
+        """Return the values to restore the schedule from."""
         return vars(self) | {"errors": list(self.errors)}
 
 
 def last_epochs(shares: tuple[float, ...], epochs: int) -> tuple[int, ...]:
     """Return the epochs after which the rate has been divided once, twice and so on.
 
-    These are the `shares` of all epochs, rounded down, but earlier where a rate would be left without an epoch.
+    These are the `shares` of all epochs, rounded down, but early enough that each rate has an epoch.
     """
     count = len(shares)
     ends = (min(int(share * epochs + 1e-9), epochs - count + place) for place, share in enumerate(shares))
