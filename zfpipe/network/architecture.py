@@ -1,4 +1,4 @@
-"""The network of a run from its parameters: an edit laid over a base, then every size of its layers."""
+"""The architecture of a run's network: lay the run's edit over its base, then compute the size of every layer."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,29 +12,29 @@ from zfpipe.params import Network, Params, explain, fail
 
 @dataclass(frozen=True)
 class Pool:
-    """Max pooling after a layer: side of the windows, their distance, and whether a last one may hang over."""
+    """Max pooling: side of the windows, their distance, and whether the last window may extend beyond the map."""
 
     size: int
     stride: int
     ceil: bool
 
     def pooled(self, size: int) -> int:
-        """The side of a map after it."""
+        """Return the side of a map of side `size` after pooling."""
         windows = (size - self.size) // self.stride + 1
         if self.ceil:
             windows = -(-(size - self.size) // self.stride) + 1
-            if (windows - 1) * self.stride >= size:  # torch's rule: a window has to start inside
+            if (windows - 1) * self.stride >= size:  # as in torch: a window must start inside the map
                 windows -= 1
         return windows
 
 
 POOL = Pool(3, 2, ceil=True)
-"""The paper's, after layers 1, 2 and 5: overlapping windows (section 3, Fig. 3)."""
+"""The paper's overlapping pooling, after layers 1, 2 and 5 (section 3, Fig. 3)."""
 
 
 @dataclass(frozen=True)
 class Filters:
-    """What has to be said of a convolution layer; the sizes of its maps follow."""
+    """Parameters of a convolution layer; the sizes of the maps follow from them."""
 
     layer: int
     maps: int
@@ -47,10 +47,10 @@ class Filters:
 
 @dataclass(frozen=True)
 class Conv:
-    """A convolution layer: filter, ReLU, then perhaps pooling and perhaps normalisation, in `Norm`'s order.
+    """A convolution layer: convolution, ReLU, then optional pooling and normalisation in the order of `Norm`.
 
-    Sizes are sides of squares in pixels of that layer's maps: `input_size` of what comes in, `map_size`
-    after the filter, `size` after the pooling.
+    Sizes are sides of square maps in pixels: `input_size` before the convolution, `map_size` after the convolution,
+    `size` after the pooling.
     """
 
     layer: int
@@ -68,7 +68,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class Dense:
-    """A fully connected layer; the paper's softmax is layer 8, whatever was left out below it."""
+    """A fully connected layer. The softmax of the paper's networks is layer 8, even if layers below are left out."""
 
     layer: int
     units_in: int
@@ -78,7 +78,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class Outline:
-    """The layers of any network in order, for crops of this side: layers of maps, then fully connected ones."""
+    """The layers of any network for crops of side `crop`: layers with maps, then fully connected layers."""
 
     crop: int
     convs: tuple[Any, ...]
@@ -86,36 +86,36 @@ class Outline:
 
     @property
     def top_hidden(self) -> int | None:
-        """The highest fully connected layer below the softmax, the paper's 7; None: there is none."""
+        """The highest fully connected layer below the softmax (7 in the paper), or None if there is none."""
         return max((dense.layer for dense in self.denses if dense.kind == "hidden"), default=None)
 
 
 @dataclass(frozen=True)
 class Architecture(Outline):
-    """The layers of a network of Fig. 3's kind, with every size worked out."""
+    """The layers of a network like Fig. 3, with all sizes."""
 
     convs: tuple[Conv, ...]
 
     @property
     def features(self) -> int:
-        """Values that enter the first fully connected layer (9,216 for the paper's network)."""
+        """Number of inputs of the first fully connected layer (9,216 in the paper)."""
         return self.denses[0].units_in
 
 
 def filtered(size: int, filter_size: int, stride: int, padding: int) -> int:
-    """The side of a map after a convolution; 0 or less: the filter does not fit."""
+    """Return the side of a map after a convolution. The filter does not fit if the result is 0 or less."""
     return (size + 2 * padding - filter_size) // stride + 1
 
 
 def scaled(count: int, width: float) -> int:
-    """A number of maps or units at this width; at least one."""
+    """Return a number of maps or units multiplied by the width, at least one."""
     return max(1, round(count * width))
 
 
 def architecture(model: Network, crop: int, classes: int) -> Architecture:
-    """Works out every layer of a network of Fig. 3's kind.
+    """Compute all layers of a network like Fig. 3.
 
-    Raises ValueError, in words for params.yaml, where a map shrinks to nothing.
+    Raises ValueError, with a message about params.yaml, if a map shrinks to nothing.
     """
     shapes = {
         1: (model.filter_size, model.stride, model.padding),
@@ -137,9 +137,9 @@ def architecture(model: Network, crop: int, classes: int) -> Architecture:
 
 
 def sized(filters: Iterable[Filters], units: Mapping[int, int], crop: int) -> Architecture:
-    """The architecture with these convolution layers and, by layer, these units, the softmax last.
+    """Build the architecture from convolution layers and the numbers of units by layer; the softmax comes last.
 
-    Raises ValueError, in words for params.yaml, where a map shrinks to nothing.
+    Raises ValueError, with a message about params.yaml, if a map shrinks to nothing.
     """
     convs: list[Conv] = []
     maps_in, size = 3, crop
@@ -174,7 +174,7 @@ def sized(filters: Iterable[Filters], units: Mapping[int, int], crop: int) -> Ar
 def variant(settings: Params, run: str) -> Network:
     """Return the parameters of a run's network.
 
-    Raises UserError when the edit is no valid one, or when a map shrinks to nothing at this size of crops.
+    Raises UserError if the edit is not valid, or if a map shrinks to nothing with these crops.
     """
     entry = settings.runs[run]
     base: Network = getattr(settings, entry.base)
@@ -193,7 +193,7 @@ def variants(settings: Params) -> dict[str, Network]:
 
 
 def merged(base: Network, edit: dict[str, Any]) -> Network:
-    """A section with some of its fields replaced; a nested section is edited, not replaced."""
+    """Return the base with some fields replaced. A nested section is edited field by field."""
 
     def overlay(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         nested = {key: overlay(old[key], value) for key, value in new.items() if isinstance(value, dict) and key in old}
@@ -203,9 +203,9 @@ def merged(base: Network, edit: dict[str, Any]) -> Network:
 
 
 def check_shapes(where: str, model: Network, crop: int) -> None:
-    """Refuse a network whose maps shrink to nothing."""
+    """Raise UserError if a map of the network shrinks to nothing."""
     if model.origin:
-        return  # its layers are known when they have been read
+        return  # a foreign network's layers are known only after its file has been read
     try:
         architecture(model, crop, classes=1)
     except ValueError as error:

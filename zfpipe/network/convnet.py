@@ -1,4 +1,4 @@
-"""The convnet of Fig. 3, and Krizhevsky's, built from their architecture (section 3)."""
+"""The convnets of Fig. 3 and of Krizhevsky et al., built from an architecture (section 3)."""
 
 import math
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from zfpipe.params import Norm
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """What one convolution layer computed for a batch, kept for the deconvnet and the probes.
+    """What one convolution layer computed for a batch, for the deconvnet and the probes.
 
-    `rectified` is the map after the ReLU, before pooling: the "feature map" of the figures. `switches`
-    holds, for each pooled value, where in its flattened map it came from (section 2.1). `normed` is what the
-    normalisation was given, the rectified map or the pooled one; None: the layer has no normalisation.
+    `rectified` is the map after the ReLU, before pooling: the "feature map" of the figures. `switches` holds, for each
+    pooled value, its place in the flattened map before pooling (section 2.1). `normed` is the input of the
+    normalisation, or None if the layer has no normalisation.
     """
 
     layer: int
@@ -32,19 +32,19 @@ class LayerTrace:
 
 
 class ConvNet(nn.Module):
-    """Convolution layers, then fully connected ones, the last of them the softmax: the paper's five, two and one.
+    """Convolution layers, then fully connected layers and a softmax: five, two and one in the paper.
 
-    The input is `(batch, 3, crop, crop)`: RGB minus the mean of the training images, pixel by pixel, about -128..128,
-    which the network multiplies by `input_scale` first. The output is `(batch, classes)` logits.
+    The input is `(batch, 3, crop, crop)`: RGB minus the mean of the training images, about -128..128. The network
+    multiplies the input by `input_scale` first. The output is `(batch, classes)` logits.
 
-    `norm` is as it is for pixels that are not scaled. Where these are multiplied by s, every layer's values are s times
-    as large at equal filters and s times the biases, as both ReLU and pooling pass a factor on. The normalisation
-    passes it on too, if what it adds to k stays the same: if alpha times the squares does. So in every layer, not in
-    the first alone, alpha is divided by s squared, and the normalisation does what it does at the paper's scale.
+    `norm` is given for pixels that are not scaled. If the input is multiplied by s, with equal filters and s times the
+    biases, all values of all layers are multiplied by s, since ReLU and pooling keep a factor. The normalisation keeps
+    the factor if alpha is divided by s squared. The network divides alpha so in every layer, so the normalisation acts
+    as at the paper's scale.
     """
 
     input_mean: None = None
-    """A mean of each colour in place of the training images': a foreign network's alone."""
+    """Only a foreign network has a mean for each colour in place of the mean of the training images."""
 
     def __init__(self, architecture: Architecture, norm: Norm, dropout: float, input_scale: float = 1.0):
         super().__init__()
@@ -66,19 +66,19 @@ class ConvNet(nn.Module):
                 self.register_buffer(f"band{conv.layer}", band(conv.maps, norm.size), persistent=False)
 
     def conv(self, layer: int) -> nn.Conv2d:
-        """The filters and biases of a convolution layer."""
+        """Return a convolution layer."""
         module = self.convs[str(layer)]
         assert isinstance(module, nn.Conv2d)
         return module
 
     def normalise(self, layer: int, maps: Float[Tensor, "batch map y x"]) -> Float[Tensor, "batch map y x"]:
-        """A layer's local response normalisation of its rectified or pooled maps."""
+        """Return the local response normalisation of a layer's rectified or pooled maps."""
         return normalised(maps, self.get_buffer(f"band{layer}"), self.norm, self.input_scale)
 
     def trace(
         self, images: Float[Tensor, "batch 3 y x"], last: int | None = None, switches: bool = True
     ) -> Iterator[LayerTrace]:
-        """The convolution layers in order, up to layer `last`, one at a time; switches take time, so leave them out."""
+        """Yield the convolution layers up to layer `last`. Without `switches`, which take time, the trace is faster."""
         signal = images * self.input_scale
         for conv in self.architecture.convs:
             if last is not None and conv.layer > last:
@@ -94,7 +94,7 @@ class ConvNet(nn.Module):
         Int64[Tensor, "batch map pooled_y pooled_x"] | None,
         Float[Tensor, "batch map _ _"] | None,
     ]:
-        """What follows a layer's ReLU: its output, its switches, and what the normalisation was given."""
+        """Run what follows a layer's ReLU. Return the output, the switches, and the input of the normalisation."""
         signal, places, given = rectified, None, None
         if conv.normed and self.norm.before_pool:
             given = signal
@@ -113,12 +113,12 @@ class ConvNet(nn.Module):
     def finish(
         self, layer: Conv, rectified: Float[Tensor, "batch map y x"]
     ) -> Float[Tensor, "batch map pooled_y pooled_x"]:
-        """What follows a layer's ReLU: pooling and normalisation, where it has them."""
+        """Run what follows a layer's ReLU: pooling and normalisation, if the layer has them."""
         signal, _, _ = self.after(layer, rectified, switches=False)
         return signal
 
     def dense(self, maps: Float[Tensor, "batch map y x"]) -> Iterator[tuple[int, Float[Tensor, "batch unit"]]]:
-        """The fully connected layers by number, on the last convolution layer's output: after the ReLU, logits last."""
+        """Yield the units of the fully connected layers by number, after the ReLU; the logits come last."""
         signal = maps.flatten(1)
         for dense in self.architecture.denses:
             signal = self.denses[str(dense.layer)](signal)
@@ -128,7 +128,7 @@ class ConvNet(nn.Module):
 
     @torch.inference_mode()
     def features(self, images: Float[Tensor, "batch 3 y x"]) -> Iterator[tuple[int, Tensor]]:
-        """What each layer hands on, by number: the outputs of the convolution layers, then units, last the logits."""
+        """Yield each layer's output by number: convolution layers, fully connected layers, and the logits last."""
         maps = images
         for trace in self.trace(images, switches=False):
             maps = trace.output
@@ -136,12 +136,12 @@ class ConvNet(nn.Module):
         yield from self.dense(maps)
 
     def classify(self, maps: Float[Tensor, "batch map y x"]) -> Float[Tensor, "batch class"]:
-        """Logits from the output of the last convolution layer."""
+        """Return the logits for the output of the last convolution layer."""
         *_, (_, logits) = self.dense(maps)
         return logits
 
     def forward(self, images: Float[Tensor, "batch 3 y x"]) -> Float[Tensor, "batch class"]:
-        """Logits of a batch."""
+        """Return the logits of a batch."""
         signal = images
         for conv in self.architecture.convs:
             module, pool = self.conv(conv.layer), conv.pool
@@ -150,7 +150,7 @@ class ConvNet(nn.Module):
             if conv.normed and self.norm.before_pool:
                 signal = self.finish(conv, functional.relu_(signal))
                 continue
-            if pool:  # before the ReLU, which then has a quarter to do; values and gradients are the same
+            if pool:  # pooling first leaves a quarter for the ReLU, with the same values and gradients
                 signal = functional.max_pool2d(signal, pool.size, pool.stride, ceil_mode=pool.ceil)
             signal = functional.relu_(signal)
             if conv.normed:
@@ -159,7 +159,7 @@ class ConvNet(nn.Module):
 
 
 def band(maps: int, size: int) -> Float[Tensor, "map map 1 1"]:
-    """Ones where a map is among the `size` neighbours that normalise another, as a 1x1 convolution."""
+    """Return a 1x1 convolution that adds up, for each map, the `size` maps that normalise this map."""
     offset = torch.arange(maps)[None, :] - torch.arange(maps)[:, None]
     return ((offset >= -(size // 2)) & (offset <= (size - 1) // 2)).float()[:, :, None, None]
 
@@ -167,25 +167,25 @@ def band(maps: int, size: int) -> Float[Tensor, "map map 1 1"]:
 def normalised(
     maps: Float[Tensor, "batch map y x"], band: Float[Tensor, "map map 1 1"], norm: Norm, input_scale: float = 1.0
 ) -> Float[Tensor, "batch map y x"]:
-    """`nn.LocalResponseNorm` (Krizhevsky et al. 2012, 3.3), as a banded 1x1 convolution, which is faster.
+    """Compute `nn.LocalResponseNorm` (Krizhevsky et al. 2012, 3.3) by a banded 1x1 convolution, which is faster.
 
-    Alpha is that for maps of pixels as they are; theirs were multiplied by `input_scale`.
+    `norm.alpha` is for pixels that are not scaled; the maps come from pixels multiplied by `input_scale`.
     """
     alpha = norm.alpha / input_scale**2
     return Normalisation.apply(maps, band.to(maps.dtype) * (alpha / norm.size), norm.k, norm.beta)
 
 
 class Normalisation(torch.autograd.Function):
-    """`maps` / (k + `weight` * maps^2)^beta with its gradient written out, a third of autograd's passes over memory."""
+    """Compute `maps` / (k + `weight` * maps^2)^beta, with a gradient that reads memory a third as often as autograd."""
 
     @staticmethod
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, maps: Tensor, weight: Tensor, k: float, beta: float
     ) -> Tensor:
-        """Keeps what the way back needs: `base` is what is in brackets, `scale` its power."""
+        """Normalise, and keep for the gradient the sum in brackets (`base`) and its power (`scale`)."""
         base = functional.conv2d(maps * maps, weight, weight.new_full((len(weight),), k))
-        if beta == 0.75:  # two square roots are far cheaper than a power
-            root = base.rsqrt().to(base.dtype)  # CUDA's autocast computes rsqrt and pow in float32, the processor's not
+        if beta == 0.75:  # two square roots are much faster than a power
+            root = base.rsqrt().to(base.dtype)  # in float32 under CUDA's autocast, unlike on a CPU
             scale = root.sqrt().mul_(root)
         else:
             scale = base.pow(-beta).to(base.dtype)
@@ -198,7 +198,7 @@ class Normalisation(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, gradient: Tensor
     ) -> tuple[Tensor, None, None, None]:
-        """d/dx of x / base^beta: directly, and through the bases of the neighbours."""
+        """Return the gradient of x / base^beta: the direct term, and the term through the neighbours' bases."""
         maps, weight, base, scale = ctx.saved_tensors
         direct = gradient * scale
         others = functional.conv2d((direct * maps).div_(base), weight.transpose(0, 1))
@@ -206,14 +206,14 @@ class Normalisation(torch.autograd.Function):
 
 
 PIXEL_SPREAD = 64
-"""Standard deviation, roughly, of pixels minus their mean."""
+"""Approximate standard deviation of pixels minus their mean."""
 
 
 def initialise(network: ConvNet, scheme: Literal["gaussian", "he"], std: float, seed: int, first: float = 1.0) -> None:
-    """Draws the weights; biases are 0.
+    """Draw the weights; biases are 0.
 
-    `gaussian`: N(0, std) everywhere (section 3). `he`: N(0, 2 / fan-in) below the softmax, layer 1's divided by the
-    spread of what `input_scale` makes of the pixels. Either way layer 1 starts at `first` times its spread.
+    `gaussian`: N(0, std) everywhere (section 3). `he`: N(0, 2 / fan-in) below the softmax, with layer 1 divided by the
+    standard deviation of the scaled pixels. In both schemes, the spread of layer 1 is multiplied by `first`.
     """
     generator = torch.Generator().manual_seed(seed)
     modules = [*network.convs.values(), *network.denses.values()]

@@ -1,4 +1,4 @@
-"""A convnet of another library as the probes see it: some of its layers by number, and the units above them."""
+"""Interface of a convnet from another library: some of its layers, with numbers, and the units above them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -15,9 +15,9 @@ from zfpipe.network.receptive_field import ReceptiveField
 
 @dataclass(frozen=True)
 class Maps:
-    """A layer that is looked at: its number, its name in the network, and the side of its square maps.
+    """A layer to look at: its number, its name in the network, and the number and side of its square maps.
 
-    `field` is what its units see; its `jump` is 0 where every unit sees all of the crop.
+    `field` is the receptive field of the units. The jump is 0 if every unit sees the whole crop.
     """
 
     layer: int
@@ -29,17 +29,17 @@ class Maps:
 
 @dataclass(frozen=True)
 class Layers(Outline):
-    """The layers of a foreign network that are looked at, from pixels up, then the units above them."""
+    """The layers of a foreign network to look at, from the input up, then the units above them."""
 
     convs: tuple[Maps, ...]
     denses: tuple[Dense, ...]
 
 
 class Foreign(nn.Module, ABC):
-    """A network that brings its own way down to pixels and its own occlusion; takes and gives what `ConvNet` does.
+    """A network with its own projection to pixels and its own occlusion. Inputs and outputs are as in `ConvNet`.
 
-    `input_mean` is the mean of each colour, on the scale of pixels from 0 to 255. `described` is what has to be known
-    to build the network again, beside its weights.
+    `input_mean` is the mean of each colour for pixels from 0 to 255. `described` is what is needed, besides the
+    weights, to build the network again.
     """
 
     architecture: Layers
@@ -50,11 +50,11 @@ class Foreign(nn.Module, ABC):
     def trace(
         self, images: Float[Tensor, "batch 3 y x"], last: int | None = None, switches: bool = True
     ) -> Iterator[LayerTrace]:
-        """Yield the layers up to `last`, rectified and as the layer above takes them; there are no switches."""
+        """Yield the layers up to `last`: rectified maps, and the input of the layer above. There are no switches."""
 
     @abstractmethod
     def features(self, images: Float[Tensor, "batch 3 y x"]) -> Iterator[tuple[int, Tensor]]:
-        """Yield what each layer hands on, by number: maps, then units, last the logits."""
+        """Yield the output of each layer by number: maps, then units, the logits last."""
 
     @abstractmethod
     def project(
@@ -66,7 +66,7 @@ class Foreign(nn.Module, ABC):
         xs: Int64[Tensor, "unit"],
         norm: Literal["skip", "gradient"],
     ) -> tuple[Float[Tensor, "unit 3 y x"], Float[Tensor, "unit"]]:
-        """Return a unit of each image projected to pixels, and its activation."""
+        """Project one unit of each image to pixels; also return the activations."""
 
     @abstractmethod
     def project_dense(
@@ -76,23 +76,23 @@ class Foreign(nn.Module, ABC):
         units: Int64[Tensor, "unit"],
         norm: Literal["skip", "gradient"],
     ) -> tuple[Float[Tensor, "unit 3 y x"], Float[Tensor, "unit"]]:
-        """Return a unit of a fully connected layer for each image projected to pixels, and its value."""
+        """Project one unit of a fully connected layer for each image; also return the values."""
 
     @abstractmethod
     def occlusion(self, image: Float[Tensor, "3 y x"], fill: Float[Tensor, "3 y x"]) -> Any:
-        """Return what answers as `zfpipe.occlusion.Occlusion` does."""
+        """Return the occlusion of an image, with the methods of `zfpipe.occlusion.occlusion.Occlusion`."""
 
     @abstractmethod
     def refusal(self, norm: Literal["skip", "gradient"]) -> str | None:
-        """Return why the network can't be projected, as a clause; None: it can."""
+        """Return why the network can't be projected, as a clause, or None if it can."""
 
     @abstractmethod
     def counts(self) -> dict[int, int]:
-        """Return for each layer the weights and biases between the layer before and this one."""
+        """Return, for each layer, the number of weights and biases between the layer below and this layer."""
 
     @abstractmethod
     def with_new_softmax(self, classes: int, std: float, seed: int) -> "Foreign":
-        """Return a copy whose layers are fixed but for a new softmax from N(0, std)."""
+        """Return a copy with a new softmax, drawn from N(0, std); all other layers are fixed."""
 
     @abstractmethod
     def untrained(self, seed: int) -> "Foreign":

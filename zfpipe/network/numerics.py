@@ -1,9 +1,9 @@
-"""What decides, beside the network itself, the last bits of what is computed: device, threads, precision.
+"""Device, threads and precision: what determines the last bits of a result besides the network.
 
-The policy: a processor computes the same bytes from the same parameters, code and images, with one ZFPIPE_THREADS. A
-GPU computes the same numbers up to rounding, from run to run as well. Some of its kernels add in no fixed order, and no
-setting makes all of them fixed. So nothing is paid for fixed ones: torch is left its fastest algorithms, and training
-has cuDNN try which they are. Products of float32 are products of float32 on a GPU too, unless ZFPIPE_TF32 is 1.
+Policy: a CPU computes the same bytes from the same parameters, code and images with the same ZFPIPE_THREADS. A GPU
+computes the same numbers only up to rounding, even from run to run: some kernels add in no fixed order, and no setting
+fixes all of them. So torch may use its fastest algorithms, and training lets cuDNN find the fastest. Products of
+float32 stay float32 on a GPU too, unless ZFPIPE_TF32 is 1.
 """
 
 import ctypes
@@ -21,15 +21,15 @@ LARGEST_KEPT = 1 << 30
 
 
 def device() -> torch.device:
-    """Return the device that ZFPIPE_DEVICE names and make torch compute on it by the policy of this module.
+    """Return the device that ZFPIPE_DEVICE names, and set torch up for the device by the policy of this module.
 
-    Of processes that torchrun starts together, `cuda` gives each the GPU of its number on the machine. Raises UserError
-    where there is no such GPU.
+    If torchrun started several processes, `cuda` gives each process the GPU of its local rank. Raises UserError if
+    there is no such GPU.
     """
     kind, number = asked()
     if kind == "cuda":
         return gpu(number)
-    if "RANK" not in os.environ:  # processes that share the work share the cores too
+    if "RANK" not in os.environ:  # processes of torchrun share the cores; torchrun's setting stays
         torch.set_num_threads(compute_threads())
     if sys.platform == "linux":
         keep_freed_memory()
@@ -37,7 +37,7 @@ def device() -> torch.device:
 
 
 def gpu(number: int | None) -> torch.device:
-    """The GPU of this number, of this process or the first."""
+    """Set up the GPU of this number, or of this process. Return the device. Raises UserError if CUDA fails."""
     fast = tf32()
     name, together = os.environ["ZFPIPE_DEVICE"], int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if number is not None and together > 1:
@@ -49,18 +49,18 @@ def gpu(number: int | None) -> torch.device:
         raise UserError(f"ZFPIPE_DEVICE = {name}{needed}; this machine has {count} CUDA devices; use cpu")
     try:
         torch.cuda.init()
-    except RuntimeError as error:  # a driver that is too old, most of all
+    except RuntimeError as error:  # for example, the driver is too old
         words = str(error).strip().splitlines()[0].rstrip(".")
         raise UserError(f"ZFPIPE_DEVICE = {name}; CUDA can't be used: {words}; renew the driver, or use cpu") from None
-    torch.cuda.set_device(place)  # FFCV and NCCL take the current one
+    torch.cuda.set_device(place)  # FFCV and NCCL use the current device
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = fast
     return torch.device("cuda", place)
 
 
 def tf32() -> bool:
-    """Whether a GPU multiplies float32 as TF32, which keeps ten bits of 23 and is several times as fast; adds it whole.
+    """Return True if a GPU multiplies float32 as TF32: 10 of 23 mantissa bits, several times faster, float32 sums.
 
-    So the environment variable ZFPIPE_TF32 says, for all that a stage computes on a GPU; by default not.
+    The environment variable ZFPIPE_TF32 decides for all that a stage computes on a GPU. The default is no.
     """
     text = os.environ.get("ZFPIPE_TF32", "0")
     if text not in ("0", "1"):
@@ -69,12 +69,12 @@ def tf32() -> bool:
 
 
 def tune() -> None:
-    """Have cuDNN try its algorithms for each size of batch: worth it in training, where almost all have one size."""
+    """Let cuDNN measure its algorithms for each batch size. This pays in training: most batches are equal."""
     torch.backends.cudnn.benchmark = True
 
 
 def keep_freed_memory() -> None:
-    """Lets glibc reuse the memory of large tensors, which it otherwise returns and faults in again at each step."""
+    """Let glibc keep and reuse the memory of large tensors, instead of returning it to the system at each step."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
@@ -82,9 +82,9 @@ def keep_freed_memory() -> None:
 
 
 def compute_threads() -> int:
-    """Return ZFPIPE_THREADS, the threads that torch computes with on a processor, or 2.
+    """Return ZFPIPE_THREADS, the number of torch's threads on a CPU, by default 2.
 
-    The last bits of a result depend on this number, so it does not follow the number of cores.
+    The last bits of a result depend on this number, so the default does not depend on the number of cores.
     """
     text = os.environ.get("ZFPIPE_THREADS", "2")
     if not text.isdigit() or int(text) < 1:

@@ -1,4 +1,4 @@
-"""Which pixels a unit can see: exact arithmetic over the filters and pools below it."""
+"""Receptive fields, computed exactly from the filters and pools below a unit."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,11 @@ from zfpipe.network.architecture import Conv, Outline
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """The windows of one layer's units along one axis, in pixels of the crop.
+    """The windows of a layer's units along one axis, in pixels of the crop.
 
-    Unit `i` looks at pixels `start + i * jump` up to but not including `start + i * jump + size`. Of these it
-    sees the ones from 0 up to `seen`: before 0 lies padding, and the last pixels of a crop are
-    reached by no filter where a stride leaves a remainder.
+    Unit `i` looks at the pixels from `start + i * jump` up to, but not including, `start + i * jump + size`. The unit
+    sees only pixels from 0 up to, but not including, `seen`: padding lies before 0, and no filter reaches the last
+    pixels of a crop if the strides leave a remainder.
     """
 
     start: int
@@ -20,20 +20,20 @@ class ReceptiveField:
     seen: int
 
     def span(self, unit: int) -> tuple[int, int]:
-        """First pixel of a unit's window and the one after the last; either may lie beyond the crop."""
+        """Return a unit's first pixel and one beyond the last; both may lie outside the crop."""
         first = self.start + unit * self.jump
         return first, first + self.size
 
     def visible(self, unit: int) -> tuple[int, int]:
-        """The part of `span` that the unit sees."""
+        """Return the part of `span` that the unit sees."""
         first, last = self.span(unit)
         return max(first, 0), min(last, self.seen)
 
 
 def receptive_field(architecture: Outline, layer: int) -> ReceptiveField:
-    """The receptive field of a unit in a layer's rectified map, before that layer's own pooling.
+    """Return the receptive field of a unit in a layer's rectified map, before the layer's own pooling.
 
-    Raises ValueError for a layer the network does not have.
+    Raises ValueError for a layer that the network does not have.
     """
     start, size, jump, seen = 0, 1, 1, architecture.crop
     for conv in architecture.convs:

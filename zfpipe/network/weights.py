@@ -1,4 +1,4 @@
-"""Networks on disk: safetensors, which hold numbers and no code, and say themselves what network they are of."""
+"""Networks on disk: safetensors files, which hold no code. The metadata describe the network."""
 
 import importlib
 import json
@@ -21,12 +21,12 @@ FILE = "weights.safetensors"
 
 
 def build(model: Network, crop: int, classes: int) -> ConvNet:
-    """A network as in Fig. 3 with weights yet to be drawn."""
+    """Return a network like Fig. 3 whose weights are not drawn yet."""
     return ConvNet(architecture(model, crop, classes), model.norm, model.dropout, model.input_scale)
 
 
 def untrained(model: Network, crop: int, classes: int, seed: int) -> ConvNet:
-    """A network as in Fig. 3 with the random weights of a seed."""
+    """Return a network like Fig. 3 with random weights from a seed."""
     network = build(model, crop, classes)
     initialise(network, model.init.scheme, model.init.std, seed, model.init.first)
     return network
@@ -35,9 +35,9 @@ def untrained(model: Network, crop: int, classes: int, seed: int) -> ConvNet:
 def started(
     model: Network, crop: int, classes: int, seed: int, pretrained: Path, device: torch.device
 ) -> ConvNet | Foreign:
-    """A network before training: random weights, or those in `pretrained` under a new softmax or its own.
+    """Return the network before training: random weights, or the weights in `pretrained` with a new or its own softmax.
 
-    Raises UserError where it keeps its own, which has other classes than so many.
+    Raises UserError if the network keeps its own softmax and the number of classes differs.
     """
     if model.origin is None:
         return untrained(model, crop, classes, seed)
@@ -58,7 +58,7 @@ def started(
 
 
 def serialised(network: ConvNet | Foreign) -> bytes:
-    """A network as the bytes of a safetensors file; the same weights give the same bytes."""
+    """Return a network as the bytes of a safetensors file. Equal weights give equal bytes."""
     if isinstance(network, Foreign):
         described = network.described
     else:
@@ -68,21 +68,21 @@ def serialised(network: ConvNet | Foreign) -> bytes:
             "dropout": network.dropout,
             "input_scale": network.input_scale,
         }
-    # Copies, since a foreign network's layers may share their weights, which the format does not hold
+    # Clones: layers of a foreign network may share weights, which safetensors does not allow
     tensors = {name: tensor.cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
-    return serialise(tensors, {"network": json.dumps(described)})  # one key: of several the order would vary
+    return serialise(tensors, {"network": json.dumps(described)})  # one key: the order of several would vary
 
 
 def save(network: ConvNet | Foreign, path: Path) -> None:
-    """Write a network."""
+    """Write a network to a file."""
     store.save(path, serialised(network))
 
 
 def load(path: Path, device: torch.device, source: str | None = None) -> ConvNet | Foreign:
-    """A network, ready for evaluation; `source` builds it where it is a foreign one.
+    """Return a network in evaluation mode. `source` is the function that builds a foreign network.
 
-    Raises UserError when the file is damaged, not one of `save`'s, or of a network that another source builds: a file
-    must not choose the code that is run.
+    Raises UserError if the file is damaged, was not written by `save`, or names another source: a file must not choose
+    the code that runs.
     """
     try:
         with safe_open(store.opened(path), "pt") as file:
@@ -93,7 +93,7 @@ def load(path: Path, device: torch.device, source: str | None = None) -> ConvNet
                 raise UserError(
                     f"{path} is of {described['source']}, and model.source = {source or 'null'}; train it again"
                 )
-            # By name: what computes a foreign network is part of its file, by a digest, and so no dependency of others
+            # Imported by name, so that DVC does not track this code: its digest is in the file of a foreign network
             network = importlib.import_module("zfpipe.foreign.imported").again(described, tensors)
         else:
             network = ConvNet(

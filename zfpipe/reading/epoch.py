@@ -1,4 +1,4 @@
-"""FFCV's loading thread with its traps guarded."""
+"""FFCV's loading thread, with guards against hanging."""
 
 import queue
 
@@ -8,12 +8,12 @@ from zfpipe.beton.guarded_ffcv import EpochIterator
 
 
 class GuardedEpoch(EpochIterator):
-    """FFCV's loading thread, but an exception in it is raised where the batches are used, and it can be stopped."""
+    """FFCV's loading thread that can be stopped, and passes its exceptions on to the user of the batches."""
 
     failure: BaseException | None = None
 
     def run(self) -> None:
-        """The thread's work."""
+        """Load the batches; keep an exception for `__next__`."""
         try:
             super().run()
         except BaseException as error:
@@ -31,9 +31,9 @@ class GuardedEpoch(EpochIterator):
             raise
 
     def close(self) -> None:
-        """Stops the thread, wherever it is, and waits for its end: at most for the batch it is making."""
+        """Stop the thread and wait for its end, at most until the present batch is made."""
         self.terminate_event.set()
-        self.iter_ixes = iter(())  # FFCV looks at the event only while the queue is full, which it no longer is
+        self.iter_ixes = iter(())  # FFCV checks the event only while the queue is full
         while self.is_alive():
             try:
                 self.output_queue.get(timeout=0.05)

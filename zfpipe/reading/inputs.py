@@ -1,4 +1,4 @@
-"""Images as the network takes them: uint8 pixels minus the per-pixel mean (section 3)."""
+"""Input of the network: uint8 pixels minus the per-pixel mean of the training images (section 3)."""
 
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 class MeanSubtraction:
-    """Turns a batch of uint8 crops into what the network takes: float32, channels-last, about -128..128.
+    """Converts a batch of uint8 crops to the network's input: float32, channels-last, about -128..128.
 
-    The mean belongs to the whole image, so each crop is met by the same crop of the mean, flipped alike.
+    The mean is a whole image. From each crop, the same crop of the mean is subtracted, flipped in the same way.
     """
 
     def __init__(self, mean_crops: Float[Tensor, "10 y x 3"], device: torch.device):
@@ -32,17 +32,17 @@ class MeanSubtraction:
     def read(
         cls, path: Path, crop: int, device: torch.device, constant: Sequence[float] | None = None
     ) -> "MeanSubtraction":
-        """From the mean of the training images and the side of the crops in pixels; `constant`: RGB, instead of it."""
+        """Read the mean image and cut it into crops of `crop` pixels, or use the colour `constant` (RGB) instead."""
         if constant is not None:
             return cls(torch.tensor(constant).expand(10, crop, crop, 3), device)
         return cls(torch.from_numpy(mean.mean_crops(mean.read(path), crop)), device)
 
     def grey(self, value: float) -> Float[Tensor, "3 y x"]:
-        """A grey pixel (0..255) all over the centre crop: minus the mean it is grey no more, but differs by place."""
+        """Return a centre crop of one grey (0..255) minus the mean, which differs from pixel to pixel."""
         return rearrange(value - self.mean_crops[CENTRE], "y x rgb -> rgb y x")
 
     def __call__(self, batch: Batch) -> Float[Tensor, "batch 3 y x"]:
-        """A batch of one crop each, at `batch.crops`; the ten crops come out one after another."""
+        """Return the input for a batch with one crop or ten crops of each image; ten crops follow one another."""
         images = sent(batch.images, self.device)
         if batch.whole:
             images = cut(images, batch.crops, self.mean_crops.shape[1])
@@ -52,7 +52,7 @@ class MeanSubtraction:
         elif self.device.type == "cpu":
             assert batch.crops is not None
             for image, crop in zip(images, batch.crops.tolist(), strict=True):
-                image -= self.mean_crops[crop]  # one by one, in the cache, four times as fast as together
+                image -= self.mean_crops[crop]  # one by one, in the cache: four times as fast as the whole batch
         else:
             assert batch.crops is not None
             images -= self.mean_crops[sent(batch.crops, self.device)]
@@ -61,7 +61,7 @@ class MeanSubtraction:
     def ahead(
         self, batches: Generator[Batch, None, None]
     ) -> Generator[tuple[Batch, Float[Tensor, "batch 3 y x"]], None, None]:
-        """Each batch beside what the network takes; for a GPU made one batch ahead, on a stream of its own."""
+        """Yield each batch and the network's input. For a GPU, another stream prepares the next input."""
         if self.device.type == "cpu":
             for batch in batches:
                 yield batch, self(batch)
@@ -69,9 +69,9 @@ class MeanSubtraction:
         stream = torch.cuda.Stream(self.device)
 
         def prepared() -> Generator[tuple[Batch, Tensor, Any], None, None]:
-            torch.cuda.set_device(self.device)  # each thread has its own
+            torch.cuda.set_device(self.device)  # each thread has its own current device
             while True:
-                with torch.cuda.stream(stream):  # of `Resident` batches the images are picked here too
+                with torch.cuda.stream(stream):  # `Resident` batches pick their images here too
                     batch = next(batches, None)
                     if batch is None:
                         return
@@ -82,14 +82,14 @@ class MeanSubtraction:
             for batch, images, ready in one_ahead(prepared()):
                 current = torch.cuda.current_stream(self.device)
                 current.wait_event(ready)
-                images.record_stream(current)  # keeps its memory from the next batch until this one is done with it
+                images.record_stream(current)  # else the next batch could reuse the memory too early
                 yield batch, images
 
 
 def cut(
     squares: UInt8[Tensor, "batch y y 3"], numbers: Int64[Tensor, "batch"] | None, crop: int
 ) -> UInt8[Tensor, "batch *crop 3"]:
-    """The crop of its number out of each image, on the device where the images lie; without numbers all ten of each."""
+    """Cut the crop of the given number out of each image, on the images' device. Without numbers, cut all ten crops."""
     corners, device = torch.from_numpy(offsets(squares.shape[1], crop)), squares.device
     if numbers is None:
         five = torch.stack([squares[:, top : top + crop, left : left + crop] for top, left in corners.tolist()], 1)
@@ -102,7 +102,7 @@ def cut(
 
 
 def one_ahead(source: Generator[T, None, None]) -> Generator[T, None, None]:
-    """The same things, each made in a thread while the one before is in use."""
+    """Yield the items of `source`. A thread makes the next item while the present item is in use."""
     with closing(source), ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(next, source, None)
         while (made := waiting.result()) is not None:
@@ -111,5 +111,5 @@ def one_ahead(source: Generator[T, None, None]) -> Generator[T, None, None]:
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device: a GPU copies it in its own time, from memory that stays in place until it has."""
+    """Return the tensor on the device. The copy to a GPU is asynchronous, from pinned memory."""
     return tensor if tensor.device.type == device.type else tensor.pin_memory().to(device, non_blocking=True)

@@ -1,4 +1,4 @@
-"""Batches of crops out of a beton, through FFCV with its traps guarded."""
+"""Batches of crops from a beton, loaded by FFCV with guards against its faults."""
 
 import weakref
 from collections.abc import Generator
@@ -33,10 +33,10 @@ from zfpipe.workers import loader_threads
 
 @dataclass(frozen=True)
 class Batch:
-    """Images of a beton: `(batch, y, x, 3)` in one crop each, or `(batch, 10, y, x, 3)`. Owns its memory.
+    """Images of a beton: `(batch, y, x, 3)` with one crop each, or `(batch, 10, y, x, 3)`. The batch owns its memory.
 
-    `crops` is which of the ten crops each image shows; None where it shows all. `whole` images are the beton's squares
-    `(batch, y, x, 3)`, out of which the crops are still to be cut.
+    `crops` is the number of each image's crop, or None if all ten crops are there. If `whole` is true, `images` are the
+    beton's squares `(batch, y, x, 3)`, and the crops must still be cut.
     """
 
     images: UInt8[Tensor, "batch *crop y x 3"]
@@ -46,21 +46,21 @@ class Batch:
     whole: bool = False
 
     def one(self, place: int) -> "Batch":
-        """A batch of one of the images."""
+        """Return a batch with only the image at `place`."""
         part = slice(place, place + 1)
         crops = None if self.crops is None else self.crops[part]
         return Batch(self.images[part], self.labels[part], self.ids[part], crops, self.whole)
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
-@no_type_check  # a checker around it could not be compiled
+@no_type_check  # a wrapped function could not be compiled
 def copy_crops(images, sources, tops, lefts, flips, crops):  # pragma: no cover - compiled
-    """Copies a window of image `sources[i]` to `crops[i]`, flipped left to right where asked."""
+    """Copy a window of image `sources[i]` to `crops[i]`, flipped left to right if `flips[i]` is true."""
     size = crops.shape[1]
     for crop in numba.prange(len(crops)):
         top, left = tops[crop], lefts[crop]
         for y in range(size):
-            # Bytes of one line, not pixels: two to five times faster
+            # Bytes of a row instead of pixels: two to five times faster
             source = images[sources[crop], top + y].reshape(-1)[3 * left : 3 * (left + size)]
             target = crops[crop, y].reshape(-1)
             if flips[crop]:
@@ -76,7 +76,8 @@ def copy_crops(images, sources, tops, lefts, flips, crops):  # pragma: no cover 
 class CropOperation(Operation):
     """Cuts the chosen crops.
 
-    Outside FFCV's compiled graph, which would freeze the epoch; FFCV's own random operations differ from run to run.
+    Runs outside FFCV's compiled code, in which the epoch would be a constant. FFCV's own random operations are not
+    used: their results differ from run to run.
     """
 
     def __init__(self, crop: int, crops: str, seed: int):
@@ -87,7 +88,7 @@ class CropOperation(Operation):
         self.epoch = 0
 
     def numbers(self, rows: np.ndarray) -> np.ndarray:
-        """Which crop each row shows in this epoch; all ten of the first row, then of the second, ... for "ten"."""
+        """Return the crop of each row in this epoch. For "ten": all ten of the first row, then of the second, ..."""
         if self.crops == "ten":
             return np.tile(np.arange(TEN), len(rows))
         if self.crops == "centre":
@@ -95,7 +96,7 @@ class CropOperation(Operation):
         return crop_number(self.seed, self.epoch, rows)
 
     def generate_code(self) -> Any:
-        """What FFCV calls for each batch."""
+        """Return the function that FFCV calls for each batch."""
 
         def cut(images: np.ndarray, destination: np.ndarray, rows: np.ndarray) -> np.ndarray:
             numbers = self.numbers(rows)
@@ -109,26 +110,25 @@ class CropOperation(Operation):
         return cut
 
     def declare_state_and_memory(self, previous_state: State) -> tuple[State, AllocationQuery]:
-        """The shape of what comes out."""
+        """Declare the shape of the crops."""
         one = (self.crop, self.crop, 3)
         shape = (TEN, *one) if self.crops == "ten" else one
         return replace(previous_state, shape=shape, jit_mode=False), AllocationQuery(shape, np.dtype("uint8"))
 
 
 def kept(images: Tensor) -> Tensor:
-    """A copy, since the loader writes into the same memory again; where a GPU is in use, one that it can fetch."""
+    """Return a copy, because the loader reuses its memory. If a GPU is in use, the copy is in pinned memory."""
     return torch.empty_like(images, pin_memory=torch.cuda.is_initialized()).copy_(images)
 
 
 class Batches:
     """The images of a beton in batches, epoch after epoch.
 
-    The order (`shuffle`) and the crops ("one of ten") of an epoch are functions of the seed, the epoch and an image's
-    place in the beton alone: the same for any number of workers and, crops, for any batch size. `rows` restricts
-    to some places in the beton, each once. Without `cut` the images stay whole, for a GPU that cuts the crops itself.
-    `part` is `(rank, processes)`: of processes that share the work each gets its part of every batch, one after
-    another; the last batch may leave nothing for the last ones. One epoch runs at a time: starting another stops it.
-    Raises UserError for a beton that is damaged or whose images are too small.
+    The order (`shuffle`) and the crops ("one of ten") depend only on the seed, the epoch and the image's place in the
+    beton. So neither changes with the number of workers, and crops do not change with the batch size. `rows` selects
+    different places of the beton. If `cut` is false, the images stay whole and a GPU cuts the crops. `part` is `(rank,
+    processes)`: each process gets its part of every batch; in the last batch the last parts may be empty. A new epoch
+    stops the running epoch. Raises UserError if the beton is damaged or its images are too small.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Batches:
         self.beton = beton
         self.classes = sidecar.classes
         self.rows = np.arange(sidecar.count) if rows is None else np.asarray(rows, np.int64)
-        # FFCV reads whatever lies at a place outside the beton
+        # FFCV does not check places and would read beyond the beton
         if len(np.unique(self.rows)) != len(self.rows) or not np.isin(self.rows, np.arange(sidecar.count)).all():
             raise ValueError(f"rows must be different places in a beton of {sidecar.count} images")
         if batch < part[1]:
@@ -181,53 +181,53 @@ class Batches:
 
     @property
     def images(self) -> int:
-        """How many images an epoch has, all parts together."""
+        """Number of images of an epoch, in all processes together."""
         return len(self.rows)
 
     @property
     def labels(self) -> np.ndarray:
-        """The labels of the images, in the order of `rows`."""
+        """Labels of the images, in the order of `rows`."""
         assert self.loader is not None, "closed"
         return self.loader.reader.metadata["f1"][self.rows]
 
     @property
     def ids(self) -> np.ndarray:
-        """The ids of the images, in the order of `rows`."""
+        """Ids of the images, in the order of `rows`."""
         assert self.loader is not None, "closed"
         return self.loader.reader.metadata["f2"][self.rows]
 
     def __len__(self) -> int:
-        """How many batches an epoch has."""
+        """Return the number of batches of an epoch."""
         return -(-self.images // self.batch)
 
     def size(self, number: int) -> int:
-        """How many images a batch has, from 0, all parts together."""
+        """Return the number of images of batch `number`, counted from 0, in all processes together."""
         return min(self.batch, self.images - number * self.batch)
 
     def mine(self, batch: np.ndarray) -> np.ndarray:
-        """This process's part of a whole batch."""
+        """Return this process's part of a whole batch."""
         rank, processes = self.part
         return np.array_split(batch, processes)[rank]
 
     def order(self, epoch: int) -> np.ndarray:
-        """The places in the beton in the order of an epoch."""
+        """Return the places in the beton, in the order of an epoch."""
         if not self.shuffle:
             return self.rows
         return np.random.default_rng([self.seed, epoch]).permutation(self.rows)
 
     def parts(self, epoch: int) -> list[np.ndarray]:
-        """The places in the beton of each batch of an epoch, of this process's part."""
+        """Return the places in the beton of each batch of an epoch, for this process."""
         order = self.order(epoch)
         return [self.mine(order[first : first + self.batch]) for first in range(0, len(order), self.batch)]
 
     def numbers(self, rows: np.ndarray) -> Int64[Tensor, "batch"] | None:
-        """Which crop each place shows in the epoch that runs; None: all ten."""
+        """Return the crop of each place in the running epoch, or None for all ten crops."""
         return None if self.operation.crops == "ten" else torch.from_numpy(self.operation.numbers(rows))
 
     def epoch(self, epoch: int = 0) -> Generator[Batch, None, None]:
-        """The batches of an epoch, or this process's part of them; leaving the loop early stops the loading.
+        """Yield the batches of an epoch for this process. Leaving the loop early stops the loading.
 
-        Raises RuntimeError when the loading thread fails, or gives other images than the epoch's, each once.
+        Raises RuntimeError if the loading thread fails or returns other images than the epoch's.
         """
         if self.loader is None:
             raise RuntimeError(f"the batches of {self.beton} are closed")
@@ -240,7 +240,7 @@ class Batches:
         known_ids = self.loader.reader.metadata["f2"]
         start = 0
         with closing(GuardedEpoch(self.loader, order)) as batches:  # pyright: ignore[reportArgumentType]
-            self.running = weakref.ref(batches)  # an epoch's buffers go with it
+            self.running = weakref.ref(batches)  # weak: the buffers go when the epoch ends
             for images, labels, ids in batches:
                 rows = order[start : start + len(images)]
                 start += len(images)
@@ -254,20 +254,20 @@ class Batches:
             yield self.nothing()
 
     def nothing(self) -> Batch:
-        """A batch of which nothing is left for this process."""
+        """Return an empty batch, for a process without images in the last batch."""
         none = torch.zeros(0, dtype=torch.int64)
         ten, side = self.operation.crops == "ten", self.operation.crop if self.cut else self.side
         images = torch.zeros((0, *([TEN] * (ten and self.cut)), side, side, 3), dtype=torch.uint8)
         return Batch(images, none, none, None if ten else none, whole=not self.cut)
 
     def stop(self) -> None:
-        """Stops the epoch that runs, if one does, and waits for its thread to end."""
+        """Stop the running epoch, if there is one, and wait for its thread to end."""
         batches = self.running() if self.running is not None else None
         if batches is not None:
             batches.close()
 
     def close(self) -> None:
-        """Stops what runs and forgets the loader and its memory."""
+        """Stop the running epoch and release the loader."""
         self.stop()
         self.loader = None
 
