@@ -1,4 +1,4 @@
-"""The deconvnet of section 2.1: single activations projected down to pixels, many at once."""
+"""The deconvnet of section 2.1: projects single activations to pixels, many at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from zfpipe.params import Deconvnet
 
 @dataclass(frozen=True)
 class Units:
-    """One activation of each image of a batch, all in one layer: its map and its place in the rectified map."""
+    """One activation for each image of a batch, all in one layer: its map and its place in the rectified map."""
 
     layer: int
     maps: Int64[Tensor, "batch"]
@@ -26,7 +26,7 @@ class Units:
 
 
 def refusal(network: ConvNet | Foreign, settings: Deconvnet) -> str | None:
-    """Return why a network can't be projected, as a clause; None: it can."""
+    """Return why a network can't be projected, as a clause, or None if it can."""
     if not isinstance(network, Foreign):
         return None
     if settings.unpooling == "overwrite":
@@ -38,11 +38,11 @@ def refusal(network: ConvNet | Foreign, settings: Deconvnet) -> str | None:
 def project(
     network: ConvNet | Foreign, images: Float[Tensor, "batch 3 y x"], units: Units, settings: Deconvnet
 ) -> tuple[Float[Tensor, "batch 3 y x"], Float[Tensor, "batch"]]:
-    """Projects one activation of each image to pixel space; also returns the activations.
+    """Project one activation of each image to pixel space; also return the activations.
 
-    All other activations of the layer are set to zero; then, layer by layer, (i) unpool with the
-    switches of the way up, (ii) rectify, (iii) filter with the transposed filters, without biases.
-    The last step, to pixels, is a filter: negative values are expected.
+    All other activations of the layer are set to zero. Then each layer (i) unpools with the switches of the forward
+    pass, (ii) rectifies, (iii) convolves with the transposed filters, without biases. The last step, to pixels, is a
+    convolution, so negative values are expected.
     """
     if isinstance(network, Foreign):
         return network.project(images, units.layer, units.maps, units.ys, units.xs, settings.norm)
@@ -58,7 +58,7 @@ def project(
 def descend(
     network: ConvNet, traces: Sequence[LayerTrace], signal: Float[Tensor, "batch map top_y top_x"], settings: Deconvnet
 ) -> Float[Tensor, "batch 3 y x"]:
-    """Takes a signal in the rectified maps of the last of `traces` down to pixels."""
+    """Project a signal in the rectified maps of the last trace in `traces` to pixels."""
     convs = {conv.layer: conv for conv in network.architecture.convs}
     for position in range(len(traces) - 1, -1, -1):
         conv = convs[traces[position].layer]
@@ -74,7 +74,7 @@ def to_rectified(
     signal: Float[Tensor, "batch map pooled_y pooled_x"],
     settings: Deconvnet,
 ) -> Float[Tensor, "batch map y x"]:
-    """Takes a signal in a layer's output down to its rectified map: back through what follows the ReLU, last first."""
+    """Project a signal from a layer's output to its rectified map, through normalisation and pooling."""
     if network.norm.before_pool:
         return unnormalised(network, trace, unpooled(signal, trace, settings.unpooling), settings.norm)
     return unpooled(unnormalised(network, trace, signal, settings.norm), trace, settings.unpooling)
@@ -83,7 +83,7 @@ def to_rectified(
 def filtered_down(
     signal: Float[Tensor, "batch map y x"], weight: Float[Tensor, "map map_in fy fx"], conv: Conv
 ) -> Float[Tensor, "batch map_in y_in x_in"]:
-    """The transpose of a layer's filtering. `conv_transpose2d` flips the filters itself: they go in as they are."""
+    """Apply the transpose of a layer's convolution. `conv_transpose2d` flips the filters itself."""
     least = (conv.map_size - 1) * conv.stride - 2 * conv.padding + conv.filter_size
     return functional.conv_transpose2d(
         signal, weight, stride=conv.stride, padding=conv.padding, output_padding=conv.input_size - least
@@ -95,11 +95,11 @@ def unpooled(
     trace: LayerTrace,
     rule: Literal["sum", "overwrite"],
 ) -> Float[Tensor, "batch map y x"]:
-    """Places each pooled value where its maximum was.
+    """Put each pooled value at the place of its maximum.
 
-    Pool windows overlap, so two can share a switch: `sum` adds them, which is the transpose of the
-    pooling; `overwrite` keeps the last on any device, as `max_unpool2d` does with one thread: its threads, and those of
-    a plain scatter on a GPU, race for a shared switch.
+    Pooling windows overlap, so two values can share a switch. `sum` adds them, which is the transpose of the pooling.
+    `overwrite` keeps the last value on any device, as `max_unpool2d` does with one thread. With several threads, or
+    with a plain scatter on a GPU, the order would be random.
     """
     if trace.switches is None:
         return signal
@@ -115,7 +115,7 @@ def unpooled(
 def unnormalised(
     network: ConvNet, trace: LayerTrace, signal: Float[Tensor, "batch map y x"], rule: Literal["skip", "gradient"]
 ) -> Float[Tensor, "batch map y x"]:
-    """The way down through the normalisation: nothing, as the paper lists none, or its gradient."""
+    """Project a signal through the normalisation: skip it, since the paper lists no such step, or use its gradient."""
     if trace.normed is None or rule == "skip":
         return signal
     with torch.enable_grad():

@@ -1,4 +1,4 @@
-"""The deconvnet on the receptive field alone: the same numbers as on the whole image, for a fraction of the work."""
+"""The deconvnet on receptive fields alone: the same numbers as on whole images, for a fraction of the work."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from zfpipe.network.receptive_field import ReceptiveField, receptive_field
 from zfpipe.params import Deconvnet
 
 BATCH = 64
-"""Units of a layer that go down together, and of a foreign network's, on whole images."""
+"""Units of one layer that are projected together; WHOLE for a foreign network, which uses whole images."""
 WHOLE = 16
 
 
 @dataclass(frozen=True)
 class Frames:
-    """Square windows of one size in maps of `whole` x `whole`, one for each image; they may hang over the border."""
+    """Square windows of one size in maps of `whole` x `whole`, one for each image; may extend beyond the border."""
 
     top: Int64[Tensor, "batch"]
     left: Int64[Tensor, "batch"]
@@ -33,25 +33,25 @@ class Frames:
     whole: int
 
     def below(self, size: int, stride: int, padding: int, whole: int) -> "Frames":
-        """What filters or pools of this size see below."""
+        """Return the input windows of a convolution or pool whose outputs are these windows."""
         top, left = (start * stride - padding for start in (self.top, self.left))
         return Frames(top, left, (self.size - 1) * stride + size, whole)
 
     def places(self, start: Int64[Tensor, "batch"]) -> tuple[Int64[Tensor, "batch side"], Bool[Tensor, "batch side"]]:
-        """Rows or columns of the windows, those beyond the border moved to it, and which lie inside."""
+        """Return the windows' rows or columns, clamped to the map, and which of them lie inside the map."""
         places = start[:, None] + torch.arange(self.size, device=start.device)
         return places.clamp(0, self.whole - 1), (places >= 0) & (places < self.whole)
 
     def cut(
         self, maps: Shaped[Tensor, "image map y x"], rows: Int64[Tensor, "batch"]
     ) -> Shaped[Tensor, "batch map side side"]:
-        """The windows of the whole maps of these images; zero beyond the border."""
+        """Cut the windows out of the images' whole maps, with zeros beyond the border."""
         (ys, _), (xs, _) = self.places(self.top), self.places(self.left)
         cut = maps.permute(0, 2, 3, 1)[rows[:, None, None], ys[:, :, None], xs[:, None, :]]
         return self.inside(cut.permute(0, 3, 1, 2))
 
     def inside(self, windows: Shaped[Tensor, "batch map side side"]) -> Shaped[Tensor, "batch map side side"]:
-        """The windows with zero beyond the border, where the whole maps have nothing or padding."""
+        """Set the windows to zero beyond the border, where whole maps have nothing or padding."""
         (_, rows), (_, columns) = self.places(self.top), self.places(self.left)
         if rows.all() and columns.all():
             return windows
@@ -65,13 +65,13 @@ def project_windows(
     layers: Sequence[tuple[Units, Int64[Tensor, "_"]]],
     settings: Deconvnet,
 ) -> list[tuple[Float[Tensor, "_ 3 _ _"], Float[Tensor, "_"]]]:
-    """As `deconvnet.project`, for units of several layers, with the image of each: pixels and activations.
+    """Project units of several layers, given with the row of each unit's image. Return pixels and activations.
 
-    The pixels are `(batch, 3, side, side)`, cut to the units' receptive fields; zero beyond the image's border. Units
-    of one image share the way up, so far as that takes fewer multiply-adds than to go up each unit's windows alone.
-    Memory grows with the images.
+    The pixels are those of `deconvnet.project`, cut to the units' receptive fields: `(batch, 3, side, side)`, zero
+    beyond the image's border. Lower layers run on whole images and are shared by the units of an image, if this takes
+    fewer multiply-adds than windows for each unit. Memory grows with the number of images.
 
-    Unpooling by `overwrite` needs whole maps: there a window beyond the field may overwrite with its zero.
+    Unpooling by `overwrite` uses whole maps: a window outside the field may overwrite a value with zero.
     """
     if isinstance(network, Foreign):
         return [projected_whole(network, images, units, rows, settings) for units, rows in layers]
@@ -97,7 +97,7 @@ def projected_whole(
     rows: Int64[Tensor, "batch"],
     settings: Deconvnet,
 ) -> tuple[Float[Tensor, "batch 3 side side"], Float[Tensor, "batch"]]:
-    """`project_windows` for a foreign network: whole images go down, and are cut then."""
+    """Run `project_windows` for a foreign network: project whole images, then cut."""
     field, crop = window(network, units.layer), network.architecture.crop
     found, activations = [], []
     for part in torch.arange(len(rows), device=rows.device).split(WHOLE):
@@ -110,16 +110,16 @@ def projected_whole(
 
 
 def window(network: ConvNet | Foreign, layer: int) -> ReceptiveField:
-    """Where projections of a layer are cut: the receptive field, or of a foreign network the crop where that is less.
+    """Return the receptive field to which projections are cut; for a foreign network, at most the crop.
 
-    A field of ours larger than the crop is zero beyond the border.
+    In zfpipe's own networks, a field larger than the crop is filled with zeros beyond the border.
     """
     field, crop = receptive_field(network.architecture, layer), network.architecture.crop
     return ReceptiveField(0, crop, 0, crop) if isinstance(network, Foreign) and field.size > crop else field
 
 
 def shared_layers(convs: Sequence[Conv], images: int, layers: Sequence[Units]) -> int:
-    """How many layers are computed on whole images, so that these and the units' windows above take the least work."""
+    """Return how many layers to compute on whole images, so that the total work is least; windows do the rest."""
 
     def work(depth: int) -> int:
         whole = sum(images * multiply_adds(conv, conv.map_size) for conv in convs[:depth])
@@ -135,7 +135,7 @@ def shared_layers(convs: Sequence[Conv], images: int, layers: Sequence[Units]) -
 
 
 def multiply_adds(conv: Conv, side: int) -> int:
-    """Of filtering maps of this side."""
+    """Return the multiply-adds of a convolution with an output of `side` x `side`."""
     return side**2 * conv.maps * conv.maps_in * conv.filter_size**2
 
 
@@ -147,7 +147,7 @@ def project_some(
     rows: Int64[Tensor, "batch"],
     settings: Deconvnet,
 ) -> tuple[Float[Tensor, "batch 3 side side"], Float[Tensor, "batch"]]:
-    """`project_windows` for units of one layer, with what they share of the way up."""
+    """Run `project_windows` for units of one layer; `shared` are the traces of whole images."""
     field = receptive_field(network.architecture, units.layer)
     tops, lefts = (field.start + places * field.jump for places in (units.ys, units.xs))
     pixels = Frames(tops, lefts, field.size, network.architecture.crop)
@@ -165,7 +165,7 @@ def project_some(
             start = frames[len(shared) - 1][1].cut(shared[-1].output, rows)
         traces += trace(network, convs[len(traces) :], frames[len(traces) :], start)
         activations = traces[-1].rectified[torch.arange(len(rows), device=rows.device), units.maps, 0, 0]
-    # A single unit filtered down is its filter
+    # The transposed convolution of a single unit is the unit's filter
     signal = activations[:, None, None, None] * network.conv(units.layer).weight[units.maps]
     for conv, below, (_, output) in list(zip(convs[:-1], traces, frames, strict=False))[::-1]:
         signal, filters = output.inside(signal), network.conv(conv.layer).weight
@@ -178,7 +178,7 @@ def project_some(
 
 
 def frames_above(convs: Sequence[Conv], units: Units) -> list[tuple[Frames, Frames]]:
-    """For each layer up to the units': the windows that they see of its rectified maps, and of its output."""
+    """Return, for each layer up to the units' layer, the windows of its rectified maps and of its output."""
     convs = [conv for conv in convs if conv.layer <= units.layer]
     frames = Frames(units.ys, units.xs, 1, convs[-1].map_size)
     found = [(frames, frames)]
@@ -192,15 +192,15 @@ def frames_above(convs: Sequence[Conv], units: Units) -> list[tuple[Frames, Fram
 def cut_trace(
     whole: LayerTrace, frames: tuple[Frames, Frames], rows: Int64[Tensor, "batch"], norm: Literal["skip", "gradient"]
 ) -> LayerTrace:
-    """The windows of a layer computed on whole images, so far as the way down reads them: of the rest only the size."""
+    """Cut the windows out of a layer's whole maps. Maps that the projection does not read get only a size."""
     rectified, output = frames
     switches = None
     if whole.switches is not None:
-        # From places in whole maps to places in windows: rows are shorter, and start further down and right
+        # From places in whole maps to places in windows, which start further down and right and have shorter rows
         switches = output.cut(whole.switches, rows)
         first = rectified.top * rectified.size + rectified.left
         switches -= switches // rectified.whole * (rectified.whole - rectified.size) + first[:, None, None, None]
-        switches.clamp_(0, rectified.size**2 - 1)  # beyond the border, where the signal is zero
+        switches.clamp_(0, rectified.size**2 - 1)  # the signal beyond the border is zero
     unread = whole.rectified.new_zeros(len(rows), whole.rectified.shape[1], 1, 1)
     given = None
     if norm == "gradient" and whole.normed is not None:
@@ -215,7 +215,7 @@ def down(
     filters: Float[Tensor, "map map_in fy fx"],
     conv: Conv,
 ) -> Float[Tensor, "batch map_in y_in x_in"]:
-    """A layer's way down on windows: unpooled by the sum, rectified, filtered."""
+    """Project a signal down one layer on windows: unpool by the sum, rectify, convolve with the transposed filters."""
     if trace.switches is None or signal.device.type != "cpu":
         signal = unpooled(signal, trace, "sum")
         return functional.conv_transpose2d(signal.relu(), filters, stride=conv.stride)
@@ -236,12 +236,12 @@ def down(
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
-@no_type_check  # a checker around it could not be compiled
+@no_type_check  # a wrapped function could not be compiled
 def paint(signal, switches, filters, side, size, stride, painted):  # pragma: no cover - compiled
     """`down` for float32 `signal` and int64 `switches`, both `(unit, place, map)`.
 
-    Adds to `painted`, zeros of `(unit, y, x * map_in)`, the filters `(map, y * x * map_in)` where something is left:
-    after unpooling and ReLU less than a tenth of all places.
+    Add the filters `(map, y * x * map_in)`, times the signal, to `painted`, zeros of `(unit, y, x * map_in)`. Only
+    positive places are visited: less than a tenth remain after unpooling and ReLU.
     """
     maps, taps = filters.shape
     width = taps // size
@@ -274,10 +274,10 @@ def trace(
     frames: Sequence[tuple[Frames, Frames]],
     signal: Float[Tensor, "batch map side side"],
 ) -> Iterator[LayerTrace]:
-    """The way up through the windows, with switches, as `ConvNet.trace` goes through whole images.
+    """Yield the layers of a forward pass on windows, with switches, as `ConvNet.trace` does on whole images.
 
-    Beyond a map's border stands zero, which is the padding of the layer above; a pool prefers an equal value inside,
-    which comes first.
+    Beyond a map's border, the windows are zero, like the padding of the layer above. If a value inside equals this
+    zero, the pool chooses the value inside, which comes first.
     """
     for conv, (rectified_frames, output_frames) in zip(convs, frames, strict=True):
         filters = network.conv(conv.layer)

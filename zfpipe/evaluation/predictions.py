@@ -20,19 +20,19 @@ class Predictions:
     probabilities: Float[np.ndarray, "image class"]
 
     def top_error(self, k: int) -> float:
-        """The share of images whose label is not among the `k` most probable classes; a tie counts against us."""
+        """Return the share of images whose label is not among the `k` most probable. A tie counts as an error."""
         return float(self.wrong(k).mean())
 
     def wrong(self, k: int) -> Bool[np.ndarray, "image"]:
-        """On which images that is so; a probability that is no number counts against us as a tie does."""
+        """Return a mask of the images whose label is not among the `k` most probable. A tie or NaN counts as wrong."""
         truth = np.take_along_axis(self.probabilities, self.labels[:, None], 1)
-        return (~(self.probabilities < truth)).sum(1) > k  # NaN is not below anything, nor anything below it
+        return (~(self.probabilities < truth)).sum(1) > k  # comparisons with NaN are False
 
 
 def write(predictions: Predictions, path: Path) -> None:
-    """Writes a row per image: id, label, probabilities (float32, one per class in label order).
+    """Write a row for each image: id, label, probabilities (float32, one for each class in the order of labels).
 
-    Half of that precision would make ties of the small probabilities of confident networks, and ties count against us.
+    With float16, small probabilities of confident networks would become equal, and ties count as errors.
     """
     flat = pa.array(predictions.probabilities.astype(np.float32).ravel())
     table = pa.table(
@@ -46,7 +46,7 @@ def write(predictions: Predictions, path: Path) -> None:
 
 
 def read(path: Path) -> Predictions:
-    """What `write` wrote."""
+    """Read what `write` wrote."""
     table = pq.read_table(store.opened(path))
     probabilities = table["probabilities"].combine_chunks()
     flat = np.asarray(probabilities.flatten(), np.float32)

@@ -1,4 +1,4 @@
-"""Ten-crop evaluation: the mean of the softmax over corners and centre, flipped or not (sections 3 and 5.1)."""
+"""Ten-crop evaluation: the mean softmax over corners and centre, each also flipped (sections 3 and 5.1)."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,9 +22,9 @@ BATCH = 16
 def run(
     network: ConvNet | Foreign, inputs: MeanSubtraction, train: Path, val: Path, train_images: int | None
 ) -> tuple[Predictions, dict[str, float]] | None:
-    """The probabilities of the validation images and the errors, with the training error on so many images or all.
+    """Return the validation images' probabilities, and all errors. `train_images` limits the training images.
 
-    Of several processes the first has them, the others have None.
+    Of several processes, the first returns these results, the others return None.
     """
 
     def batches(beton: Path, images: int) -> Batches:
@@ -34,7 +34,7 @@ def run(
 
     count = read_sidecar(train).count
     wanted = min(train_images or count, count)
-    with batches(train, wanted) as seen:  # the beton's order is a random permutation
+    with batches(train, wanted) as seen:  # a beton is in random order, so its first images are a random sample
         train_top1 = top_error(network, seen, inputs, 1)
     with batches(val, read_sidecar(val).count) as unseen:
         found = predict(network, unseen, inputs)
@@ -54,7 +54,7 @@ def run(
 
 
 def softmaxes(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction) -> Iterator[Predictions]:
-    """Probabilities over the ten crops of the images of each batch of `batches`, which must yield all ten."""
+    """Yield the mean probabilities over ten crops for each batch; `batches` must yield all ten crops."""
     network.eval()
     waiting: list[tuple[Batch, Callable[[], Tensor]]] = []  # one batch: a GPU works on the next meanwhile
     for batch, images in inputs.ahead(distributed.epoch(batches, 0, "ten crops")):
@@ -69,12 +69,12 @@ def softmaxes(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtract
 
 
 def predictions(batch: Batch, probabilities: Callable[[], Tensor]) -> Predictions:
-    """Of a batch, once its probabilities are there."""
+    """Return a batch's predictions; wait for the probabilities."""
     return Predictions(batch.ids.numpy(), batch.labels.numpy(), probabilities().numpy())
 
 
 def fetched(tensor: Tensor) -> Callable[[], Tensor]:
-    """Begins to copy a tensor from its device; the call that comes back waits for that alone, not for later work."""
+    """Start to copy a tensor from its device. The returned function waits for this copy only, not for later work."""
     if tensor.device.type == "cpu":
         return lambda: tensor
     copy, done = tensor.to("cpu", non_blocking=True), torch.cuda.Event()
@@ -88,15 +88,15 @@ def fetched(tensor: Tensor) -> Callable[[], Tensor]:
 
 
 def predict(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction) -> Predictions | None:
-    """Probabilities over the ten crops of every image of all processes, in the order of their ids.
+    """Return the mean probabilities over ten crops of all images in all processes, in the order of ids.
 
-    Of several processes the first has them all, the others have None.
+    Of several processes, the first returns all images, the others return None.
     """
     ids, labels = np.empty((2, batches.images), np.int64)
     probabilities, count = np.empty((0, 0), np.float32), 0
     for part in softmaxes(network, batches, inputs):
         if not count:
-            # In one piece: what is kept of each batch would break up the memory that the network frees
+            # One array: a small one for each batch would fragment the memory that the network frees
             probabilities = np.empty((batches.images, part.probabilities.shape[1]), np.float32)
         rows = slice(count, count + len(part.ids))
         ids[rows], labels[rows], probabilities[rows] = part.ids, part.labels, part.probabilities
@@ -110,7 +110,7 @@ def predict(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtractio
 
 
 def top_error(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction, k: int) -> float:
-    """The same number as `predict`'s `top_error`, in every process; no probabilities are kept, of a million images."""
+    """Return `top_error` of all processes' images without keeping the probabilities of maybe a million images."""
     wrong = sum(int(part.wrong(k).sum()) for part in softmaxes(network, batches, inputs))
     sums = distributed.summed(torch.tensor([wrong, batches.images]))
     return int(sums[0]) / int(sums[1])

@@ -1,9 +1,9 @@
-"""Occlusion (section 4.2, Fig. 7): what the network answers as an occluder covers one place of an image after another.
+"""Occlusion (section 4.2, Fig. 7): the network's answers while an occluder covers each position of an image.
 
-An occluder changes only the values whose receptive fields it touches. These alone are computed, layer by layer, beside
-the cached values of the unoccluded image, and are to rounding those of a whole forward pass (Nakandala et al., SIGMOD
-2019). Filters are linear, so a layer gets the difference from the unoccluded image, which is zero around the occluder
-and needs no margin: new sums are the old ones plus the filtered difference. ReLU, pooling and normalisation get values.
+An occluder changes only the values whose receptive fields overlap the occluder. Only these values are computed, layer
+by layer; all others are cached from the unoccluded image. The results equal those of a whole forward pass up to rounding
+(Nakandala et al., SIGMOD 2019). A convolution is linear and runs on the difference from the unoccluded image, which is
+zero away from the occluder. The convolved difference is added to the old sums. ReLU and pooling run on values.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,21 +19,21 @@ from zfpipe.network.convnet import ConvNet
 from zfpipe.occlusion.plan import Part, Plan, Rows
 
 CLASSIFIED = 4
-"""Parts of a plan that go through the fully connected layers together, whose many weights are then read once."""
+"""Parts of a plan that share one pass through the fully connected layers, so that the weights are read once."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The logits and the last convolution layer's maps, after ReLU and before pooling."""
+    """The logits, and the maps of the last convolution layer after the ReLU and before pooling."""
 
     logits: Float[Tensor, "image *position class"]
     maps: Float[Tensor, "image *position map y x"]
 
 
 class Occlusion:
-    """Images before a network, and what their pixels become where they are occluded.
+    """Occlusion of some images; `fill` replaces the hidden pixels.
 
-    Both are as the network takes them: RGB minus the mean. A grey occluder's `fill` is that grey minus the mean.
+    Both are the network's input: RGB minus the mean. For a grey occluder, `fill` is the grey minus the mean.
     """
 
     @torch.no_grad()
@@ -52,14 +52,14 @@ class Occlusion:
         self.unoccluded = Answers(network.classify(signal), rectified)
 
     def answers(self, plan: Plan) -> Iterator[Answers]:
-        """For every image, in the order of the positions, a part of the plan at a time."""
+        """Yield the answers for every image and position, one part of the plan at a time."""
         parts = plan.parts(len(self.images))
         for first in range(0, len(parts), CLASSIFIED):
             yield from self.together(parts[first : first + CLASSIFIED])
 
     @torch.no_grad()
     def together(self, parts: Sequence[Part]) -> list[Answers]:
-        """Of some parts."""
+        """Return the answers for some parts."""
         found = [(self.through_images if one.pixels is None else self.through_differences)(one) for one in parts]
         logits = self.network.classify(torch.cat([signal for signal, _ in found]))
         answers = []
@@ -71,14 +71,14 @@ class Occlusion:
         return answers
 
     def through_images(self, part: Part) -> tuple[Tensor, Tensor]:
-        """The last convolution layer's output and maps, by a forward pass of whole images."""
+        """Return the last convolution layer's output and maps, by a forward pass of whole images."""
         assert part.cover is not None
         images = self.fill.where(part.cover, self.images[part.image]).contiguous(memory_format=torch.channels_last)
         *_, last = self.network.trace(images, switches=False)
         return last.output, last.rectified
 
     def through_differences(self, part: Part) -> tuple[Tensor, Tensor]:
-        """The same by what differs from the unoccluded images."""
+        """Return the last convolution layer's output and maps, by differences from the unoccluded images."""
         assert part.pixels is not None
         difference = take(self.pixels, part.pixels)
         *lower, last = zip(self.layers, part.layers, strict=True)
@@ -92,7 +92,7 @@ class Occlusion:
 
 @dataclass(frozen=True)
 class Cached:
-    """A layer's filtered sums and its output for the unoccluded images: tables, as a plan's rows take them."""
+    """Tables of a layer's sums (before the ReLU) and outputs for the unoccluded images; see `Rows`."""
 
     conv: Conv
     sums: Float[Tensor, "places map"]
@@ -101,27 +101,27 @@ class Cached:
     def rectified(
         self, network: ConvNet, difference: Float[Tensor, "position map_in y x"], rows: Rows
     ) -> Float[Tensor, "position map pooling_y pooling_x"]:
-        """The occluded images' values after ReLU, wherever pools need them, from the difference of the input."""
+        """Return the occluded images' values after the ReLU, where pools need them, from the input's difference."""
         conv = self.conv
         padding = (conv.filter_size - 1) // conv.stride * conv.stride
         sums = functional.conv2d(difference, network.conv(conv.layer).weight, None, conv.stride, padding)
         sums += take(self.sums, rows.sums)
-        places = functional.pad(rows.pooling.flatten(), (0, 1))  # and a last one, for the sums that no pool needs
+        places = functional.pad(rows.pooling.flatten(), (0, 1))  # a spare row for the sums that no pool needs
         values = self.sums.index_select(0, places)
         values.index_copy_(0, rows.pasted, sums.permute(0, 2, 3, 1).flatten(0, 2))
         return values[:-1].unflatten(0, rows.pooling.shape).permute(0, 3, 1, 2).relu_()
 
     def difference(self, output: Float[Tensor, "position map y x"], rows: Rows) -> Float[Tensor, "position map y x"]:
-        """Of the occluded images' output from the unoccluded ones'; none beyond the border."""
+        """Return the difference from the unoccluded images' output, zero beyond the border."""
         return (output - take(self.output, rows.output)) * rows.inside
 
 
 def table(maps: Float[Tensor, "image map y x"], beyond: float) -> Float[Tensor, "places map"]:
-    """A row for each place of an image's maps, and one for what lies beyond the border, image by image."""
+    """Return a table: for each image, a row for each place of its maps, and a last row `beyond` the border."""
     rows = maps.permute(0, 2, 3, 1).flatten(1, 2)
     return functional.pad(rows, (0, 0, 0, 1), value=beyond).flatten(0, 1).contiguous()
 
 
 def take(rows: Float[Tensor, "places map"], places: Int64[Tensor, "position y x"]) -> Float[Tensor, "position map y x"]:
-    """Windows from a table of maps."""
+    """Return windows of maps from a table."""
     return rows.index_select(0, places.flatten()).unflatten(0, places.shape).permute(0, 3, 1, 2)

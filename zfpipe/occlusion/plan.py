@@ -1,7 +1,7 @@
-"""What occluders change in a network's maps: planned once for a grid of positions, used for one image after another.
+"""What occluders change in a network's maps, planned once for a grid of positions and used for all images.
 
-A plan holds rows of tables: a table has a row for each place of a map and a last one for all places beyond its border.
-Of several images the tables stand one below the other.
+A plan holds row numbers of tables. A table has a row for each place of a map, and a last row for all places beyond the
+border. The tables of several images are stacked.
 """
 
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
 
 WORTHWHILE = 0.75
-"""Differences are computed up to this share of the multiply-adds that whole maps take; with more, they are slower."""
+"""Differences are used up to this share of the multiply-adds of whole maps; beyond, they are slower."""
 BATCH = 64
-"""Occluded images that are computed together, on a processor."""
+"""Occluded images that are computed together on a CPU."""
 
 
 @dataclass(frozen=True)
 class Occluders:
-    """Rectangles of one size by their upper left corners, in pixels; what hangs over the image's border is cut off."""
+    """Rectangles of one size by their upper left corners, in pixels. Parts beyond the image's border are cut off."""
 
     tops: Int64[Tensor, "position"]
     lefts: Int64[Tensor, "position"]
@@ -31,29 +31,29 @@ class Occluders:
     width: int
 
     def split(self, batch: int) -> Iterator["Occluders"]:
-        """In their order, so many at a time."""
+        """Return the rectangles in their order, in groups of `batch`."""
         for tops, lefts in zip(self.tops.split(batch), self.lefts.split(batch), strict=True):
             yield Occluders(tops, lefts, self.height, self.width)
 
     def repeated(self, images: int) -> "Occluders":
-        """All positions of the first image, then of the second, ..."""
+        """Return all positions for the first image, then for the second, ..."""
         return Occluders(self.tops.repeat(images), self.lefts.repeat(images), self.height, self.width)
 
     def cover(self, ys: "Windows", xs: "Windows") -> Bool[Tensor, "position y x"]:
-        """Which pixels of these windows are occluded."""
+        """Return which pixels of these windows are occluded."""
         y, x = ys.places() - self.tops[:, None], xs.places() - self.lefts[:, None]
         return ((y >= 0) & (y < self.height))[:, :, None] & ((x >= 0) & (x < self.width))[:, None, :]
 
 
 class Plan:
-    """What occluders change in every layer of a network, some positions at a time."""
+    """What occluders change in every layer of a network, split into parts of some positions."""
 
     def __init__(self, network: ConvNet | Foreign, occluders: Occluders, batch: int = BATCH):
         self.network, self.occluders, self.batch = network, occluders, batch
         self.made: dict[int, list[Part]] = {}
 
     def parts(self, images: int = 1) -> list["Part"]:
-        """The positions in their order, for so many images; made once. A part has `batch` occluded images at most."""
+        """Return the parts, cached by `images`, in the order of positions. A part has at most `batch` images."""
         assert isinstance(self.network, ConvNet), "others plan by themselves"
         if images not in self.made:
             split = self.occluders.split(max(1, self.batch // images))
@@ -63,10 +63,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of the tables of a layer's filtered sums and output, for the windows of some positions.
+    """Row numbers in the tables of a layer's sums and outputs, for the windows of some positions.
 
-    `sums`: where the difference is filtered. `pooling`: what pools need. `pasted`: where those go among these.
-    `output`: where the output is compared; `inside`: not beyond the border.
+    `sums`: rows to which the convolved difference is added. `pooling`: rows that pools need. `pasted`: places of the new
+    sums in `pooling`. `output`: rows to compare with the new output. `inside`: False beyond the border.
     """
 
     sums: Int64[Tensor, "position filtered_y filtered_x"]
@@ -77,7 +77,7 @@ class Rows:
 
     @classmethod
     def of(cls, conv: Conv, ys: "Step", xs: "Step", image: Int64[Tensor, "position"], device: torch.device) -> "Rows":
-        """Of the windows along both axes, each in the tables of its image."""
+        """Return the rows for windows along both axes; `image` is the image of each window."""
 
         def table(y: Windows, x: Windows, side: int) -> Int64[Tensor, "position y x"]:
             return (y.on(x, side, side) + (image * (side**2 + 1))[:, None, None]).to(device)
@@ -93,10 +93,10 @@ class Rows:
 
 @dataclass(frozen=True)
 class Part:
-    """Some positions of each of some images, those of the first image first.
+    """Some positions in each of some images; all positions of the first image come first.
 
-    `image`: which one. `unseen`: the occluder changes nothing. `pixels`: rows of the table of pixels, the last where
-    nothing is occluded. Where whole images are quicker there are no `layers`; `cover` says which pixels are occluded.
+    `image`: image of each row. `unseen`: rows in which nothing changes. `pixels`: rows of the table of pixels, the last
+    row if not occluded. If whole images are faster, `layers` is empty and `cover` is True at occluded pixels.
     """
 
     images: int
@@ -108,7 +108,7 @@ class Part:
 
     @classmethod
     def of(cls, network: ConvNet, occluders: Occluders, images: int) -> "Part":
-        """Of these positions in each image, by the way that is quicker."""
+        """Plan these positions in each image, by differences or by whole images, whichever is faster."""
         architecture, device = network.architecture, network.conv(1).weight.device
         image = torch.arange(images).repeat_interleave(len(occluders.tops))
         occluders = occluders.repeated(images)
@@ -130,13 +130,13 @@ class Part:
 
 @dataclass(frozen=True)
 class Span:
-    """What each occluder changes along one axis of some maps: from `first` up to but not including `last`."""
+    """Places that each occluder changes along one axis: from `first` up to, but not including, `last`."""
 
     first: Int64[Tensor, "position"]
     last: Int64[Tensor, "position"]
 
     def above(self, size: int, stride: int, padding: int, whole: int) -> "Span":
-        """What it changes along the `whole` places that filters or pools of this size give."""
+        """Return the places that change in the output, of length `whole`, of a convolution or pool."""
         first = (-((size - 1 - padding - self.first) // stride)).clamp(min=0)
         last = ((self.last - 1 + padding) // stride + 1).clamp(max=whole)
         return Span(first, last.where(self.last > self.first, first))
@@ -144,17 +144,17 @@ class Span:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of one size along one axis of some maps, one for each position; they may hang over the border."""
+    """Windows of one size along one axis, one for each position. They may extend beyond the border."""
 
     start: Int64[Tensor, "position"]
     size: int
 
     def places(self) -> Int64[Tensor, "position size"]:
-        """All their places."""
+        """Return the places of all windows."""
         return self.start[:, None] + torch.arange(self.size)
 
     def on(self, xs: "Windows", height: int, width: int) -> Int64[Tensor, "position y x"]:
-        """With `xs` along the other axis: rows of the table of such a map; beyond the border the last."""
+        """Return the table's rows for windows with `xs` along the other axis: the last row beyond the border."""
         y, x = self.places()[:, :, None], xs.places()[:, None, :]
         inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
         return (y * width + x).where(inside, height * width)
@@ -162,7 +162,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Step:
-    """Windows along one axis: of a layer's changed input, its filters' sums, what its pools need, and its output."""
+    """Windows of one layer along one axis: changed input, sums, values that pools need, and output."""
 
     changed: Windows
     filtered: Windows
@@ -171,7 +171,7 @@ class Step:
 
 
 def spread(architecture: Architecture, start: Int64[Tensor, "position"], length: int) -> list[Span]:
-    """What occluders change along one axis of each layer's input, and at last of the last layer's output."""
+    """Return the changes along one axis in the input of each layer, and last in the output of the last layer."""
     spans = [Span(start.clamp(min=0), (start + length).clamp(max=architecture.crop))]
     for conv in architecture.convs:
         span = spans[-1].above(conv.filter_size, conv.stride, conv.padding, conv.map_size)
@@ -180,9 +180,9 @@ def spread(architecture: Architecture, start: Int64[Tensor, "position"], length:
 
 
 def steps(architecture: Architecture, spans: list[Span]) -> list[Step]:
-    """Through all layers along one axis: windows that hold the largest change, and all of the last layer's maps.
+    """Return the windows of each layer along one axis. They fit the largest change; the last layer's hold whole maps.
 
-    A window starts where a filter starts, so that filters meet it at the same places in all positions.
+    A window starts at the start of a filter, so that filters are at the same places in all positions.
     """
     origin = torch.zeros_like(spans[0].first)
     found, output, pooling = [], Windows(origin, architecture.convs[-1].size), None
@@ -205,7 +205,7 @@ def steps(architecture: Architecture, spans: list[Span]) -> list[Step]:
 
 
 def pasted(ys: Step, xs: Step) -> Int64[Tensor, "places"]:
-    """Rows of filtered sums in the windows that pools need, all positions' rows in order; beyond them the row after."""
+    """Return the place of each sum among the values that pools need, or one beyond the last for sums not needed."""
     y, x = (Windows(step.filtered.start - step.pooling.start, step.filtered.size) for step in (ys, xs))
     area = ys.pooling.size * xs.pooling.size
     places = y.on(x, ys.pooling.size, xs.pooling.size)
@@ -214,7 +214,7 @@ def pasted(ys: Step, xs: Step) -> Int64[Tensor, "places"]:
 
 
 def share(network: ConvNet, plan: list[tuple[Step, Step]]) -> float:
-    """Multiply-adds of filters and normalisation for the differences, as a share of those for whole maps."""
+    """Return the multiply-adds of convolutions and normalisations on differences, divided by those on whole maps."""
     part = whole = 0.0
     for conv, (y, x) in zip(network.architecture.convs, plan, strict=True):
         weights = conv.maps_in * conv.maps * conv.filter_size**2

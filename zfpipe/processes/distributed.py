@@ -1,7 +1,7 @@
-"""Processes that work on one stage together: torchrun starts them, and each takes its part of every batch.
+"""Several processes for one stage: torchrun starts the processes, and each takes its part of every batch.
 
-As many as the environment variable ZFPIPE_PROCESSES asks for, on this machine; or those that a user's own torchrun
-starts, on several machines. The first process alone logs and writes.
+Either ZFPIPE_PROCESSES says how many processes to start on this machine, or a user's own torchrun starts processes on
+several machines. Only the first process logs and writes.
 """
 
 import json
@@ -33,13 +33,13 @@ from zfpipe.workers import share_of_cores
 
 T = TypeVar("T")
 TIMEOUT = timedelta(minutes=30)
-"""How long a process waits for the others: a machine that lost its power says nothing."""
+"""How long a process waits for the others, which may have stopped without a message."""
 GRACE = 2.0
-"""Seconds in which torchrun ends a process whose error is only that another one has died."""
+"""Seconds that a failed process waits: if another process failed first, torchrun ends this process meanwhile."""
 
 
 def run(main: stage.Main) -> None:
-    """Runs a stage as `stage.run` does: in this process, in several that it starts, or as one of those."""
+    """Run a stage in this process, or in several new processes, or as one of torchrun's processes."""
     if {"RANK", "WORLD_SIZE"} <= os.environ.keys():
         work(main)
     else:
@@ -47,7 +47,7 @@ def run(main: stage.Main) -> None:
 
 
 def processes() -> int:
-    """How many processes the environment variable ZFPIPE_PROCESSES asks for; by default one."""
+    """Return ZFPIPE_PROCESSES, the number of processes to start, by default one."""
     text = os.environ.get("ZFPIPE_PROCESSES", "1")
     if not text.isdigit() or int(text) < 1:
         raise UserError(f"ZFPIPE_PROCESSES = {text}; must be a whole number from 1")
@@ -55,14 +55,14 @@ def processes() -> int:
 
 
 def start(main: stage.Main) -> Callable[[], None] | None:
-    """Runs a stage's work here, or this very script several times."""
+    """Run a stage's work in this process, or start this script several times."""
     count = processes()
     return main() if count == 1 else launch(count)
 
 
 def launch(count: int) -> NoReturn:
-    """Runs this script in so many processes under torchrun; ends with one line when one of them fails."""
-    # A second to import, of use here alone
+    """Run this script in `count` processes under torchrun, and exit. A failure ends in one line."""
+    # Takes a second, and only this function needs it
     from torch.distributed import run as torchrun
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -70,14 +70,14 @@ def launch(count: int) -> NoReturn:
     script = sys.modules["__main__"].__spec__
     assert script is not None, "a stage runs as python -m stages.NAME"
     os.environ.setdefault("OMP_NUM_THREADS", str(share_of_cores(count)))
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # it reports every failure at length
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # else it reports every failure at length
     with tempfile.TemporaryDirectory() as logs:
         options = ["--standalone", "--local-addr=localhost", f"--nproc-per-node={count}", f"--log-dir={logs}"]
         try:
             torchrun.run(torchrun.parse_args([*options, "-m", script.name, *sys.argv[1:]]))
         except ChildFailedError as error:
             rank, failure = error.get_first_failure()
-            if isinstance(failure.error_file_data.get("timestamp"), int):  # `work` wrote it: a line for the user
+            if isinstance(failure.error_file_data.get("timestamp"), int):  # written by `work`: a line for the user
                 sys.exit(failure.message)
             how = f"was killed ({failure.signal_name()})" if failure.exitcode < 0 else "failed, as it says above"
             sys.exit(f"zfpipe: process {rank + 1} of {count} {how}; run the stage again")
@@ -87,7 +87,7 @@ def launch(count: int) -> NoReturn:
 
 
 def work(main: stage.Main) -> None:
-    """Runs a stage's work as one process of a group; a user's mistake is left for torchrun to report once."""
+    """Run a stage's work as one process of a group. Torchrun reports a user's mistake once."""
     with redirect_stdout(sys.stdout if os.environ["RANK"] == "0" else None):
         try:
             stage.run(partial(together, main))
@@ -103,49 +103,49 @@ def work(main: stage.Main) -> None:
 
 
 def together(main: stage.Main) -> Callable[[], None] | None:
-    """Joins the group for the time of the work."""
+    """Run the work inside a group of processes."""
     backend = "gloo" if device().type == "cpu" else "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, timeout=TIMEOUT)
     settle = main()
-    dist.barrier()  # nobody finishes before all have done their work
+    dist.barrier()  # a process must not leave while others still work
     dist.destroy_process_group()
     return settle
 
 
 def part() -> tuple[int, int]:
-    """Which process this is, from 0, and of how many: what `Batches` takes."""
+    """Return the rank of this process, from 0, and the number of processes; for `Batches`."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
 def first() -> bool:
-    """Whether this is the process that logs and writes, if there are several."""
+    """Return True in the process that logs and writes."""
     return part()[0] == 0
 
 
 def parallel(network: nn.Module, device: torch.device) -> nn.Module:
-    """The network, or a wrapper of it whose gradients are averaged over the processes; it starts alike in all."""
+    """Return the network, wrapped if there are several processes: equal weights at the start, averaged gradients."""
     if part()[1] == 1 or not any(weight.requires_grad for weight in network.parameters()):
         return network
     place = None if device.type == "cpu" else [device]
-    constant = [name for name, _ in network.named_buffers()]  # or they are sent around at every step
+    constant = [name for name, _ in network.named_buffers()]  # else they are broadcast at every step
     nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(network, constant)
     return nn.parallel.DistributedDataParallel(network, device_ids=place, gradient_as_bucket_view=True)
 
 
 def alone(network: nn.Module) -> AbstractContextManager[None]:
-    """While this lasts a wrapper's gradients stay this process's own."""
+    """Return a context in which gradients are not averaged over the processes."""
     return network.no_sync() if isinstance(network, nn.parallel.DistributedDataParallel) else nullcontext()
 
 
 def summed(values: Tensor) -> Tensor:
-    """The sum over the processes, in each of them."""
+    """Return the sum over all processes, in every process."""
     if part()[1] > 1:
         dist.all_reduce(values)
     return values
 
 
 def shared(make: Callable[[], T]) -> T:
-    """What the first process makes, in each of them."""
+    """Return, in every process, what the first process makes."""
     if part()[1] == 1:
         return make()
     box: list[Any] = [make() if first() else None]
@@ -154,7 +154,7 @@ def shared(make: Callable[[], T]) -> T:
 
 
 def everywhere(value: T) -> list[T]:
-    """Every process's value, in order, in each of them."""
+    """Return the values of all processes in order, in every process."""
     count = part()[1]
     if count == 1:
         return [value]
@@ -164,12 +164,12 @@ def everywhere(value: T) -> list[T]:
 
 
 def alike(make: Callable[[], str]) -> bool:
-    """Whether all processes make the same; one alone need not make it."""
+    """Return True if all processes make the same. With one process, `make` is not called."""
     return part()[1] == 1 or len(set(everywhere(make()))) == 1
 
 
 def gathered(value: T) -> list[T]:
-    """Every process's value, in order, in the first process; nothing in the others."""
+    """Return the values of all processes in order in the first process, and an empty list in the others."""
     rank, count = part()
     if count == 1:
         return [value]
@@ -179,21 +179,21 @@ def gathered(value: T) -> list[T]:
 
 
 def dealt(rows: Int64[np.ndarray, "row"], batch: int) -> Int64[np.ndarray, "own"]:
-    """This process's batches of some rows, dealt out one after another; some processes may get nothing.
+    """Return this process's rows: batches are dealt out to the processes in turn. A process may get none.
 
-    A batch is the same for any number of processes. So is, to the byte, what is computed of it by as many threads.
+    The batches, and results computed with the same number of threads, do not depend on the number of processes.
     """
     rank, count = part()
     return rows[np.arange(len(rows)) // batch % count == rank]
 
 
 def merged(parts: Sequence[Sequence[T]]) -> list[T]:
-    """What the processes made of single things dealt out one after another, in the things' order."""
+    """Merge the processes' results for single items that were dealt out in turn, in the order of the items."""
     return [one for several in zip_longest(*parts) for one in several if one is not None]
 
 
 def epoch(batches: Batches, number: int, title: str) -> Generator[Batch, None, None]:
-    """The batches of an epoch, with a progress bar where the first process has a terminal."""
+    """Yield the batches of an epoch, with a progress bar if the first process has a terminal."""
     yield from tqdm(
         batches.epoch(number), total=len(batches), desc=title, leave=False, disable=None if first() else True
     )

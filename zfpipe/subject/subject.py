@@ -1,4 +1,4 @@
-"""A trained network, its images and what is known of them: what a probe of section 4 looks at."""
+"""A trained network with its images and annotations, as the probes of section 4 need them."""
 
 import copy
 from collections.abc import Collection, Iterator, Sequence
@@ -29,23 +29,23 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Crops:
-    """Centre crops of some images: pixels, and where each image stands among them."""
+    """Centre crops of some images: the pixels, and the position of each image id among them."""
 
     images: UInt8[torch.Tensor, "image y x 3"]
     labels: torch.Tensor
     position: dict[int, int]
 
     def batch(self, ids: Sequence[int]) -> Batch:
-        """These images, as a reader's batch of centre crops."""
+        """Return the crops of these images as a batch of centre crops."""
         places = torch.tensor([self.position[image] for image in ids])
         return Batch(self.images[places], self.labels[places], torch.tensor(ids), torch.full_like(places, CENTRE))
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network with the images of a beton; `crop` and `resize` are the sides of crop and whole image in pixels.
+    """A network with the images of a beton. `crop` and `resize` are the sides of crops and whole images in pixels.
 
-    `init` and `seed` are those that its weights started from.
+    `init` and `seed` are the initialisation and the seed that training started from.
     """
 
     network: ConvNet | Foreign
@@ -72,42 +72,42 @@ class Subject:
 
     @cached_property
     def untrained(self) -> "Subject":
-        """The same images with the network as it was before training: the null of what is learned.
+        """Return the same images with an untrained network, to compare with what is learned.
 
-        A network that was trained elsewhere has random weights too.
+        A network that was trained elsewhere gets random weights too.
         """
         if isinstance(self.network, Foreign):
             return replace(self, network=self.network.untrained(self.seed))
-        network = copy.deepcopy(self.network).cpu().to(memory_format=torch.contiguous_format)  # as the seed fills it
+        network = copy.deepcopy(self.network).cpu().to(memory_format=torch.contiguous_format)  # as when drawn
         initialise(network, self.init.scheme, self.init.std, self.seed, self.init.first)
         return replace(self, network=network.to(self.inputs.device).to(memory_format=torch.channels_last))
 
     @cached_property
     def truth(self) -> Truth:
-        """Where objects and their parts stand in the centre crops."""
+        """Masks and boxes of objects and parts in the centre crops."""
         return Truth(self.index, self.beton.stem, self.resize, self.crop)
 
     @cached_property
     def classes(self) -> list[str]:
-        """The names of the classes by their labels."""
+        """Names of the classes, in the order of labels."""
         with self.batches() as batches:
             return batches.classes
 
     @property
     def rows(self) -> Int64[np.ndarray, "row"]:
-        """The places of all images in the beton."""
+        """Places of all images in the beton."""
         return np.arange(read_sidecar(self.beton).count)
 
     def batches(self, rows: np.ndarray | None = None, crop: int | None = None) -> Batches:
-        """The centre crops in batches: of all images or of some rows of the beton, `crop` pixels a side."""
+        """Return batches of centre crops of side `crop`, of all images or of the images at `rows`."""
         return Batches(self.beton, batch=BATCH, crop=crop or self.crop, crops="centre", rows=rows)
 
     def each(
         self, ids: Collection[int], title: str, crop: int | None = None, part: tuple[int, int] = (0, 1)
     ) -> Iterator[tuple[int, Batch]]:
-        """Each of these images as a batch of one, in the order of the beton. Raises ValueError for another's ids.
+        """Yield each image as a batch of one, in the order of the beton. Raises ValueError for an unknown id.
 
-        `part`: of so many processes, which deal the images out among them, the one that gets its own.
+        `part`: this process's rank and the number of processes, among which the images are dealt out.
         """
         with self.batches() as every:
             rows = np.flatnonzero(np.isin(every.ids, list(ids)))
@@ -123,7 +123,7 @@ class Subject:
                 yield from ((image, batch.one(place)) for place, image in enumerate(batch.ids.tolist()))
 
     def images(self, ids: Collection[int], crop: int | None = None) -> Crops:
-        """The centre crops of the images with these ids, read without the others."""
+        """Return the centre crops of the images with these ids. No other images are read."""
         found = list(self.each(ids, "images", crop))
         side = crop or self.crop
         return Crops(

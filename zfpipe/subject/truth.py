@@ -1,4 +1,4 @@
-"""Where the object and its parts stand in the centre crop of an image, from the index's masks and boxes."""
+"""Masks and boxes of the object and its parts in an image's centre crop, from the index's annotations."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from zfpipe.reading.crops import CENTRE, offsets
 
 
 class Truth:
-    """Masks and boxes of one split's images, taken from the image's own pixels to those of the centre crop."""
+    """Masks and boxes of one split's images, converted from pixels of the image to pixels of the centre crop."""
 
     def __init__(self, index: Path, split: str, resize: int, crop: int):
         rows = read_index(index, also=("mask", "parts")).query("split == @split").set_index("id")
@@ -22,7 +22,7 @@ class Truth:
         self.rows: dict[int, dict[str, Any]] = rows.to_dict("index")  # pyright: ignore
 
     def object(self, image: int) -> Bool[np.ndarray, "y x"] | None:
-        """Which pixels of the crop show the object: its mask, or its box filled; None: not known, or cut off."""
+        """Return the crop's pixels that show the object (mask or filled box), or None if unknown or outside."""
         row = self.rows[image]
         if not row["width"] or not row["height"]:
             return None
@@ -42,12 +42,12 @@ class Truth:
         return found if found.any() else None
 
     def mask(self, image: int) -> Bool[np.ndarray, "y x"]:
-        """`object`, or no pixel where it is not known."""
+        """Return `object`, or a mask without pixels if `object` is None."""
         found = self.object(image)
         return np.zeros((self.crop, self.crop), bool) if found is None else found
 
     def parts(self, image: int) -> dict[str, Box]:
-        """Boxes of the object's parts in pixels of the crop, without those that are cut off."""
+        """Return boxes of the object's parts in pixels of the crop. Parts that reach beyond the crop are left out."""
         row = self.rows[image]
         if row["parts"] is None or not row["width"] or not row["height"]:
             return {}
@@ -57,7 +57,7 @@ class Truth:
         }
 
     def placed(self, row: dict[str, Any], box: Box) -> Box:
-        """A box of the image in pixels of the crop."""
+        """Convert a box from pixels of the image to pixels of the crop."""
         size, left, top = square(row)
         scale = self.resize / size
         (x0, x1), (y0, y1) = (
@@ -68,13 +68,13 @@ class Truth:
 
 
 def square(row: dict[str, Any]) -> tuple[int, int, int]:
-    """Side, left and top of an image's centre square."""
+    """Return side, left and top of an image's centre square."""
     width, height = int(row["width"]), int(row["height"])
     size = min(width, height)
     return size, (width - size) // 2, (height - size) // 2
 
 
 def filled(box: Box, crop: int) -> Bool[np.ndarray, "y x"]:
-    """The pixels of the crop whose centre lies in the box."""
+    """Return a mask of the pixels whose centres lie in the box."""
     centres = np.arange(crop) + 0.5
     return ((centres >= box.y0) & (centres < box.y1))[:, None] & ((centres >= box.x0) & (centres < box.x1))
