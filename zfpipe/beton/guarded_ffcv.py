@@ -1,6 +1,6 @@
-"""The one place that imports FFCV: importing it sets thread counts of other libraries, which is undone here.
+"""The only module that imports FFCV. Importing FFCV sets the thread counts of other libraries; this is undone here.
 
-Nor may FFCV use a GPU: it would take memory on the first one for each process, in stages that use none as well.
+FFCV must not use a GPU either: each process would take memory on the first GPU, even in stages without a GPU.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from zfpipe.beton.compiled import numba, set_numba_threads
 
 TORCH_THREADS = torch.get_num_threads()
 
-# FFCV keeps two numbers in numba's Dict, whose first use compiles for three seconds in every process; a dict will do
+# numba's Dict compiles for three seconds in every process; FFCV keeps only two numbers in it, so a dict is enough
 TYPED_DICT, numba.typed.Dict = numba.typed.Dict, dict  # pyright: ignore[reportAttributeAccessIssue]
 from ffcv.fields import IntField, RGBImageField  # noqa: E402
 from ffcv.fields.basics import IntDecoder  # noqa: E402
@@ -63,13 +63,13 @@ __all__ = [
 
 
 def set_num_threads(compiler: type[Compiler], count: int) -> None:
-    """FFCV's own version also sets torch's thread count, which would slow training down."""
+    """Set FFCV's threads. FFCV's own version also sets torch's thread count, which would slow training down."""
     compiler.num_threads = count
     set_numba_threads(count)
 
 
 def unpinned(query: AllocationQuery, batch: int, batches: int) -> np.ndarray:
-    """FFCV's own version pins the memory of its batches, which takes a GPU; what is read of them is copied anyway."""
+    """Allocate memory for batches. FFCV's own version pins the memory, which needs a GPU; batches are copied anyway."""
     assert isinstance(query.dtype, np.dtype), "memory of a GPU"
     return np.empty((batches, batch, *query.shape), query.dtype)
 
@@ -79,7 +79,7 @@ COMPILED: dict[Any, Any] = {}
 
 
 def compile_once(compiler: type[Compiler], code: Callable[..., Any], signature: Any = None) -> Any:
-    """Return a function of FFCV's compiled; FFCV compiles the same ones anew for every loader, which takes a second."""
+    """Return a compiled function of FFCV from a cache. FFCV compiles again for each loader, which takes a second."""
     known = [cell.cell_contents for cell in code.__closure__ or ()]
     key = (code.__module__, code.__qualname__, *known, signature, compiler.num_threads > 1)
     if key not in COMPILED:

@@ -1,4 +1,4 @@
-"""What stands beside a beton: its checksum, size, classes and how it was made."""
+"""A beton's sidecar: checksum, size, classes and versions, in a JSON file beside the beton."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from zfpipe import store
 from zfpipe.errors import UserError
 
 FIELDS = {"image": 2, "label": 1, "id": 1}
-"""Name and FFCV's number of the type of each field."""
+"""Names of the fields, with FFCV's numbers of their types."""
 MODES = {"jpg": 0, "raw": 1}
 """FFCV's numbers for how an image is stored."""
 
@@ -31,7 +31,7 @@ class Sidecar:
 
 
 def path_of(beton: Path) -> Path:
-    """Where a beton's sidecar stands."""
+    """Return the path of a beton's sidecar."""
     return beton.with_suffix(".json")
 
 
@@ -41,7 +41,7 @@ def write_sidecar(sidecar: Sidecar, beton: Path) -> None:
 
 
 def read_sidecar(beton: Path) -> Sidecar:
-    """Reads a beton's sidecar. Raises UserError when it is missing or damaged."""
+    """Read a beton's sidecar. Raises UserError if it is missing or damaged."""
     path = path_of(beton)
     try:
         return Sidecar(**json.loads(path.read_text()))
@@ -52,13 +52,13 @@ def read_sidecar(beton: Path) -> Sidecar:
 
 
 def checksum(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def verify(beton: Path) -> Sidecar:
-    """Reads the whole beton and compares its checksum: a damaged picture inside would otherwise pass in silence."""
+    """Check a beton and the checksum of the whole file, since FFCV does not notice a damaged picture."""
     sidecar = check(beton)
     if checksum(beton) != sidecar.sha256:
         raise damaged(beton, "its checksum is not the one in its sidecar")
@@ -66,13 +66,12 @@ def verify(beton: Path) -> Sidecar:
 
 
 def check(beton: Path) -> Sidecar:
-    """Checks what FFCV reads unchecked: header, fields, metadata, allocation table and size.
+    """Check what FFCV reads unchecked: header, fields, metadata, allocation table and size.
 
-    FFCV reads a truncated file as zeros or crashes, and copies whatever an entry points to. What passes can be
-    loaded without reading or writing outside its place; damage inside a picture is for `verify` to find. Raises
-    UserError with one line.
+    FFCV reads a truncated file as zeros or crashes, and copies whatever an entry points to. After this check, loading
+    stays inside the file and the buffers. `verify` finds damage inside a picture. Raises UserError for a damaged beton.
     """
-    from zfpipe.beton.guarded_ffcv import (  # with torch takes seconds, and reading a sidecar needs neither
+    from zfpipe.beton.guarded_ffcv import (  # imports torch, which takes seconds; reading a sidecar needs neither
         ALLOC_TABLE_TYPE,
         CURRENT_VERSION,
         FieldDescType,
@@ -115,7 +114,7 @@ def check(beton: Path) -> Sidecar:
 
 
 def check_samples(beton: Path, sidecar: Sidecar, metadata: np.ndarray) -> None:
-    """Checks size, way of storing, label and id of every image."""
+    """Check size, storage mode, label and id of every image."""
     image, label, number = metadata["f0"], metadata["f1"], metadata["f2"]
     if (image["width"] != sidecar.resize).any() or (image["height"] != sidecar.resize).any():
         raise damaged(beton, f"its images are not {sidecar.resize}x{sidecar.resize}")
@@ -128,12 +127,12 @@ def check_samples(beton: Path, sidecar: Sidecar, metadata: np.ndarray) -> None:
 
 
 def check_places(beton: Path, sidecar: Sidecar, pointers: np.ndarray, allocations: np.ndarray, start: int) -> None:
-    """Checks that every image's bytes lie between `start` and the allocation table, one after another."""
+    """Check that the bytes of all images lie one after another between `start` and the allocation table."""
     places, sizes = allocations["ptr"], allocations["size"]
     if (allocations["sample_id"] != np.arange(sidecar.count)).any() or (places != pointers).any():
         raise damaged(beton, "its allocation table is not that of its images")
     room = np.append(places[1:], np.uint64(sidecar.bytes - allocations.nbytes))
-    # Compared without a sum, which could overflow
+    # Without a sum, which could overflow
     if places[0] < start or (places >= room).any() or (sizes > room - places).any() or (sizes == 0).any():
         raise damaged(beton, "its images do not lie one after another in the file")
     if sidecar.write_mode == "raw" and (sizes != 3 * sidecar.resize**2).any():
@@ -141,10 +140,10 @@ def check_places(beton: Path, sidecar: Sidecar, pointers: np.ndarray, allocation
 
 
 def damaged(path: Path, reason: str) -> UserError:
-    """A damaged beton or sidecar, with the mend."""
+    """Return the error for a damaged beton or sidecar, with the command that makes it again."""
     return UserError(f"{path} is damaged: {reason}; make it again: dvc repro -f {made_by(path)}")
 
 
 def made_by(path: Path) -> str:
-    """The stage that makes a beton or its sidecar: of another set (section 5.2) all images are in one."""
+    """Return the stage that makes a beton or sidecar. All images of a target set (section 5.2) are in one beton."""
     return f"target@{path.parent.name}" if path.stem == "images" else f"betons@{path.stem}"

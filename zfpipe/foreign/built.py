@@ -1,4 +1,4 @@
-"""The network that `model.source` builds, with the weights of a state dict whose keys may carry another's names."""
+"""Build the network of `model.source` and load the weights of a state dict, even if its keys have other prefixes."""
 
 import importlib
 import inspect
@@ -17,20 +17,20 @@ from zfpipe.foreign.kinds import wrong
 from zfpipe.foreign.words import failed, said
 
 WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
-"""What torch's own wrappers put into the middle of keys."""
+"""Names that torch's wrappers insert into keys."""
 
 UNUSED = ("aux", "AuxLogits")
-"""Heads that serve training alone: torchvision's weights lack them."""
+"""Names of layers used only in training, which torchvision's weights lack."""
 MUST = "must be module:function, a function of an installed module that builds the network"
 
 
 def network(source: str, path: Path, state: dict[str, Tensor]) -> tuple[nn.Module, dict[str, int]]:
-    """Return what the function `source` builds, with the weights of `state`, ready for evaluation, and its arguments.
+    """Return the network that the function `source` builds, with the weights of `state`, and the function's arguments.
 
-    Where the function takes `num_classes` it is asked for as many as a fully connected layer of `state` has, or without
-    such a 1x1 convolution, the last layer first: safetensors sorts by name. Of layers whose names start as one of
-    UNUSED the weights may be missing. Raises UserError when the function can't be had or fails, and when no such
-    network has these weights.
+    If the function takes `num_classes`, the sizes of the fully connected layers in `state` are tried, or else of its
+    1x1 convolutions, the last layer first, since safetensors sorts keys by name. Weights may be missing for layers
+    whose names start with a name in UNUSED. Raises UserError if the function is missing or fails, or if the weights do
+    not fit.
     """
     function = builder(source)
     misfits: list[str] = []
@@ -44,7 +44,7 @@ def network(source: str, path: Path, state: dict[str, Tensor]) -> tuple[nn.Modul
 
 
 def builder(source: str) -> Callable[..., Any]:
-    """Return the function that `source` names. Raises UserError where there is none."""
+    """Return the function that `source` names. Raises UserError if there is none."""
     place, _, name = source.partition(":")
     try:
         function = getattr(importlib.import_module(place), name)
@@ -52,7 +52,7 @@ def builder(source: str) -> Callable[..., Any]:
         raise UserError(f"model.source = {source}; {said(error)}; {MUST}") from None
     except AttributeError as error:
         raise UserError(f"model.source = {source}; {failed(error)}; {MUST}") from None
-    except (Exception, SystemExit) as error:  # the module is the user's, and may do anything
+    except (Exception, SystemExit) as error:  # the user's module can raise anything
         raise UserError(f"model.source = {source}; {place} can't be imported, {failed(error)}; {MUST}") from None
     if isinstance(function, nn.Module):
         raise UserError(f"model.source = {source}; is a network that is built already, a {kind(function)}; {MUST}")
@@ -62,15 +62,15 @@ def builder(source: str) -> Callable[..., Any]:
 
 
 def kind(thing: object) -> str:
-    """Return what a thing is, in a word."""
+    """Return the name of a thing's class."""
     return type(thing).__name__
 
 
 def arguments(function: Callable[..., Any], state: dict[str, Tensor]) -> list[dict[str, int]]:
-    """Return what to call the function with, in turn."""
+    """Return the arguments to try with the function, in order."""
     try:
         parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):  # some functions written in C have none
+    except (TypeError, ValueError):  # some functions written in C have no signature
         return [{}]
     kinds = {one.kind for one in parameters.values()}
     if "num_classes" not in parameters and inspect.Parameter.VAR_KEYWORD not in kinds:
@@ -82,17 +82,17 @@ def arguments(function: Callable[..., Any], state: dict[str, Tensor]) -> list[di
 
 
 def made(function: Callable[..., Any], source: str, asked: dict[str, int]) -> nn.Module:
-    """Return the network that the function builds."""
+    """Return the network that the function builds. Raises UserError if the function fails."""
     try:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of builders that announce what a later version does
+                warnings.simplefilter("ignore")  # about future versions of the builder
                 module = function(**asked)
         except TypeError:
             if not asked or "num_classes" in inspect.signature(function).parameters:
                 raise
-            module = function()  # it passes its arguments on to what takes no such one
-    except (Exception, SystemExit) as error:  # the function is the user's, and may do anything
+            module = function()  # the builder passes num_classes on to a function that does not take it
+    except (Exception, SystemExit) as error:  # the user's function can raise anything
         raise UserError(
             f"model.source = {source}; it fails, {failed(error)}; must build the network, without an argument or with "
             "num_classes alone"
@@ -110,14 +110,14 @@ def made(function: Callable[..., Any], source: str, asked: dict[str, int]) -> nn
 
 
 def wrapped(module: nn.Module) -> nn.Module | None:
-    """Return the network in one of torch's wrappers; None: it is no such wrapper."""
+    """Return the network inside one of torch's wrappers, or None if the module is no wrapper."""
     if isinstance(module, nn.DataParallel | nn.parallel.DistributedDataParallel):
         return module.module
     return getattr(module, "_orig_mod", None)
 
 
 def put(module: nn.Module, state: dict[str, Tensor]) -> str:
-    """Put weights into a network and return ""; or return why they are another's."""
+    """Load weights into a network. Return "", or why the weights do not fit."""
     own: dict[str, Any] = module.state_dict()
     named = renamed(state, own)
     named |= {name: tensor for name, tensor in own.items() if name not in named and name.startswith(UNUSED)}
@@ -132,7 +132,7 @@ def put(module: nn.Module, state: dict[str, Tensor]) -> str:
 
 
 def renamed(state: dict[str, Tensor], own: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the weights under the network's names: what all keys have in front is replaced where that fits better."""
+    """Rename the weights: replace the common prefix of the keys by the network's prefix if more keys match then."""
     kept = {name: tensor for name, tensor in state.items() if name in own or name.split(".")[-1] != "n_averaged"}
     bare = {".".join(part for part in name.split(".") if part not in WRAPPERS): one for name, one in kept.items()}
     if len(bare) < len(kept):
@@ -146,14 +146,14 @@ def renamed(state: dict[str, Tensor], own: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def fronts(names: Iterable[str]) -> list[str]:
-    """Return what all names have in front: nothing, their first word with its dot, the first two, ..."""
+    """Return the common prefixes of names: nothing, the first word with its dot, the first two words, ..."""
     words = zip(*(name.split(".")[:-1] for name in names), strict=False)
     shared = [one[0] + "." for one in itertools.takewhile(lambda one: len(set(one)) == 1, words)]
     return ["".join(shared[:count]) for count in range(len(shared) + 1)]
 
 
 def difference(own: dict[str, Any], named: dict[str, Tensor]) -> str:
-    """Return where two sets of names or shapes first differ; "" where they don't."""
+    """Return the first difference between two sets of names or shapes, or "" if there is none."""
     missing = [name for name in own if name not in named and not name.endswith("num_batches_tracked")]
     extra = [name for name in named if name not in own]
     words: list[str] = []
@@ -168,5 +168,5 @@ def difference(own: dict[str, Any], named: dict[str, Tensor]) -> str:
 
 
 def sides(tensor: Tensor) -> str:
-    """Return a shape in words: `64x3x11x11`."""
+    """Return a shape in words, such as `64x3x11x11`."""
     return "x".join(map(str, tensor.shape)) or "a single number"

@@ -1,4 +1,4 @@
-"""The code that builds the network of `model.source`: DVC does not see it change."""
+"""A digest of the code that builds the network of `model.source`, since DVC does not track this code."""
 
 import hashlib
 import os
@@ -16,15 +16,15 @@ INSTALLED = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "pl
 
 
 def digests(source: str) -> dict[str, str]:
-    """Return what the function `source`, such as `nets:small`, is made of: its module is imported and it is called.
+    """Import the module of the function `source`, such as `nets:small`, call the function, and return what was used.
 
-    A hash for each file of code that is not installed and for each file of the project that was read on the way, a
-    version for each installed package, with a hash of the files of the source's own. A function that can't be called
-    without arguments is not: what it alone imports is not seen. Raises UserError where the module can't be imported.
+    Returned are a hash for each code file that is not installed and each project file that was read, and a version for
+    each installed package; the source's own package also has a hash. A function that can't be called without arguments
+    is not called, so its own imports are missed. Raises UserError if the module can't be imported.
     """
     own = source.partition(":")[0]
     read: set[Path] = set()
-    sys.addaudithook(lambda event, given: note(read, given[0]) if event == "open" else None)  # for good: torch has none
+    sys.addaudithook(lambda event, given: note(read, given[0]) if event == "open" else None)  # permanent: no removal
     function = built.builder(source)
     with suppress(Exception, SystemExit):
         function()
@@ -47,18 +47,18 @@ def digests(source: str) -> dict[str, str]:
 
 
 def ours() -> str:
-    """Return the hash of the code that reads and computes foreign networks: it is part of their files."""
+    """Return the hash of the code that reads and computes foreign networks. It becomes part of their files."""
     files = [path for folder in COMPUTES for path in sorted((OURS / folder).glob("*.py"))]
     return digest(b"".join(path.read_bytes() for path in files))
 
 
 def digest(data: bytes) -> str:
-    """Return the hash of some bytes."""
+    """Return the SHA-256 of some bytes."""
     return hashlib.sha256(data).hexdigest()
 
 
 def note(read: set[Path], name: object) -> None:
-    """Keep the name of a file of the project that is opened, by its path in the project; code and hidden ones not."""
+    """Record an opened file of the project by its relative path; skip code, hidden files, `data` and `zfpipe`."""
     if not isinstance(name, str | os.PathLike):
         return
     here = Path.cwd()
@@ -70,6 +70,6 @@ def note(read: set[Path], name: object) -> None:
 
 
 def file_of(module: object) -> Path | None:
-    """Return the file of a module, or None where it has none."""
+    """Return the file of a module, or None if the module has none."""
     file = getattr(module, "__file__", None)
     return Path(file).resolve() if isinstance(file, str) and Path(file).exists() else None

@@ -1,4 +1,4 @@
-"""A convnet that another library builds, for every probe: read with its weights, and built again from its file."""
+"""A convnet that another library builds: read it with its weights, and build it again from its file."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,9 +16,9 @@ from zfpipe.params import Model
 
 
 def run(model: Model, crop: int, watched: Mapping[str, str], log: Callable[[str], None]) -> dict[str, Any]:
-    """What training starts from, by the names of its files: where its weights come from, and of a source these.
+    """Return the files that training starts from, by name: the source's name, and the network's weights.
 
-    `watched` is what the source's code is made of: a change of the code is a change of the file.
+    `watched` holds digests of the source's code. They are part of the file, so a change of the code changes the file.
     """
     network = read(model, crop, log)
     network.described["code"] = [code.ours(), watched]
@@ -27,11 +27,11 @@ def run(model: Model, crop: int, watched: Mapping[str, str], log: Callable[[str]
 
 
 def read(model: Model, crop: int, log: Callable[[str], None] = lambda line: None) -> AnyNet:
-    """The network that `model.source` builds, with the weights of the file `model.weights`.
+    """Return the network that `model.source` builds, with the weights of the file `model.weights`.
 
-    The layers that are looked at are numbered from 1, the units above go on from there. A last softmax is left out,
-    which is logged. Raises UserError when the network can't be built, when the weights are another network's, and when
-    it takes no such crops or gives no class scores.
+    The layers to look at are numbered from 1, then the units above them. A softmax at the end is left out and logged.
+    Raises UserError if the network can't be built, if the weights do not fit, or if the network does not take the crops
+    or gives no class scores.
     """
     assert model.source is not None and model.weights is not None
     path = Path(model.weights)
@@ -57,7 +57,7 @@ def read(model: Model, crop: int, log: Callable[[str], None] = lambda line: None
 
 @torch.no_grad()
 def check(network: AnyNet, crop: int) -> None:
-    """Raise UserError unless two random images have the same scores in every way, and these are numbers."""
+    """Raise UserError unless the scores of two random images are finite and the same alone, together and again."""
     images = torch.rand(2, 3, crop, crop, generator=torch.Generator().manual_seed(0)) * 255
     images -= torch.tensor(network.input_mean)[:, None, None]
 
@@ -66,7 +66,7 @@ def check(network: AnyNet, crop: int) -> None:
             return network(images)
         except UserError:
             raise
-        except Exception as error:  # of anyone's network: whatever it raises says why
+        except Exception as error:  # the network is the user's and can raise any exception
             raise UserError(f"it takes one image and not two together, {failed(error)}; must take any batch") from None
 
     first = scores()
@@ -82,7 +82,7 @@ def check(network: AnyNet, crop: int) -> None:
 
 
 def again(described: dict[str, Any], tensors: dict[str, Tensor]) -> AnyNet:
-    """The network of a file that `weights.serialised` wrote, from what its metadata and tensors say."""
+    """Build the network of a file that `weights.serialised` wrote, from the file's metadata and tensors."""
     source = described["source"]
     module = built.made(built.builder(source), source, described["asked"])
     crop, mean, std, names = (described[name] for name in ("crop", "input_mean", "input_std", "layers"))

@@ -1,4 +1,4 @@
-"""What a file of weights is, by its first bytes: its suffix may say something else."""
+"""Recognise a file of weights by its first bytes, since its suffix may be wrong."""
 
 import json
 import zipfile
@@ -12,10 +12,10 @@ SAVE = "save net.state_dict() alone with torch.save, in the environment that mad
 AGAIN = "download it again"
 HEAD = 1024
 LONGEST_HEADER = 100_000_000
-"""Bytes of a safetensors header; the format allows no longer one."""
+"""Largest header of a safetensors file, in bytes, that the format allows."""
 
 TORCH_OLD = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
-"""How torch.save's files began before version 1.6: its magic number, pickled."""
+"""First bytes of torch.save's files before version 1.6: the pickled magic number."""
 
 OTHERS = {
     b"version https://git-lfs": (
@@ -41,7 +41,7 @@ def wrong(path: Path, what: str) -> UserError:
 
 
 def recognised(path: Path) -> Literal["safetensors", "torch"]:
-    """Return which library wrote the file. Raises UserError that says what the file is where neither did."""
+    """Return the library that wrote the file: safetensors or torch. Raises UserError that says what another file is."""
     if not path.exists():
         raise wrong(path, "is not there (no such file); must be a state dict or safetensors")
     if path.is_dir():
@@ -69,12 +69,12 @@ def recognised(path: Path) -> Literal["safetensors", "torch"]:
 
 
 def is_safetensors(head: bytes) -> bool:
-    """Return whether a length and a JSON object come first."""
+    """Return True if the file starts with a length and a JSON object."""
     return 2 <= int.from_bytes(head[:8], "little") <= LONGEST_HEADER and head[8:9] == b"{"
 
 
 def check_whole(path: Path, head: bytes, size: int) -> None:
-    """Refuse a safetensors file that ends before its header says."""
+    """Raise UserError if a safetensors file is shorter than its header says."""
     header = int.from_bytes(head[:8], "little")
     whole = 8 + header
     if size >= whole:
@@ -93,11 +93,11 @@ def check_whole(path: Path, head: bytes, size: int) -> None:
 
 
 def check_zip(path: Path, size: int) -> None:
-    """Refuse a zip archive that torch.save did not write, or that is cut short: its table stands at the end."""
+    """Raise UserError for a zip archive that torch.save did not write, or that has lost its end with the table."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except Exception:  # a damaged table makes zipfile raise whatever it stumbles on
+    except Exception:  # zipfile can raise anything for a damaged table
         raise wrong(path, f"is cut short or damaged: its end is missing after {size:,} bytes; {AGAIN}") from None
     inner = {name.partition("/")[2] for name in names}
     if "constants.pkl" in inner or any(name.startswith("code/") for name in inner):
@@ -108,7 +108,7 @@ def check_zip(path: Path, size: int) -> None:
 
 
 def other(head: bytes, size: int) -> str:
-    """Return what a file is that holds no weights in a format that is read."""
+    """Return what kind of file this is if it holds no weights in a known format."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text[:1] == b"<":
         return f"is a web page (HTML or XML) and no weights; {AGAIN}, from the address of the file itself"

@@ -1,4 +1,4 @@
-"""A file of weights, read into a state dict as people save them: nested, half, beside an optimiser's state."""
+"""Read a state dict from the files that people save: nested, half precision, or with an optimiser's state."""
 
 import re
 import warnings
@@ -17,35 +17,35 @@ from zfpipe.foreign.words import said
 FLOATS = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 WHOLE = {torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.bool}
 DEEPEST = 4
-"""Keys above a state dict: a Lightning callback's averaged weights stand under three."""
+"""Largest number of keys above a state dict; a Lightning callback's averaged weights have three."""
 
 OBSTACLE = re.compile(r"GLOBAL (\S+) (?:was not an allowed|whose module)|(DTensor|nested jagged tensor)s")
-"""Where torch's refusals name the object that stands in the way."""
+"""Finds the refused object in torch's error messages."""
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Return the state dict of a file, its floating point numbers as float32.
+    """Return the state dict of a file. Floating point numbers become float32.
 
-    Nothing in the file can run code. Raises UserError, with the name of the file, what it is and what to do, when it
-    holds no state dict or several, or numbers that are none.
+    No code in the file can run. Raises UserError, with the file's name, the fault and the mend, if the file holds no
+    state dict or several, or values that are not numbers.
     """
     state = chosen(path, loaded(path))
     return {name: numbers(path, name, tensor) for name, tensor in state.items()}
 
 
 def loaded(path: Path) -> Any:
-    """Return what a file holds, loaded weights-only."""
+    """Return the contents of a file, loaded weights-only."""
     kind = recognised(path)
     try:
-        with warnings.catch_warnings(), path.open("rb") as file:  # of a path, torch would heed the suffix
-            warnings.simplefilter("ignore")  # of old formats, which are read
+        with warnings.catch_warnings(), path.open("rb") as file:  # given a path, torch would trust the suffix
+            warnings.simplefilter("ignore")  # about old formats, which can be read
             return load_file(path) if kind == "safetensors" else torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file makes the libraries raise whatever they stumble on
+    except Exception as error:  # a damaged file can raise anything
         raise wrong(path, reason(error, path)) from None
 
 
 def reason(error: Exception, path: Path) -> str:
-    """Return why torch or safetensors could not load a file of theirs."""
+    """Return why torch or safetensors could not load a file."""
     named = OBSTACLE.search(str(error))
     name = (named[1] or named[2]) if named else ""
     if name and not ends_within(path, name):
@@ -56,13 +56,13 @@ def reason(error: Exception, path: Path) -> str:
 
 
 def ends_within(path: Path, name: str) -> bool:
-    """Return whether a file of torch's old format was cut in the middle of a name, of which torch then speaks."""
+    """Return True if a file in torch's old format ends within this name, which torch then reports as unknown."""
     module, dot, last = name.rpartition(".")
     return bool(dot) and not is_zipfile(path) and f"{module}\n{last}\n".encode() not in path.read_bytes()
 
 
 def chosen(path: Path, contents: Any) -> dict[str, Tensor]:
-    """Return the one state dict in what a file holds: the one with filters, of several."""
+    """Return the one state dict in the contents. Of several, the one with convolution filters counts."""
     found = dict(candidates(contents))
     found = {key: state for key, state in found.items() if any(one.dim() == 4 for one in state.values())} or found
     if not found:
@@ -76,7 +76,7 @@ def chosen(path: Path, contents: Any) -> dict[str, Tensor]:
 
 
 def candidates(contents: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, dict[str, Tensor]]]:
-    """Yield what could be a state dict and its keys from the top, joined by dots; an optimiser's state is none."""
+    """Yield possible state dicts with their keys, joined by dots. An optimiser's state does not count."""
     if not isinstance(contents, Mapping) or "param_groups" in contents or depth > DEEPEST:
         return
     named = {key: value for key, value in contents.items() if isinstance(key, str)}
@@ -88,14 +88,14 @@ def candidates(contents: Any, place: str = "", depth: int = 0) -> Iterator[tuple
 
 
 def described(contents: Any) -> str:
-    """Return what a file holds instead of a state dict, in a few words."""
+    """Return in a few words what a file holds instead of a state dict."""
     if not isinstance(contents, Mapping):
         return f"a {type(contents).__name__}"
     return f"a dict of {said(', '.join(map(str, list(contents)[:5])))}" if contents else "an empty dict"
 
 
 def numbers(path: Path, name: str, tensor: Tensor) -> Tensor:
-    """Return a tensor as it is used. Raises UserError where it is no plain one, or holds NaN or infinity."""
+    """Return a tensor as float32 or integers. Raises UserError if it is not dense, or holds NaN or infinity."""
     plain = tensor.layout == torch.strided and not tensor.is_meta
     if not plain or tensor.dtype not in FLOATS | WHOLE:
         kind = "without values" if tensor.is_meta else f"as {tensor.layout}, {tensor.dtype}".replace("torch.", "")

@@ -1,7 +1,7 @@
 """Occlusion (section 4.2, Fig. 7): the network's answers while an occluder covers each position of an image.
 
 An occluder changes only the values whose receptive fields overlap the occluder. Only these values are computed, layer
-by layer; all others are cached from the unoccluded image. The results equal those of a whole forward pass up to rounding
+by layer; all others are cached from the unoccluded image. The results equal those of a forward pass up to rounding
 (Nakandala et al., SIGMOD 2019). A convolution is linear and runs on the difference from the unoccluded image, which is
 zero away from the occluder. The convolved difference is added to the old sums. ReLU and pooling run on values.
 """
