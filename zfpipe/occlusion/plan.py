@@ -65,8 +65,8 @@ class Plan:
 class Rows:
     """Row numbers in the tables of a layer's sums and outputs, for the windows of some positions.
 
-    `sums`: rows to which the convolved difference is added. `pooling`: rows that pools need. `pasted`: places of new sums
-    in `pooling`. `output`: rows to compare with the new output. `inside`: False beyond the border.
+    `sums`: rows to which the convolved difference is added. `pooling`: rows that pools need. `pasted`: places of new
+    sums in `pooling`. `output`: rows to compare with the new output. `inside`: False beyond the border.
     """
 
     sums: Int64[Tensor, "position filtered_y filtered_x"]
