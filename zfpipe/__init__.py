@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zfpipe.microscope.microscope import Microscope
 
-if find_spec("ruamel") is None:  # such as `.venv/bin/dvc repro`, which runs the stages with the system's Python
+if find_spec("ruamel") is None:  # for example if `.venv/bin/dvc repro` runs the stages with the system's Python
     sys.exit(f"zfpipe: {sys.executable} has none of the packages; activate the environment: . .venv/bin/activate")
 
 __all__ = ["Microscope"]
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported when it is used first: torch takes seconds."""
+    """Import a public name on first use, since torch takes seconds to import."""
     if name not in __all__:
         raise AttributeError(f"module 'zfpipe' has no attribute {name!r}")
     from zfpipe.microscope import microscope

@@ -12,7 +12,7 @@ from zfpipe.errors import UserError
 from zfpipe.tools import profiles
 
 PROJECT = (paths.PARAMS, Path("dvc.yaml"))
-"""Files by which a project's folder is known."""
+"""A folder with these files is a project."""
 RGB = ("RED", "GREEN", "BLUE")
 
 
@@ -44,11 +44,11 @@ EXAMPLES = {
   zfpipe verify --profile smoke        the same in minutes
   zfpipe verify --against ../other     compare with the run in another folder""",
 }
-"""What the help shows last: examples of the whole command line and of each command."""
+"""Examples at the end of the help, for the whole command line ("") and for each command."""
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return what the command line takes."""
+    """Return the parser of the command line."""
     about = (
         "All figures and tables of Zeiler & Fergus (2013) as a DVC pipeline. `zfpipe COMMAND --help` shows the options "
         "of a command, with examples."
@@ -97,20 +97,20 @@ def parser() -> argparse.ArgumentParser:
 
 
 def shown(command: str) -> dict[str, Any]:
-    """Return what argparse needs to show the examples of a command, in the lines in which they stand."""
+    """Return the argparse options that show a command's examples line by line."""
     examples = f"examples:\n{EXAMPLES[command]}"
     return {"epilog": examples, "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
 def numbers(text: str) -> list[int]:
-    """Whole numbers, such as `1,2`."""
+    """Return whole numbers, such as `1,2`, from text."""
     return [int(number) for number in text.split(",")]
 
 
 def main() -> None:
-    """Reads the arguments and runs one command."""
+    """Read the arguments and run one command."""
     arguments = parser().parse_args()
-    sys.path.insert(0, str(Path.cwd()))  # for a network of one's own beside params.yaml
+    sys.path.insert(0, str(Path.cwd()))  # finds a user's own network beside params.yaml
     try:
         if arguments.command == "look":
             from zfpipe.microscope import look  # torch takes a while to import
@@ -139,7 +139,7 @@ def main() -> None:
             equal = verify.against(arguments.against) if arguments.against else verify.verify(*given)
             sys.exit(not equal)
         if arguments.command == "check":
-            from zfpipe.tools import check  # what decodes takes a second to import
+            from zfpipe.tools import check  # the image libraries take a second to import
 
             states = []
             for finding in check.check(params.load()):
@@ -154,7 +154,7 @@ def main() -> None:
                 print(line)
     except UserError as error:
         sys.exit(f"zfpipe: {error}")
-    except BrokenPipeError:  # `| head` has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:

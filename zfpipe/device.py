@@ -1,4 +1,4 @@
-"""Which device computes, as the environment variable ZFPIPE_DEVICE names it: no parameter, since it picks no result."""
+"""The device that ZFPIPE_DEVICE names. No parameter, since it does not select a result."""
 
 import os
 

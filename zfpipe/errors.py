@@ -1,9 +1,9 @@
-"""The one exception that a user's mistake raises."""
+"""The only exception for a user's mistakes."""
 
 
 class UserError(Exception):
-    """A mistake the user can mend: one line that says what, got, allowed and the mend.
+    """A mistake that the user can mend. One line says what and where, what was got, what is allowed, and the mend.
 
-    `zfpipe.stage` prints it without a traceback and exits with status 1. Mistakes of the program
-    itself stay assertions or ordinary exceptions and keep their traceback.
+    `zfpipe.stage` prints the line without a traceback and exits with status 1. Mistakes of the program itself stay
+    assertions or ordinary exceptions and keep their traceback.
     """

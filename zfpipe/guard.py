@@ -1,6 +1,6 @@
 """Notice when code or parameters change while a stage runs.
 
-DVC hashes both again after the command, and would record the changed ones as what made the outputs.
+DVC hashes code and parameters again after the command, and would record the changed ones as the cause of the outputs.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from zfpipe import paths
 
 PACKAGE = Path(__file__).parent
 STARTED = time.time()
-"""When this process had imported little more of the project's than plumbing."""
+"""Start of this process, before the project's tracked code is imported."""
 READ = {".py", ".css", ".html", ".jinja"}
-"""The kinds of files that code consists of; others are an editor's."""
+"""Suffixes of code files; other files belong to editors."""
 
 
 class Guard:
-    """The project's code and parameters as they were when a stage began."""
+    """The project's code and parameters at the start of a stage."""
 
     def __init__(self) -> None:
         self.code = {path: digest(path) for path in code()}
@@ -32,7 +32,7 @@ class Guard:
         self.params = read(paths.PARAMS)
 
     def changed(self) -> str | None:
-        """Return the name of a changed file that this process uses, of a changed parameter of this stage, or None."""
+        """Return a changed file that this process uses, or a changed parameter of this stage, or else None."""
         loaded = {Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
         folders = {file.parent for file in loaded}
         for path, before in self.code.items():
@@ -47,7 +47,7 @@ class Guard:
 
 
 def code() -> Iterator[Path]:
-    """The files of the packages, which DVC tracks, without plumbing, which it does not; and the stage's script."""
+    """Yield the files of the packages and the stage's script, all of which DVC tracks."""
     main = getattr(sys.modules["__main__"], "__file__", None)
     yield from (path for path in PACKAGE.glob("*/**/*") if path.suffix in READ and path.is_file())
     if main is not None:
@@ -55,24 +55,24 @@ def code() -> Iterator[Path]:
 
 
 def digest(path: Path) -> str | None:
-    """The hash of a file; None: it is gone."""
+    """Return the hash of a file, or None if there is no file."""
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
 
 def modified(path: Path) -> float:
-    """When a file was written last; 0 where it is gone."""
+    """Return when a file was last written, or 0 if there is no file."""
     return path.stat().st_mtime if path.exists() else 0.0
 
 
 def read(path: Path) -> str:
-    """The text of a file; empty where there is none."""
+    """Return the text of a file, or "" if there is no file."""
     return path.read_text() if path.exists() else ""
 
 
 def unequal(before: str, after: str) -> Iterator[str]:
     """Yield the parameters of this stage that differ between two texts of params.yaml.
 
-    dvc.yaml names the parameters of a stage. Of a stage that runs without DVC all parameters count.
+    dvc.yaml names the parameters of a stage. If a stage runs without DVC, all parameters count.
     """
     try:
         old, new = (YAML(typ="safe").load(text) or {} for text in (before, after))
@@ -84,8 +84,8 @@ def unequal(before: str, after: str) -> Iterator[str]:
 
 
 def declared() -> list[str]:
-    """The parameters that dvc.yaml names for this stage."""
-    from dvc.exceptions import DvcException  # takes a second, and parameters hardly ever change meanwhile
+    """Return the parameters that dvc.yaml names for this stage."""
+    from dvc.exceptions import DvcException  # takes a second; needed only if params.yaml has changed
     from dvc.repo import Repo
 
     try:
@@ -96,7 +96,7 @@ def declared() -> list[str]:
 
 
 def value(tree: Any, name: str) -> Any:
-    """A parameter by its dotted name; None where there is none."""
+    """Return a parameter by its dotted name, or None if there is none."""
     for key in name.split("."):
         tree = tree.get(key) if isinstance(tree, dict) else None
     return tree

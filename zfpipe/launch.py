@@ -1,6 +1,6 @@
-"""Stages sent to a cluster: the environment variable ZFPIPE_LAUNCH, such as `srun --gpus=1`, goes before the command.
+"""Run stages on a cluster: ZFPIPE_LAUNCH, such as `srun --gpus=1`, is put before the command.
 
-Plumbing of no stage: where a stage runs is not part of its command in dvc.yaml.
+DVC does not track the launcher: it is not part of a stage's command in dvc.yaml.
 """
 
 import os
@@ -13,11 +13,11 @@ from zfpipe.errors import UserError
 
 VARIABLE = "ZFPIPE_LAUNCH"
 SENT = "ZFPIPE_SENT"
-"""Set in a process that was sent: the launcher that waits for it holds the stage's lock."""
+"""Set in a process that a launcher started. The launcher holds the stage's lock."""
 
 
 def prefix() -> list[str]:
-    """The words of ZFPIPE_LAUNCH; none where it is not set. Raises UserError where they can't be told apart."""
+    """Return the words of ZFPIPE_LAUNCH, or none if it is not set. Raises UserError if its quotes do not match."""
     text = os.environ.get(VARIABLE, "")
     try:
         return shlex.split(text)
@@ -26,24 +26,24 @@ def prefix() -> list[str]:
 
 
 def check(words: Sequence[str]) -> None:
-    """Raises UserError where the launcher is not a program that can be run."""
+    """Raise UserError if the launcher is not a program that can be run."""
     if shutil.which(words[0]) is None:
         raise UserError(f"{VARIABLE} = {shlex.join(words)}; no program {words[0]} here; give one, or unset {VARIABLE}")
 
 
 def sent() -> bool:
-    """Whether this process was sent by another that holds the stage's lock."""
+    """Return True if a launcher, which holds the stage's lock, started this process."""
     return SENT in os.environ
 
 
 def launch() -> None:
-    """Where ZFPIPE_LAUNCH is set, puts the launcher in the place of this process; it runs the same stage.
+    """Replace this process by the launcher, if ZFPIPE_LAUNCH is set. The launcher runs the same stage.
 
-    The launcher keeps this process's number and locks, so that it gets what is sent to the stage, Ctrl-C for example,
-    and its status is the stage's.
+    The launcher keeps this process's number and locks. So it gets the stage's signals, such as Ctrl-C, and its exit
+    status is the stage's.
     """
     words = prefix()
-    if not words or "RANK" in os.environ:  # what torchrun starts runs where it is
+    if not words or "RANK" in os.environ:  # torchrun's processes run where they are started
         return
     check(words)
     script = sys.modules["__main__"].__spec__

@@ -1,4 +1,4 @@
-"""The paper's parameter values, which paper.yaml holds."""
+"""The paper's parameter values, read from paper.yaml."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from zfpipe import paths
 
 
 def values() -> dict[str, Any]:
-    """Return each value that the paper states by its dotted name, such as `betons.resize`."""
+    """Return the values that the paper states, by dotted names such as `betons.resize`."""
     return dict(leaves("", YAML(typ="safe").load(paths.PAPER.read_text())))
 
 
 def leaves(prefix: str, section: dict[str, Any]) -> list[tuple[str, Any]]:
-    """List the values within a section, those of nested sections too, by their names after `prefix`."""
+    """Return the values of a section and its nested sections, by their names after `prefix`."""
     found: list[tuple[str, Any]] = []
     for name, value in section.items():
         found += leaves(f"{prefix}{name}.", value) if isinstance(value, dict) else [(prefix + name, value)]

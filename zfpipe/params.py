@@ -1,4 +1,4 @@
-"""params.yaml as one frozen, validated tree; every stage reads it whole and hands one section down."""
+"""params.yaml as one frozen, validated tree. Each stage reads all of it and passes sections on."""
 
 import difflib
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from zfpipe.errors import UserError
 
 
 def whole(low: int, high: int) -> BeforeValidator:
-    """A whole number between two bounds, both allowed."""
+    """Return the validator of a whole number from `low` to `high`."""
 
     def check(value: Any) -> Any:
         if type(value) is not int or not low <= value <= high:
@@ -25,7 +25,7 @@ def whole(low: int, high: int) -> BeforeValidator:
 
 
 def number(low: float, high: float) -> BeforeValidator:
-    """A number between two bounds, both allowed."""
+    """Return the validator of a number from `low` to `high`."""
 
     def check(value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
@@ -36,7 +36,7 @@ def number(low: float, high: float) -> BeforeValidator:
 
 
 def numbers(low: int, high: int, count: int) -> BeforeValidator:
-    """A list of so many whole numbers between two bounds."""
+    """Return the validator of a list of `count` whole numbers from `low` to `high`."""
 
     def check(value: Any) -> Any:
         valid = isinstance(value, list | tuple) and len(value) == count
@@ -48,7 +48,7 @@ def numbers(low: int, high: int, count: int) -> BeforeValidator:
 
 
 def colours(value: Any) -> Any:
-    """Three numbers from 0 up, for red, green and blue."""
+    """Check three numbers from 0 up, for red, green and blue."""
     valid = isinstance(value, list | tuple) and len(value) == 3
     if not valid or any(isinstance(item, bool) or not isinstance(item, int | float) or item < 0 for item in value):
         raise ValueError("must be a list of three numbers from 0 up, for red, green and blue")
@@ -56,14 +56,14 @@ def colours(value: Any) -> Any:
 
 
 def spreads(value: Any) -> Any:
-    """Three positive numbers, for red, green and blue."""
+    """Check three positive numbers, for red, green and blue."""
     if 0 in colours(value):
         raise ValueError("must be a list of three positive numbers, for red, green and blue")
     return tuple(value)
 
 
 def function(value: Any) -> Any:
-    """A function that builds a network, by its module and name."""
+    """Check the name of a function that builds a network, with its module."""
     parts = value.split(":") if isinstance(value, str) else []
     if len(parts) != 2 or not all(name.isidentifier() for part in parts for name in part.split(".")):
         raise ValueError("must be null or module:function, such as torchvision.models:vgg16")
@@ -71,14 +71,14 @@ def function(value: Any) -> Any:
 
 
 def layers(value: Any) -> Any:
-    """Layers that Table 3 leaves out."""
+    """Check the layers that a row of Table 3 leaves out."""
     if not isinstance(value, list | tuple) or any(item not in (3, 4, 6, 7) for item in value):
         raise ValueError("must be a list of layers out of 3, 4, 6, 7")
     return tuple(sorted(set(value)))
 
 
 def named(value: Any) -> Any:
-    """Layers of a foreign network."""
+    """Check names of a foreign network's layers."""
     if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) and one for one in value):
         raise ValueError(
             "must be null or a list of the network's names, such as [layer1, layer4]; zfpipe check has them"
@@ -87,14 +87,14 @@ def named(value: Any) -> Any:
 
 
 def epochs(value: Any) -> Any:
-    """Epochs after which the weights are kept."""
+    """Check the epochs after which the weights are kept."""
     if not isinstance(value, list | tuple) or any(type(item) is not int or item < 1 for item in value):
         raise ValueError("must be a list of epochs, whole numbers from 1")
     return tuple(sorted(set(value)))
 
 
 def shares(value: Any) -> Any:
-    """Shares of all epochs, in their order."""
+    """Check rising shares of all epochs."""
     valid = isinstance(value, list | tuple) and all(type(item) in (int, float) and 0 < item <= 1 for item in value)
     if not valid or list(value) != sorted(value):
         raise ValueError("must be a list of shares of the epochs, rising, from above 0 to 1, such as [0.75, 0.9]")
@@ -102,14 +102,14 @@ def shares(value: Any) -> Any:
 
 
 def text(value: Any) -> Any:
-    """A piece of text."""
+    """Check that the value is text and not empty."""
     if not isinstance(value, str) or not value:
         raise ValueError("must be text")
     return value
 
 
 def root(value: Any) -> Any:
-    """Where a set lies, as DVC reads it."""
+    """Check the folder of a set, which DVC must be able to read."""
     if text(value).startswith("~"):
         raise ValueError(f"must be a whole path, such as {Path(value).expanduser()}: DVC does not read ~")
     return value
@@ -121,7 +121,7 @@ Text = Annotated[str, BeforeValidator(text)]
 
 
 class Section(BaseModel):
-    """One section: fields can't be set after reading, unknown ones are refused."""
+    """A section of params.yaml. Fields can't be changed after reading; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -145,30 +145,30 @@ class Pictures(Section):
 
     @property
     def base(self) -> Path:
-        """The folder that the index's paths start from: where the set lies, or where its pictures are drawn."""
+        """The folder that paths in the index start from: the set's own folder, or the folder of drawn pictures."""
         return paths.PICTURES if self.source == "generated" else Path(self.root)
 
 
 Watched = Literal["pictures", "targets", "model"]
-"""What may change without DVC: folders behind links, the code that builds a network."""
+"""What DVC does not track: folders behind links, and the code that builds a network."""
 
 
 def watched(value: Any) -> Any:
-    """What is watched."""
+    """Check the names of what to watch."""
     if not isinstance(value, list | tuple) or any(item not in get_args(Watched) for item in value):
         raise ValueError(f"must be a list out of {', '.join(get_args(Watched))}")
     return tuple(dict.fromkeys(value))
 
 
 class OtherSet(Section):
-    """A set of images whose copies among the training images are looked for."""
+    """Another set of images, to look for copies of its images among the training images."""
 
     source: Literal["folder", "imagenet", "tiny-imagenet", "imagenette", "caltech101", "caltech256", "voc2012"]
     root: Root
 
 
 class Overlap(Section):
-    """Training images that stand in another set too (section 5.2)."""
+    """Training images that also belong to another set (section 5.2)."""
 
     sets: dict[str, OtherSet]
     side: Annotated[int, whole(4, 64)]
@@ -177,7 +177,7 @@ class Overlap(Section):
 
 
 class Betons(Section):
-    """How images are prepared and stored for FFCV (section 3)."""
+    """How images are resized and stored for FFCV (section 3)."""
 
     resize: Annotated[int, whole(16, 1024)]
     write_mode: Literal["raw", "jpg"]
@@ -187,13 +187,13 @@ class Betons(Section):
 
 
 class Crops(Section):
-    """The ten crops: corners and centre, each flipped or not (section 3)."""
+    """The ten crops: corners and centre, each also flipped (section 3)."""
 
     size: Annotated[int, whole(16, 1024)]
 
 
 class Filter(Section):
-    """A convolution's filter, in pixels of the maps below."""
+    """A convolution's filters: side, stride and padding in pixels of the input maps."""
 
     filter_size: Annotated[int, whole(1, 15)]
     stride: Annotated[int, whole(1, 4)]
@@ -201,9 +201,9 @@ class Filter(Section):
 
 
 class Norm(Section):
-    """Local response normalisation with torch's alpha, which is divided by `size`, for pixels that are not scaled.
+    """Local response normalisation. `alpha` is as in torch, which divides it by `size`, for pixels that are not scaled.
 
-    It stands between ReLU and pooling (`before_pool`, as in Krizhevsky et al. 2012) or after the pooling (Fig. 3).
+    The normalisation stands before the pooling (`before_pool`, Krizhevsky et al. 2012) or after (Fig. 3).
     """
 
     before_pool: bool = False
@@ -214,7 +214,7 @@ class Norm(Section):
 
 
 class Init(Section):
-    """How weights start; biases are 0 (section 3)."""
+    """How weights are initialised; biases are 0 (section 3)."""
 
     scheme: Literal["gaussian", "he"]
     std: Annotated[float, number(1e-6, 1)]
@@ -222,7 +222,7 @@ class Init(Section):
 
 
 class Network(Filter):
-    """A network as in Fig. 3; `filter_size`, `stride` and `padding` are layer 1's."""
+    """A network like Fig. 3; `filter_size`, `stride` and `padding` belong to layer 1."""
 
     conv2: Filter
     maps: Annotated[tuple[int, ...], numbers(1, 8192, 5)]
@@ -237,17 +237,17 @@ class Network(Filter):
 
     @property
     def origin(self) -> str | None:
-        """The function that builds a network whose layers below the softmax come with their weights; None: ours."""
+        """The function that builds a network trained elsewhere; None for zfpipe's own networks."""
         return None
 
     @property
     def keeps_softmax(self) -> bool:
-        """Whether nothing at all is trained, the softmax neither."""
+        """True if the network keeps its own softmax, so that nothing is trained."""
         return False
 
 
 class Model(Network):
-    """The network under the microscope: Fig. 3's, or one that another library builds, with weights trained there."""
+    """The network to look into: Fig. 3's, or another library's with its trained weights."""
 
     source: Annotated[str, BeforeValidator(function)] | None
     weights: Text | None
@@ -258,17 +258,17 @@ class Model(Network):
 
     @property
     def origin(self) -> str | None:
-        """The function that builds a network whose layers below the softmax come with their weights; None: ours."""
+        """The function that builds a network trained elsewhere; None for zfpipe's own networks."""
         return self.source
 
     @property
     def keeps_softmax(self) -> bool:
-        """Whether nothing at all is trained, the softmax neither."""
+        """True if the network keeps its own softmax, so that nothing is trained."""
         return self.source is not None and self.softmax == "own"
 
     @model_validator(mode="after")
     def check_weights(self) -> "Model":
-        """Refuse a source without weights, and weights where DVC would not see them change."""
+        """Refuse a source without weights, or weights that DVC does not track."""
         folder = paths.WEIGHTS
         if self.source is not None and (self.weights is None or not inside(Path(self.weights), folder)):
             fail("model.weights", self.weights, f"must be a file in {folder}/, where DVC sees it change; move it there")
@@ -283,7 +283,7 @@ class Model(Network):
 
 
 class Run(Section):
-    """A row of Tables 2 and 3: a base section, what is changed in it, a seed."""
+    """A row of Tables 2 and 3: a base section, the edits to it, and a seed."""
 
     base: Literal["model", "alexnet"]
     seed: Seed
@@ -292,7 +292,7 @@ class Run(Section):
 
 
 def alike(runs: Mapping[str, Run]) -> dict[str, list[str]]:
-    """Return the runs that differ from each run in the seed alone, itself among them."""
+    """Return, for each run, the runs that differ at most in the seed, including the run itself."""
     return {
         run: [name for name, one in runs.items() if (one.base, one.edit) == (own.base, own.edit)]
         for run, own in runs.items()
@@ -300,21 +300,21 @@ def alike(runs: Mapping[str, Run]) -> dict[str, list[str]]:
 
 
 def members(value: Any) -> Any:
-    """Runs whose probabilities are averaged."""
+    """Check the runs whose probabilities are averaged."""
     if not isinstance(value, list | tuple) or len(set(map(str, value))) != len(value) or len(value) < 2:
         raise ValueError("must be a list of two or more different runs")
     return tuple(value)
 
 
 def sizes(value: Any) -> Any:
-    """Numbers of training images for each class."""
+    """Check numbers of training images for each class."""
     if not isinstance(value, list | tuple) or any(type(item) is not int or item < 2 for item in value):
         raise ValueError("must be a list of whole numbers from 2")
     return tuple(sorted(set(value)))
 
 
 class Training(Section):
-    """Stochastic gradient descent, its learning rate divided at plateaus and in time before the end (section 3)."""
+    """Stochastic gradient descent; the learning rate is divided at plateaus, or at fixed epochs (section 3)."""
 
     epochs: Annotated[int, whole(1, 10_000)]
     batch: Annotated[int, whole(1, 65536)]
@@ -334,7 +334,7 @@ class Evaluation(Section):
 
 
 class Deconvnet(Section):
-    """Choices of the way down where the paper leaves one (section 2.1)."""
+    """Options of the deconvnet that the paper leaves open (section 2.1)."""
 
     unpooling: Literal["sum", "overwrite"]
     norm: Literal["skip", "gradient"]
@@ -371,7 +371,7 @@ class Invariance(Section):
 
 
 class OcclusionProbe(Section):
-    """How images are hidden place by place (Fig. 7); lengths in pixels of a 224 x 224 crop."""
+    """How images are occluded, position by position (Fig. 7); lengths in pixels of a 224 x 224 crop."""
 
     size: Annotated[int, whole(1, 224)]
     stride: Annotated[int, whole(1, 224)]
@@ -401,7 +401,7 @@ class Target(Section):
 
     @property
     def embedded(self) -> bool:
-        """Whether zfpipe draws it."""
+        """True if zfpipe draws the set's pictures."""
         return Path(self.root) == paths.DRAWING
 
 
@@ -414,7 +414,7 @@ class Targets(Section):
 
     @model_validator(mode="after")
     def check_numbers(self) -> "Targets":
-        """Of Caltech's sets so many images of each class are trained on; VOC has a training set."""
+        """Require numbers of training images for Caltech's sets; VOC has a fixed training set."""
         for name in ("caltech101", "caltech256"):
             if not getattr(self, name).per_class:
                 fail(f"targets.{name}.per_class", "[]", "must be one or more whole numbers from 2")
@@ -439,13 +439,13 @@ class Figures(Section):
 
 
 PROBES = Path(__file__).parent / "probes"
-"""Each module there may have a section of its own name, which its class `Settings` describes."""
+"""A module in this folder can have a section of the module's name, described by the module's class `Settings`."""
 MISSING = "is missing; add it, as in the project's own params.yaml"
 Own = TypeVar("Own", bound=Section)
 
 
 class Params(Section):
-    """The whole of params.yaml. Sections that belong to probes are kept as they are written until `own` reads them."""
+    """All of params.yaml. Probes' sections stay as they are written until `own` reads them."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -471,7 +471,7 @@ class Params(Section):
     figures: Figures
 
     def own(self, kind: type[Own]) -> Own:
-        """Return the section of the probe whose class `Settings` is given. Raises UserError where it is not valid."""
+        """Return the section of the probe with the class `Settings` given. Raises UserError if not valid."""
         name, given = kind.__module__.rpartition(".")[2], self.model_extra or {}
         if name not in given:
             raise UserError(f"params.yaml: {name} {MISSING}")
@@ -481,7 +481,7 @@ class Params(Section):
             raise UserError(f"params.yaml: {explain(error, (name,), kind)}") from None
 
     def trained_elsewhere(self, run: str) -> bool:
-        """Whether the layers of a run's network below the softmax come with their weights."""
+        """Return True if a run's network was trained elsewhere, except perhaps for its softmax."""
         entry = self.runs[run]
         base: Network = getattr(self, entry.base)
         return entry.edit["source"] is not None if "source" in entry.edit else base.origin is not None
@@ -489,9 +489,9 @@ class Params(Section):
     @model_validator(mode="before")
     @classmethod
     def check_sections(cls, tree: Any) -> Any:
-        """Refuse a section that is neither a field nor that of a probe.
+        """Refuse a section that is neither a field nor a probe's section.
 
-        Files of probes are not opened for that: a stage opens nothing that dvc.yaml does not name among its deps.
+        A valid file is checked without opening probes' files: a stage opens only files that dvc.yaml names as its deps.
         """
         for name in map(str, tree):
             if name not in cls.model_fields and not (name.isidentifier() and (PROBES / f"{name}.py").exists()):
@@ -501,7 +501,7 @@ class Params(Section):
 
     @model_validator(mode="after")
     def check_together(self) -> "Params":
-        """Refuse crops larger than the images, odd names of runs, and ensembles of unknown runs."""
+        """Refuse crops larger than the images, invalid names of runs, and ensembles of unknown runs."""
         if self.crops.size > self.betons.resize:
             fail("crops.size", self.crops.size, f"must be at most betons.resize, {self.betons.resize}")
         if self.model.source is not None and "model" not in self.watch:
@@ -530,19 +530,19 @@ class Params(Section):
 
 
 def inside(path: Path, folder: Path) -> bool:
-    """Whether a path, as it is written, leads into a folder."""
+    """Return True if a path, as written, leads into a folder."""
     return folder in path.parents and ".." not in path.parts
 
 
 def fail(name: str, got: Any, allowed: str, assign: str = " = ") -> NoReturn:
-    """Refuse a parameter in one line."""
+    """Raise an error about a parameter, in one line."""
     raise UserError(f"params.yaml: {name}{assign}{got}; {allowed}")
 
 
 def explain(error: ValidationError, prefix: tuple[str, ...] = (), kind: type[BaseModel] = Params) -> str:
-    """Return the first mistake that validation found in a section of this kind, in one line: what, got, allowed."""
+    """Return the first mistake that validation found in a section of this kind: what, got, allowed, in one line."""
     errors = error.errors()
-    # A misspelt name is also a missing one: the spelling is what helps
+    # A misspelt name also counts as missing: report the spelling first
     first = next((entry for entry in errors if entry["type"] == "extra_forbidden"), errors[0])
     name = ".".join(str(part) for part in (*prefix, *first["loc"]))
     mistake, got, context = first["type"], first["input"], first.get("ctx", {})
@@ -558,13 +558,13 @@ def explain(error: ValidationError, prefix: tuple[str, ...] = (), kind: type[Bas
 
 
 def unknown(name: str, known: set[str]) -> str:
-    """Say that there is no parameter of this name, and which known one is spelled much like its last part."""
+    """Return a message about an unknown parameter, with the known name that is most similar in its last part."""
     close = difflib.get_close_matches(name.rpartition(".")[2], sorted(known), n=1)
     return f"{name} is not a parameter" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def known_fields(kind: Any) -> set[str]:
-    """Return the names of a section's fields, and of those of the sections within, for suggestions."""
+    """Return the names of a section's fields and of nested sections' fields, for suggestions."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         inside = (known_fields(field.annotation) for field in kind.model_fields.values())
         return {*kind.model_fields}.union(*inside)
@@ -572,9 +572,9 @@ def known_fields(kind: Any) -> set[str]:
 
 
 def load(path: Path = paths.PARAMS) -> Params:
-    """Reads and validates params.yaml.
+    """Read and validate params.yaml.
 
-    Raises UserError with one line that says which parameter, what it is and what is allowed.
+    Raises UserError with one line: the parameter, its value, and the allowed values.
     """
     try:
         return parse(path.read_text(), str(path))
@@ -583,7 +583,7 @@ def load(path: Path = paths.PARAMS) -> Params:
 
 
 def parse(text: str, name: str) -> Params:
-    """Validates the text of a parameter file; `name` stands in the error lines."""
+    """Validate the text of a parameter file; `name` is the file's name in error messages."""
     check_yaml(text, name)
     try:
         return Params.model_validate(YAML(typ="safe").load(text))
@@ -592,7 +592,7 @@ def parse(text: str, name: str) -> Params:
 
 
 def check_yaml(text: str, name: str) -> None:
-    """Refuses text that is not YAML with sections."""
+    """Raise UserError if the text is not YAML with sections."""
     try:
         tree = YAML(typ="safe").load(text)
     except YAMLError as error:

@@ -1,13 +1,13 @@
-"""Every file the pipeline writes, and the files of parameters, named once, relative to the project's root."""
+"""Paths of all files that the pipeline writes, and of the parameter files, relative to the project's root."""
 
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
 PAPER = Path("paper.yaml")
-"""What the paper states of the parameters."""
+"""The paper's parameter values."""
 
 SETS = Path("sets")
-"""Image sets that `zfpipe fetch` downloads."""
+"""Image sets that `zfpipe fetch` has downloaded."""
 
 PICTURES = Path("data/pictures")
 INDEX = PICTURES / "index.parquet"
@@ -16,7 +16,7 @@ OVERLAP = Path("data/overlap")
 WATCHED = Path("data/watched")
 
 WEIGHTS = Path("weights")
-"""Weights of networks that were trained elsewhere, as their owner puts them there."""
+"""Weights of networks trained elsewhere; their owner puts them here."""
 
 BETONS = Path("data/betons")
 MEAN = BETONS / "mean.npy"
@@ -29,7 +29,7 @@ ENSEMBLES = METRICS / "ensembles.json"
 ACTIVATIONS = Path("activations")
 STRONGEST = ACTIVATIONS / "strongest.parquet"
 STRONGEST_UNTRAINED = ACTIVATIONS / "untrained.parquet"
-"""The same of the network with random weights."""
+"""The strongest activations of the untrained network."""
 UNITS = Path("units")
 NAMES = Path("names")
 PROJECTIONS = Path("projections")
@@ -43,7 +43,7 @@ FEATURES = Path("features")
 SHAPES = Path("shapes")
 TRANSFER = Path("transfer")
 DRAWING = Path("zfpipe/drawing")
-"""Code that draws the embedded pictures; as the root of a set it stands for those."""
+"""Code that draws the embedded pictures. As the root of a set, it means the embedded pictures."""
 CURVES = Path("curves/history.csv")
 PRINCIPLE = Path("principle")
 
@@ -59,81 +59,81 @@ VERDICTS = Path("metrics.json")
 PAGE = REPORTS / "index.html"
 
 SPOOL = Path(".zfpipe/spool")
-"""What a stage keeps on disk while it runs; all of its processes see it."""
+"""Temporary files of a running stage, shared by all of its processes."""
 RESUME = Path(".zfpipe/resume")
-"""Training state of interrupted runs: outside DVC, removed when a run completes."""
+"""State of interrupted training runs: outside DVC, removed when a run completes."""
 
 
 def beton(split: str) -> Path:
-    """The FFCV file of a split."""
+    """Return the path of a split's beton."""
     return BETONS / f"{split}.beton"
 
 
 def sidecar(split: str) -> Path:
-    """Checksums, counts and class names of a split's beton."""
+    """Return the path of a split's sidecar: checksum, counts and class names."""
     return BETONS / f"{split}.json"
 
 
 def rejected(split: str) -> Path:
-    """The images of a split that could not be read, with the reason."""
+    """Return the path of the list of a split's unreadable images, with reasons."""
     return BETONS / f"{split}.rejected.csv"
 
 
 def target(name: str) -> Path:
-    """The folder of a set that features are transferred to: its index, beton and, where it is embedded, pictures."""
+    """Return the folder of a target set: its index, its beton and, if embedded, its pictures."""
     return Path("data/targets") / name
 
 
 def harvest(name: str) -> Path:
-    """The features of every image of such a set."""
+    """Return the path of the features of all images of a target set."""
     return Path("harvest") / f"{name}.parquet"
 
 
 def overlap(name: str) -> Path:
-    """The training images that stand in another set too: their list and, where there are some, a sheet."""
+    """Return the folder of the training images that also belong to another set: a list and, if any, a sheet."""
     return OVERLAP / name
 
 
 def watched(what: str) -> Path:
-    """A digest of what DVC does not see change."""
+    """Return the path of a digest of things that DVC does not track."""
     return WATCHED / what / "digest.json"
 
 
 def pretrained(base: str) -> Path:
-    """What training of a base starts from: start.json says what, weights.safetensors are those of a source."""
+    """Return the folder with the start of training: start.json, and weights.safetensors if there is a source."""
     return PRETRAINED / base
 
 
 def weights(run: str) -> Path:
-    """The trained weights of a run."""
+    """Return the path of a run's trained weights."""
     return MODELS / run / "weights.safetensors"
 
 
 def snapshots(run: str) -> Path:
-    """The folder with a run's weights after some epochs, EPOCH.safetensors."""
+    """Return the folder with a run's weights after some epochs, as EPOCH.safetensors."""
     return MODELS / run / "snapshots"
 
 
 def history(run: str) -> Path:
-    """Loss and error of a run, a row per epoch."""
+    """Return the path of a run's loss and error, with a row for each epoch."""
     return MODELS / run / "history.csv"
 
 
 def evaluation(run: str) -> Path:
-    """Ten-crop probabilities of a run on the validation split."""
+    """Return the path of a run's ten-crop probabilities on the validation split."""
     return EVALUATIONS / f"{run}.parquet"
 
 
 def metrics(run: str) -> Path:
-    """Errors of a run, for `dvc metrics`."""
+    """Return the path of a run's errors, for `dvc metrics`."""
     return METRICS / f"{run}.json"
 
 
 def figure(number: str) -> Path:
-    """A figure of the paper, as a picture."""
+    """Return the path of a figure's picture."""
     return FIGURES / f"fig{number}.png"
 
 
 def table(number: str) -> Path:
-    """A table of the paper, as comma-separated values (beside it: .md and .tex)."""
+    """Return the path of a table as CSV; .md and .tex are beside it."""
     return TABLES / f"table{number}.csv"

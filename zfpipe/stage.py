@@ -1,4 +1,4 @@
-"""What every stage script does around its work: errors in one line, a lock, a guard, timed log lines."""
+"""The frame around a stage's work: errors in one line, a lock, a guard against changes, and log lines with times."""
 
 import fcntl
 import os
@@ -14,18 +14,19 @@ from zfpipe.guard import Guard
 from zfpipe.launch import launch, sent
 
 RUNNING = Path(".zfpipe/running")
-"""A file for each stage that has run here, locked while it runs."""
+"""Folder with a lock file for each stage."""
 
 
 Main = Callable[[], Callable[[], None] | None]
-"""The work of a stage. It may return a function to call when all outputs are written and checked."""
+"""A stage's work. It may return a function to call after all outputs are written and checked."""
 
 
 def run(main: Main) -> None:
     """Run a stage and end the process. A user's mistake ends the process with one line and status 1.
 
-    Code or a parameter that changed while the stage ran ends the process likewise, and DVC records nothing. The
-    function that `main` returns is called after that check. It deletes the training state that a next run would need.
+    If code or a parameter changed while the stage ran, the process ends with an error too, so that DVC records nothing.
+    The function that `main` returns is called after this check; it deletes training state that another attempt would
+    need.
     """
     start = time.perf_counter()
     try:
@@ -56,7 +57,7 @@ def run(main: Main) -> None:
 
 
 def of_gpu(error: RuntimeError) -> str | None:
-    """Return what a GPU's error says to a user in one line, or None for another error; torch is not imported for it."""
+    """Return a GPU's error in one line for the user, or None for another error. Does not import torch."""
     if type(error).__name__ == "OutOfMemoryError":
         return "the GPU's memory is full; lower training.batch, run fewer --jobs, or use ZFPIPE_DEVICE=cpu"
     words = next(iter(str(error).strip().splitlines()), "")
@@ -66,16 +67,17 @@ def of_gpu(error: RuntimeError) -> str | None:
 
 
 def leave() -> None:
-    """Ends the process at once: everything is on disk, and torch would tidy up for another second or two."""
+    """End the process at once: all outputs are on disk, and torch would need a second or two to clean up."""
     os._exit(0)
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keeps a second process from the same stage: both would write the same temporary files.
+    """Lock a stage: a second process would write the same temporary files.
 
-    Such a one is left when only the DVC above it was killed. The lock ends with the process, however that ends. What
-    torchrun starts needs none, nor what was sent to a cluster. Raises UserError where another process has it.
+    Such a process is left over if only the DVC above it was killed. The lock ends with the process. Processes of
+    torchrun or a launcher need no lock, since their parent holds it. Raises UserError if another process holds the
+    lock.
     """
     if "RANK" in os.environ or sent():
         yield
@@ -87,12 +89,12 @@ def alone(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"another process runs {name} here; wait until it has ended, or stop it") from None
-        os.set_inheritable(file.fileno(), True)  # by a launcher that takes this process's place
+        os.set_inheritable(file.fileno(), True)  # a launcher that replaces this process keeps the lock
         yield
 
 
 def argument(what: str, allowed: Collection[str]) -> str:
-    """The one argument of a stage script, which must be among `allowed`."""
+    """Return the only argument of a stage script. Raises UserError unless the argument is among `allowed`."""
     if len(sys.argv) != 2 or sys.argv[1] not in allowed:
         got = " ".join(sys.argv[1:]) or "nothing"
         raise UserError(f"{Path(sys.argv[0]).stem} takes {what}, got {got}; must be one of {', '.join(allowed)}")
@@ -100,5 +102,5 @@ def argument(what: str, allowed: Collection[str]) -> str:
 
 
 def log(line: str) -> None:
-    """Prints a line of progress at once; outputs never hold times, only these lines do."""
+    """Print a line of progress at once. Only log lines hold times, never outputs."""
     print(line, flush=True)

@@ -1,4 +1,4 @@
-"""Files that stages write and read back, each in the format of its suffix; a file is whole or not there."""
+"""Write and read files in the format of their suffix. A file is written whole or not at all."""
 
 import errno
 import json
@@ -12,9 +12,9 @@ from typing import Any
 from zfpipe.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""A full disk, a used up quota, a file larger than allowed."""
+"""A full disk, a used-up quota, a file larger than allowed."""
 FLOATS = "%.6g"
-"""How every CSV file writes its numbers."""
+"""Format of numbers in CSV files."""
 
 
 def save(path: Path, value: Any) -> None:
@@ -60,9 +60,9 @@ def save_all(folder: Path, values: Mapping[str, Any]) -> None:
 
 
 def load(path: Path) -> Any:
-    """Return what `save` wrote.
+    """Return the value that `save` wrote.
 
-    CSV and Parquet come back as a DataFrame, arrays as numpy arrays, JSON as Python values, other files as text.
+    CSV and Parquet give a DataFrame, arrays give numpy arrays, JSON gives Python values, other files give text.
     """
     if path.suffix == ".json":
         return json.loads(path.read_text(encoding="utf-8"))
@@ -86,17 +86,17 @@ def load(path: Path) -> Any:
 
 
 def opened(path: Path) -> Path:
-    """Return `path`, and raise Python's audit event `open` for it: Arrow and safetensors open files without one."""
+    """Return `path` and raise Python's audit event `open`, which Arrow and safetensors do not raise."""
     sys.audit("open", str(path), "r", 0)
     return path
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path` that becomes `path` when the block ends well.
+    """Yield a temporary name beside `path` that becomes `path` if the block ends without an error.
 
-    Whatever interrupts the block, `path` is either the old file or the whole new one. A cached file that DVC
-    hard-linked is replaced, never written into. Raises UserError when the disk is full.
+    If the block is interrupted, `path` is still the old file. A cached file that DVC hard-linked is replaced, not
+    written into. Raises UserError if the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
@@ -110,8 +110,8 @@ def whole(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that exists for the time of the block. Raises UserError when the disk is full."""
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+    """Yield an empty folder that is deleted after the block. Raises UserError if the disk is full."""
+    shutil.rmtree(folder, ignore_errors=True)  # left by a killed process
     folder.mkdir(parents=True)
     try:
         with room(folder):
@@ -122,7 +122,7 @@ def scratch(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def room(path: Path) -> Iterator[None]:
-    """Say in one line that the disk is full when writing to `path` ends so."""
+    """Raise UserError in one line if writing to `path` in the block fills the disk."""
     try:
         yield
     except OSError as error:

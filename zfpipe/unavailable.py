@@ -1,4 +1,4 @@
-"""Results that can't be had with these parameters or images: the reason stands in their place."""
+"""Results that are not available with these parameters or images: a file with the reason replaces them."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -11,13 +11,13 @@ NAME = "unavailable.txt"
 
 
 class UnavailableError(Exception):
-    """Why a probe has no results with these parameters or images, as a clause for the report."""
+    """The reason why a probe has no results with these parameters or images, as a clause for the report."""
 
 
 def save(folder: Path, measure: Callable[[], Mapping[str, Any]]) -> None:
-    """Write what `measure` returns, values by file name, into `folder`; if it raises UnavailableError, the reason.
+    """Write the values of `measure` into `folder` by file name, or the reason if it raises UnavailableError.
 
-    Of processes that share a stage the first alone writes.
+    Of several processes, only the first writes.
     """
     first = os.environ.get("RANK", "0") == "0"
     if first:
@@ -33,6 +33,6 @@ def save(folder: Path, measure: Callable[[], Mapping[str, Any]]) -> None:
 
 
 def reason(folder: Path) -> str | None:
-    """Return why there is nothing in the folder, or None where there is something."""
+    """Return why a folder has no results, or None if it has results."""
     path = folder / NAME
     return path.read_text().strip() if path.exists() else None

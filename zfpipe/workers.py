@@ -1,4 +1,4 @@
-"""How many processes or threads prepare images: outside params.yaml, because it never changes a result."""
+"""The number of processes or threads that prepare images. Not in params.yaml, because results do not depend on it."""
 
 import os
 
@@ -6,7 +6,7 @@ from zfpipe.errors import UserError
 
 
 def worker_count(asked: int | None = None) -> int:
-    """`asked`, or the environment variable ZFPIPE_WORKERS, or all cores; never more than there are cores.
+    """Return `asked`, or else ZFPIPE_WORKERS, or else the number of cores; at most the number of cores.
 
     Processes that torchrun starts on one machine share its cores.
     """
@@ -20,14 +20,14 @@ def worker_count(asked: int | None = None) -> int:
 
 
 def share_of_cores(processes: int) -> int:
-    """How many cores each of some processes has, at least one."""
+    """Return the number of cores for each of several processes, at least one."""
     return max(1, len(os.sched_getaffinity(0)) // processes)
 
 
 def loader_threads(asked: int | None = None) -> int:
-    """As `worker_count`, but by default one where the network runs on the CPU.
+    """Return `worker_count`, but by default one thread if the network runs on a CPU.
 
-    One keeps far ahead of such a network; with two, an epoch of the default run takes a quarter longer.
+    One thread is fast enough for the network. With two, an epoch of the default run takes a quarter longer.
     """
     if asked is None and "ZFPIPE_WORKERS" not in os.environ and os.environ.get("ZFPIPE_DEVICE", "cpu") == "cpu":
         return 1
