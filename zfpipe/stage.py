@@ -24,9 +24,8 @@ Main = Callable[[], Callable[[], None] | None]
 def run(main: Main) -> None:
     """Run a stage and end the process. A user's mistake ends the process with one line and status 1.
 
-    If code or a parameter changed while the stage ran, the process ends with an error too, so that DVC records nothing.
-    The function that `main` returns is called after this check; it deletes training state that another attempt would
-    need.
+    If code or a parameter changed meanwhile, the process ends with an error too, so that DVC records nothing. Then the
+    function that `main` returned is called; it deletes training state that another attempt would have needed.
     """
     start = time.perf_counter()
     try:
@@ -76,8 +75,7 @@ def alone(folder: Path) -> Iterator[None]:
     """Lock a stage: a second process would write the same temporary files.
 
     Such a process is left over if only the DVC above it was killed. The lock ends with the process. Processes of
-    torchrun or a launcher need no lock, since their parent holds it. Raises UserError if another process holds the
-    lock.
+    torchrun or a launcher need none: their parent holds the lock. Raises UserError if another process holds the lock.
     """
     if "RANK" in os.environ or sent():
         yield
