@@ -81,7 +81,7 @@ def named(value: Any) -> Any:
     """Check names of a foreign network's layers."""
     if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) and one for one in value):
         raise ValueError(
-            "must be null or a list of the network's names, such as [layer1, layer4]; zfpipe check has them"
+            "must be null or a list of the network's names, such as [layer1, layer4]; zfpipe check lists them"
         )
     return tuple(value)
 
@@ -111,7 +111,7 @@ def text(value: Any) -> Any:
 def root(value: Any) -> Any:
     """Check the folder of a set, which DVC must be able to read."""
     if text(value).startswith("~"):
-        raise ValueError(f"must be a whole path, such as {Path(value).expanduser()}: DVC does not read ~")
+        raise ValueError(f"must be a full path, such as {Path(value).expanduser()}: DVC does not read ~")
     return value
 
 
@@ -156,7 +156,7 @@ Watched = Literal["pictures", "targets", "model"]
 def watched(value: Any) -> Any:
     """Check the names of what to watch."""
     if not isinstance(value, list | tuple) or any(item not in get_args(Watched) for item in value):
-        raise ValueError(f"must be a list out of {', '.join(get_args(Watched))}")
+        raise ValueError(f"must be a list of some of {', '.join(get_args(Watched))}")
     return tuple(dict.fromkeys(value))
 
 
@@ -271,13 +271,13 @@ class Model(Network):
         """Refuse a source without weights, or weights that DVC does not track."""
         folder = paths.WEIGHTS
         if self.source is not None and (self.weights is None or not inside(Path(self.weights), folder)):
-            fail("model.weights", self.weights, f"must be a file in {folder}/, where DVC sees it change; move it there")
+            fail("model.weights", self.weights, f"must be a file in {folder}/, which DVC tracks; move it there")
         for parent in Path(self.weights or "").parents:
             if folder in parent.parents and parent.is_symlink():
                 fail(
                     "model.weights",
                     self.weights,
-                    f"{parent} is a link to a folder, into which DVC does not look; copy it",
+                    f"{parent} is a link to a folder, which DVC does not follow; copy the folder",
                 )
         return self
 
@@ -508,15 +508,13 @@ class Params(Section):
             fail(
                 "watch",
                 list(self.watch),
-                f"must name model, or a change of the code of {self.model.source} is not seen",
+                f"must include model, or changes in the code of {self.model.source} go unnoticed",
             )
         for run in self.runs:
             if not run.replace("-", "").replace("_", "").isalnum() or not run.isascii():
                 fail(f"runs.{run}", "the name", "must be letters, digits, - and _")
             if self.runs[run].edit.get("source") is not None:
-                fail(
-                    f"runs.{run}.edit.source", self.runs[run].edit["source"], "must be null; another is model.source's"
-                )
+                fail(f"runs.{run}.edit.source", self.runs[run].edit["source"], "must be null; set model.source instead")
         for name in self.overlap.sets:
             if not name.isidentifier():
                 fail(f"overlap.sets.{name}", "the name", "must be letters, digits and _, a letter first")

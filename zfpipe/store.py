@@ -50,7 +50,7 @@ def save(path: Path, value: Any) -> None:
 
             save_file({name: np.ascontiguousarray(array) for name, array in value.items()}, temporary)
         else:
-            raise ValueError(f"{path}: no way to write a {type(value).__name__} to such a file")
+            raise ValueError(f"{path}: can't write a {type(value).__name__} to a file with this suffix")
 
 
 def save_all(folder: Path, values: Mapping[str, Any]) -> None:

@@ -199,7 +199,7 @@ REFUSED = {
     "swish by hand": (lambda x: x * torch.sigmoid(x), "multiplies two maps|sigmoid"),
     "leaky": (nn.LeakyReLU(), r"act \(LeakyReLU\)"),
     "square": (lambda x: x * x.flip(3), "multiplies two maps"),
-    "group norm": (nn.GroupNorm(1, 4), "scales by the image itself"),
+    "group norm": (nn.GroupNorm(1, 4), "uses statistics of the image"),
 }
 
 

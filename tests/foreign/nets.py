@@ -197,7 +197,7 @@ def mean_of_rows(n: Net, x: Tensor) -> Tensor:
     return functional.linear(n.maps(x).mean(3).flatten(1), n.fc1.weight[:4, :56])
 
 
-@refused(r"the network takes another way for other images or batches")
+@refused(r"the network makes other calls for another image or batch")
 def other_each_time(n: Net, x: Tensor) -> Tensor:
     n.calls += 1
     return n.head(n.maps(x).mean((2, 3)) if n.calls == 1 else n.maps(x).amax((2, 3)))
@@ -240,7 +240,7 @@ def no_head(n: Net, x: Tensor) -> Tensor:
     return n.maps(x).mean((2, 3))
 
 
-@refused(r"Net rectifies what head \(Linear\) gives")
+@refused(r"Net has a ReLU after head \(Linear\)")
 def rectified_scores(n: Net, x: Tensor) -> Tensor:
     return n.head(n.maps(x).mean((2, 3))).relu()
 
@@ -414,13 +414,13 @@ REFUSED_MODULES: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "no end": (lambda: nn.Sequential(*CONVS), r"ends in 3 \(ReLU\) of shape \(1, 8, 16, 16\); must end in"),
     "no end but a convolution": (lambda: nn.Sequential(nn.Conv2d(3, 6, 3)), r"ends in 0 \(Conv2d\) of shape"),
     "grey": (lambda: nn.Sequential(nn.Conv2d(1, 6, 3), *TAIL), "can't take an image of 3x40x40 .* 3 channels instead"),
-    "no convolution": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(4800, 4)), "shows no maps as it runs"),
+    "no convolution": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(4800, 4)), "computes no maps that can be recorded"),
     "not flattened": (
         lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Linear(38, 4)), r"2 \(Linear\) of shape \(1, 4, 38, 4\)"
     ),
     "by the batch": (
         lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, track_running_stats=False), nn.ReLU(), *TAIL),
-        "its scores vary by call or by what else is in the batch",
+        "its scores vary between calls or batches",
     ),
     "overflow": (overflowing, "its scores for random images are NaN or infinite"),
 }  # fmt: skip

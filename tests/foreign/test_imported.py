@@ -126,9 +126,7 @@ def test_a_network_is_read_however_it_is_written(name: str) -> None:
         scores, expected = ours(images), theirs(normalised)
         expected = expected["logits"] if isinstance(expected, dict) else expected
         softmax = "softmax" in name
-        assert [line.endswith("is left out; the scores below it are what is read") for line in lines] == [
-            True
-        ] * softmax
+        assert [line.endswith("is left out; its input is used as the scores") for line in lines] == [True] * softmax
         if softmax:
             dim = 0 if name == "softmax_over_images" else 1
             kind = functional.log_softmax if "_" in name else functional.softmax

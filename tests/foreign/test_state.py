@@ -163,16 +163,16 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "an optimiser": (lambda: saved(ADAM), "holds no state dict, but a dict of state, param_groups"),
     "a whole module": (
         lambda: saved(Own()),
-        r"holds an object of Python's, tests\.foreign\.test_state\.Own, which is not",
+        r"holds a Python object, tests\.foreign\.test_state\.Own, which is not",
     ),
     "a torch module": (
         lambda: saved(net()),
-        r"holds an object of Python's, torch\.nn\.modules\.container\.Sequential,",
+        r"holds a Python object, torch\.nn\.modules\.container\.Sequential,",
     ),
     "the same, old": (lambda: saved(net(), old=True), r"Python's, torch\.nn\.modules\.container\.Sequential, .* alone"),
     "a Namespace": (
         lambda: saved({"state_dict": STATE, "hyper_parameters": argparse.Namespace(lr=1)}),
-        r"holds an object of Python's, argparse\.Namespace, .*; save net.state_dict\(\) alone with torch.save",
+        r"holds a Python object, argparse\.Namespace, .*; save net.state_dict\(\) alone with torch.save",
     ),
     "a numpy number": (
         lambda: saved({"model": STATE, "best": np.float64(3)}),
@@ -203,7 +203,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "tar": (tarred, "is a tar archive; unpack it first"),
     "gzip": (lambda: gzip.compress(saved(STATE)), "is compressed by gzip; unpack it first"),
     "a pickle": (lambda: pickle.dumps(STATE), "is a pickle, not as torch.save writes it"),
-    "protocol 4": (lambda: saved(STATE, protocol=4), "was saved with another pickle_protocol than torch's own, 2"),
+    "protocol 4": (lambda: saved(STATE, protocol=4), "was saved with another pickle_protocol than 2, torch's own"),
     "bytes": (lambda: bytes(range(128, 256)), r"is of a kind that is not known \(128 bytes\)"),
     "cut": (
         lambda: saved(STATE)[:1000],

@@ -204,6 +204,6 @@ def test_an_unknown_field_says_so() -> None:
             return self.up(self.conv(x).relu()).relu()
 
     microscope = Microscope(Grown(), size=32)
-    with pytest.raises(UserError, match="layer 'relu_1': what its units see is not known"):
+    with pytest.raises(UserError, match="layer 'relu_1': the receptive field is unknown"):
         microscope.receptive_field("relu_1")
     assert microscope.project(PHOTOS[0], "relu_1", 0).patch.size > 0

@@ -89,7 +89,7 @@ def row(name: str, folder: Path) -> str:
         assert microscope.project(photo, last, strong).pixels.any()
         projected = "works"
     except UserError as refusal:
-        found = re.search(r"\((\w+)\) (is no ReLU|scales by the image itself)", str(refusal))
+        found = re.search(r"\((\w+)\) (is no ReLU|uses statistics of the image)", str(refusal))
         assert found, refusal
         projected = f"refused: {found[1]} {found[2]}"
     occluded = microscope.occlude(photo, size=16, stride=16)

@@ -272,5 +272,5 @@ def test_a_driver_that_is_too_old_is_one_line(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "init", init)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
-    with pytest.raises(UserError, match=r"too old \(found version 11040\); renew the driver, or use cpu$"):
+    with pytest.raises(UserError, match=r"too old \(found version 11040\); update the driver, or use cpu$"):
         device.device()

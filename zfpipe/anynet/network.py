@@ -250,7 +250,7 @@ def top(tape: Tape) -> Top:
             f"{kind} ends in {logits.what} of shape {tuple(logits.shape)}; must end in class scores (batch, class)"
         )
     if len(classifier.shape) == 2 and any(call.ceiling is not None for call in down(tape, logits, classifier)):
-        raise UserError(f"{kind} rectifies what {classifier.what} gives, which then are no class scores")
+        raise UserError(f"{kind} has a ReLU after {classifier.what}; must end in class scores without a ReLU")
     hidden: list[Call] = []
     if classifier.inputs[0] >= 0:
         below = tape.calls[classifier.inputs[0]]
@@ -326,7 +326,7 @@ def replaced(module: nn.Module, classifier: Call, classes: int) -> nn.Module:
         new = nn.Linear(last.in_features, classes)
     else:
         raise UserError(
-            f"{classifier.what} is no layer of torch.nn that can be replaced; must be, or model.softmax own"
+            f"{classifier.what} can't be replaced; must be an nn.Linear or nn.Conv2d, or set model.softmax: own"
         )
     setattr(module.get_submodule(parent), name, new)
     return module

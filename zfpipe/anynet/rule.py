@@ -173,7 +173,7 @@ def refusal(tape: Tape, layer: Call, norm: Norm = "skip") -> str | None:
     if not found:
         return None
     _, _, reason = min(found)  # activations first, then the call nearest to the image
-    return f"layer {layer.name!r} can't be projected: {reason}; strongest, occlude and invariance need no way down"
+    return f"layer {layer.name!r} can't be projected: {reason}; strongest, occlude and invariance still work"
 
 
 def obstacle(call: Call, held: int | None, norm: Norm) -> str | None:
@@ -184,5 +184,5 @@ def obstacle(call: Call, held: int | None, norm: Norm) -> str | None:
         return f"{call.what} multiplies two maps, which has no transpose"
     by_image = call.kind in NORMS or (call.kind == "batch_norm" and call.given("training", 5, False))
     if by_image and norm == "skip":
-        return f'{call.what} scales by the image itself; norm="gradient" takes its gradient'
+        return f'{call.what} uses statistics of the image; use norm="gradient"'
     return None

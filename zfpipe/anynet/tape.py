@@ -207,7 +207,7 @@ class Guided(TorchFunctionMode):
         if call is None or func != call.function:
             found = func(*args, **kwargs)
             if tensors(found):
-                raise UserError("the network takes another way for other images or batches; must be the same for all")
+                raise UserError("the network makes other calls for another image or batch; must make the same for all")
             return found
         self.count += 1
         found = self.compute(call, func, args, kwargs)
@@ -256,5 +256,5 @@ def scores(answer: Any) -> Tensor:
     """Return the class scores from a network's answer. Raises UserError if the answer holds no scores."""
     found = tensors(getattr(answer, "logits", answer))
     if not found or found[0].dim() < 2:
-        raise UserError(f"the network answers a {type(answer).__name__}; must be class scores (batch, class)")
+        raise UserError(f"the network returns a {type(answer).__name__}; must be class scores (batch, class)")
     return found[0].flatten(1)

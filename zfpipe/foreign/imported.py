@@ -51,7 +51,7 @@ def read(model: Model, crop: int, log: Callable[[str], None] = lambda line: None
     except UserError as error:
         raise UserError(f"model.source = {model.source}, crops.size = {crop}: {error}") from None
     if softmax := network.top.softmax:
-        log(f"{model.source}: {softmax.what} is left out; the scores below it are what is read")
+        log(f"{model.source}: {softmax.what} is left out; its input is used as the scores")
     return network
 
 
@@ -67,7 +67,7 @@ def check(network: AnyNet, crop: int) -> None:
         except UserError:
             raise
         except Exception as error:  # the network is the user's and can raise any exception
-            raise UserError(f"it takes one image and not two together, {failed(error)}; must take any batch") from None
+            raise UserError(f"it takes one image but no batch of two, {failed(error)}; must take any batch") from None
 
     first = scores()
     if not first.isfinite().all():
@@ -78,7 +78,7 @@ def check(network: AnyNet, crop: int) -> None:
         raise UserError(f"its forward returns a {returned}, and not the class scores alone")
     for other in (scores(), through, torch.cat([network(one[None]) for one in images])):
         if other.shape != first.shape or not (other - first).abs().max() <= 1e-3 * first.abs().max():
-            raise UserError("its scores vary by call or by what else is in the batch; must be the image's alone")
+            raise UserError("its scores vary between calls or batches; must depend on the image alone")
 
 
 def again(described: dict[str, Any], tensors: dict[str, Tensor]) -> AnyNet:

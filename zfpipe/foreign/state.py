@@ -49,9 +49,9 @@ def reason(error: Exception, path: Path) -> str:
     named = OBSTACLE.search(str(error))
     name = (named[1] or named[2]) if named else ""
     if name and not ends_within(path, name):
-        return f"holds an object of Python's, {said(name)}, which is not loaded, as that could run code; {SAVE}"
+        return f"holds a Python object, {said(name)}, which is not loaded, as loading it could run code; {SAVE}"
     if "Unsupported operand" in str(error) and is_zipfile(path):
-        return "was saved with another pickle_protocol than torch's own, 2, which alone is loaded; save it without one"
+        return "was saved with another pickle_protocol than 2, torch's own; save it without this option"
     return f"is damaged or cut short ({path.stat().st_size:,} bytes); {AGAIN}"
 
 
@@ -107,7 +107,7 @@ def numbers(path: Path, name: str, tensor: Tensor) -> Tensor:
     if bad:
         raise wrong(
             path,
-            f"holds what is no number: {bad:,} of the {values.numel():,} values of {said(name)} are NaN or infinite in "
-            "float32; take weights from before they became so",
+            f"holds NaN or infinity: {bad:,} of the {values.numel():,} values of {said(name)} are NaN or infinite in "
+            "float32; take earlier weights",
         )
     return values

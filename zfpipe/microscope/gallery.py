@@ -58,7 +58,7 @@ def numbered(subject: Subject, layer: str) -> int | None:
 def missing(run: str) -> str | None:
     """Return in one line why a run has no strongest images here, or None if the images are there."""
     if run != RUN:
-        return f"The pipeline measures the maps of {RUN} alone: no strongest images of {run}."
+        return f"No strongest images of {run}: the pipeline finds them for {RUN} only."
     lacking = [path for path in (paths.STRONGEST, paths.beton("val"), paths.MEAN) if not path.exists()]
     return f"{lacking[0]} is not there: no strongest images; make it: dvc repro activations" if lacking else None
 

@@ -149,7 +149,7 @@ class Microscope:
         found = self.lens.field(str(layer))
         if found is None:
             raise UserError(
-                f"layer {layer!r}: what its units see is not known, as a step below has no windows; project shows it"
+                f"layer {layer!r}: the receptive field is unknown, as a call below has no windows; project shows it"
             )
         return found
 

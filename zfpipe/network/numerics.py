@@ -51,7 +51,7 @@ def gpu(number: int | None) -> torch.device:
         torch.cuda.init()
     except RuntimeError as error:  # for example, the driver is too old
         words = str(error).strip().splitlines()[0].rstrip(".")
-        raise UserError(f"ZFPIPE_DEVICE = {name}; CUDA can't be used: {words}; renew the driver, or use cpu") from None
+        raise UserError(f"ZFPIPE_DEVICE = {name}; CUDA can't be used: {words}; update the driver, or use cpu") from None
     torch.cuda.set_device(place)  # FFCV and NCCL use the current device
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = fast
     return torch.device("cuda", place)

@@ -43,9 +43,7 @@ def started(
         return untrained(model, crop, classes, seed)
     network = load(pretrained / FILE, device, model.origin)
     if not isinstance(network, Foreign):
-        raise UserError(
-            f"{pretrained / FILE} is not of model.source = {model.origin}; make it again: dvc repro pretrained"
-        )
+        raise UserError(f"{pretrained / FILE} holds no network of {model.origin}; make it again: dvc repro pretrained")
     if not model.keeps_softmax:
         return network.with_new_softmax(classes, model.init.std, seed)
     own = network.architecture.denses[-1].units
@@ -91,7 +89,7 @@ def load(path: Path, device: torch.device, source: str | None = None) -> ConvNet
         if "source" in described:
             if described["source"] != source:
                 raise UserError(
-                    f"{path} is of {described['source']}, and model.source = {source or 'null'}; train it again"
+                    f"{path} is of {described['source']}, but model.source = {source or 'null'}; train it again"
                 )
             # Imported by name, so that DVC does not track this code: its digest is in the file of a foreign network
             network = importlib.import_module("zfpipe.foreign.imported").again(described, tensors)

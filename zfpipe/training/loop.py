@@ -174,7 +174,7 @@ class Trainer:
             self.renormalise = shrunk
             return partial(filled_up, compiled, self.share)
         if distributed.first():
-            stage.log(f"the network can't be compiled ({failures[0]}): it is trained as it is, more slowly")
+            stage.log(f"the network can't be compiled ({failures[0]}): it is trained uncompiled, more slowly")
         return self.parallel
 
     @torch.inference_mode()
