@@ -414,7 +414,7 @@ REFUSED_MODULES: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "no end": (lambda: nn.Sequential(*CONVS), r"ends in 3 \(ReLU\) of shape \(1, 8, 16, 16\); must end in"),
     "no end but a convolution": (lambda: nn.Sequential(nn.Conv2d(3, 6, 3)), r"ends in 0 \(Conv2d\) of shape"),
     "grey": (lambda: nn.Sequential(nn.Conv2d(1, 6, 3), *TAIL), "can't take an image of 3x40x40 .* 3 channels instead"),
-    "no convolution": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(4800, 4)), "computes no maps that can be recorded"),
+    "no convolution": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(4800, 4)), "has no maps to record"),
     "not flattened": (
         lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Linear(38, 4)), r"2 \(Linear\) of shape \(1, 4, 38, 4\)"
     ),

@@ -112,7 +112,7 @@ def record(network: nn.Module, shape: tuple[int, int, int]) -> Tape:
     tape.by_name = recorder.blocks | {call.name: call for call in tape.calls}
     if not tape.maps:
         raise UserError(
-            f"{type(network).__name__} computes no maps that can be recorded; must be an nn.Module in Python, not compiled"
+            f"{type(network).__name__} has no maps to record; must be an nn.Module in Python, not compiled"
         )
     return tape
 
