@@ -111,9 +111,7 @@ def record(network: nn.Module, shape: tuple[int, int, int]) -> Tape:
             hook.remove()
     tape.by_name = recorder.blocks | {call.name: call for call in tape.calls}
     if not tape.maps:
-        raise UserError(
-            f"{type(network).__name__} has no maps to record; must be an nn.Module in Python, not compiled"
-        )
+        raise UserError(f"{type(network).__name__} has no maps to record; must be an nn.Module in Python, not compiled")
     return tape
 
 
