@@ -218,7 +218,7 @@ def normalised(n: Net, x: Tensor) -> Tensor:
     return n.head(n.relu(n.conv2(functional.local_response_norm(n.relu(n.conv1(x)), 5))).mean((2, 3)))
 
 
-@refused(r"its scores vary by call")
+@refused(r"its scores vary between calls")
 def drops_always(n: Net, x: Tensor) -> Tensor:
     return n.head(functional.dropout(n.maps(x).mean((2, 3)), 0.5))
 

@@ -169,16 +169,16 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: saved(net()),
         r"holds a Python object, torch\.nn\.modules\.container\.Sequential,",
     ),
-    "the same, old": (lambda: saved(net(), old=True), r"Python's, torch\.nn\.modules\.container\.Sequential, .* alone"),
+    "the same, old": (lambda: saved(net(), old=True), r"object, torch\.nn\.modules\.container\.Sequential, .* alone"),
     "a Namespace": (
         lambda: saved({"state_dict": STATE, "hyper_parameters": argparse.Namespace(lr=1)}),
         r"holds a Python object, argparse\.Namespace, .*; save net.state_dict\(\) alone with torch.save",
     ),
     "a numpy number": (
         lambda: saved({"model": STATE, "best": np.float64(3)}),
-        r"Python's, numpy\._core\.multiarray\.scalar",
+        r"a Python object, numpy\._core\.multiarray\.scalar",
     ),
-    "numpy arrays": (lambda: saved({"a": np.ones(3)}), r"Python's, numpy\._core\.multiarray\._reconstruct"),
+    "numpy arrays": (lambda: saved({"a": np.ones(3)}), r"a Python object, numpy\._core\.multiarray\._reconstruct"),
     "a pointer": (
         lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
         "is a git-lfs pointer, .* run git lfs pull where it came from, or download",
