@@ -47,7 +47,7 @@ OTHERS = [
     ("params.yaml", "percentile: 99.0 ", "percentile: 98.0 "),
     ("params.yaml", "zfnet-seed1: {base: model, seed: 1}", "zfnet-seed1: {base: model, seed: 9}"),
     ("params.yaml", "# The parameters", "# what the paper"),
-    ("zfpipe/errors.py", "The one exception", "One exception"),
+    ("zfpipe/errors.py", "The only exception", "One exception"),
     ("zfpipe/reading/.crops.py.swp", "an editor's", ""),
 ]
 """A module that is not used, another stage's parameter, another run, a comment, plumbing, an editor's file."""
