@@ -22,5 +22,6 @@ def failed(error: BaseException) -> str:
         if not file.startswith("<"):  # skip the frames of the import system
             place = f"{file.replace(chr(92), '/').rpartition('/')[2]}, line {trace.tb_lineno}"
         trace = trace.tb_next
-    where = "" if isinstance(error, SyntaxError) or not place else f" ({place})"  # its message names both
+    # The message of a SyntaxError names file and line
+    where = "" if isinstance(error, SyntaxError) or not place else f" ({place})"
     return said(f"{type(error).__name__}: {error}{where}")

@@ -78,7 +78,8 @@ class Subject:
         """
         if isinstance(self.network, Foreign):
             return replace(self, network=self.network.untrained(self.seed))
-        network = copy.deepcopy(self.network).cpu().to(memory_format=torch.contiguous_format)  # as when drawn
+        # The seed gives the same weights only in the contiguous format
+        network = copy.deepcopy(self.network).cpu().to(memory_format=torch.contiguous_format)
         initialise(network, self.init.scheme, self.init.std, self.seed, self.init.first)
         return replace(self, network=network.to(self.inputs.device).to(memory_format=torch.channels_last))
 

@@ -115,7 +115,8 @@ class Trainer:
             self.history.append(row)
             if distributed.first():
                 if epoch in snapshots:
-                    resume.keep(epoch, weights.serialised(self.network))  # before the state, which counts on it
+                    # Before the state: a state must not claim an epoch whose snapshot is missing
+                    resume.keep(epoch, weights.serialised(self.network))
                 resume.save(self.state())
             log(line)
         return self.history
