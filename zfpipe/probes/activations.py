@@ -1,4 +1,4 @@
-"""How strongly, and where, every feature map responds to every image (section 4)."""
+"""Measure how strongly, and where, every feature map responds to every image (section 4)."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,7 +41,7 @@ SCHEMA = pa.schema(
 
 @dataclass
 class Spool:
-    """Maxima as the images bring them, kept on disk, to be read map by map: memory does not grow with the images."""
+    """Maxima written to disk image by image and read map by map, so that memory does not grow with the images."""
 
     folder: Path
     ids: list[int] = field(default_factory=list)
@@ -52,12 +52,12 @@ class Spool:
     chunks: list[int] = field(default_factory=list)
 
     def add(self, layer: int, width: int, entries: Shaped[np.ndarray, "image map"]) -> None:
-        """The maxima of one layer, whose maps are so wide, on the next images."""
+        """Add the maxima of one layer, whose maps are `width` wide, on the next images."""
         self.waiting.setdefault(layer, []).append(entries)
         self.maps[layer], self.widths[layer] = entries.shape[1], width
 
     def flush(self) -> None:
-        """Writes what waits, each layer to a file of its own, a chunk `(map, image)` after another."""
+        """Append the waiting maxima to one file for each layer, as a chunk `(map, image)`."""
         self.chunks.append(len(self.ids) - sum(self.chunks))
         for layer, parts in self.waiting.items():
             with (self.folder / f"layer{layer}").open("ab") as file:
@@ -65,7 +65,7 @@ class Spool:
         self.waiting.clear()
 
     def blocks(self, layer: int) -> Iterator[Shaped[np.ndarray, "map image"]]:
-        """The layer's maxima, some maps at a time, the images as they came."""
+        """Yield the layer's maxima, some maps at a time; images keep the order in which they were added."""
         for first in range(0, self.maps[layer], MAPS):
             count = min(MAPS, self.maps[layer] - first)
             parts, start = [], 0
@@ -78,11 +78,11 @@ class Spool:
 
 
 def measure(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction, spool: Spool) -> None:
-    """The maximum of every map on every image.
+    """Add the maximum of every map on every image to `spool`.
 
-    The maximum over the rectified map is also that over the pooled one, which keeps maxima.
+    The maximum of a rectified map equals the maximum of its pooled map, since max pooling keeps it.
     """
-    found: list[Maxima] = []  # on the device, and fetched together: a GPU is not kept waiting
+    found: list[Maxima] = []  # kept on the device and fetched together, so that a GPU need not wait for each
 
     def flush() -> None:
         for of_layer in found:
@@ -102,7 +102,7 @@ def measure(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtractio
 
 @dataclass(frozen=True)
 class Maxima:
-    """The largest value of every rectified map of a layer, and its place in the flattened map, on some images."""
+    """The largest value of every rectified map of a layer on some images, and its place in the flattened map."""
 
     layer: int
     width: int
@@ -110,20 +110,20 @@ class Maxima:
     place: Int64[Tensor, "image map"]
 
     def entries(self) -> Shaped[np.ndarray, "image map"]:
-        """The same as the spool keeps it."""
+        """Return values and places in the spool's data type."""
         entries = np.empty(self.value.shape, ENTRY)
         entries["activation"], entries["place"] = self.value.cpu().numpy(), self.place.cpu().numpy()
         return entries
 
 
 def maxima(trace: LayerTrace) -> Maxima:
-    """Of one layer."""
+    """Return the largest value of each map in `trace`, and its place."""
     value, place = functional.adaptive_max_pool2d(trace.rectified, 1, return_indices=True)  # faster than max
     return Maxima(trace.layer, trace.rectified.shape[-1], value.flatten(1), place.flatten(1))
 
 
 def tables(spools: Sequence[Spool]) -> Iterator[pa.Table]:
-    """The maxima of all images, a table for each map, sorted by image; layers and maps in order."""
+    """Yield one table for each map, by layer and map: its maxima on all images, sorted by image."""
     ids = np.concatenate([np.array(spool.ids, np.int64) for spool in spools])
     order = np.argsort(ids)
     ids = ids[order]
@@ -145,10 +145,10 @@ def tables(spools: Sequence[Spool]) -> Iterator[pa.Table]:
 
 
 def write(spools: Sequence[Spool], classes: list[str], count: int, folder: Path) -> None:
-    """Writes the maxima to `val.parquet`, one row group a map, so that a map is read alone.
+    """Write the maxima to `val.parquet`, with one row group for each map, so that a map can be read alone.
 
-    Beside it `strongest.parquet`, the `count` strongest of every map as `strongest` gives them, with label and class,
-    and `maps.parquet`, a row for each map: the mean of its maxima, the largest, and the share of images on which it
+    Also write `strongest.parquet`, the `count` strongest images of every map with label and class, and `maps.parquet`.
+    `maps.parquet` has a row for each map: the mean of its maxima, the largest, and the share of images on which it
     fires.
     """
     best, maps = [], []
@@ -175,7 +175,7 @@ def write(spools: Sequence[Spool], classes: list[str], count: int, folder: Path)
 
 
 def leaders(best: Iterable[pd.DataFrame], spools: Sequence[Spool], classes: list[str]) -> pd.DataFrame:
-    """Every map's strongest rows in one table, with label and class."""
+    """Join every map's strongest rows into one table, with label and class."""
     rows = pd.concat(best, ignore_index=True)
     labels = {image: label for spool in spools for image, label in zip(spool.ids, spool.labels, strict=True)}
     rows["label"] = [labels[image] for image in rows["id"]]
@@ -184,13 +184,13 @@ def leaders(best: Iterable[pd.DataFrame], spools: Sequence[Spool], classes: list
 
 
 def ranked(table: pa.Table, count: int) -> pd.DataFrame:
-    """A map's strongest rows with their `rank`, 0 the strongest."""
+    """Return the `count` strongest rows of a map with their `rank`; rank 0 is the strongest."""
     rows = table.take(leading(table["activation"].to_numpy(), count)).to_pandas()
     return rows.assign(rank=np.arange(len(rows), dtype=np.int16))
 
 
 def leading(values: Shaped[np.ndarray, "image"], count: int) -> Int64[np.ndarray, "rank"]:
-    """Where the largest values stand, in falling order; of equal ones the first comes first."""
+    """Return the places of the `count` largest values in falling order; equal values keep their order."""
     if count < len(values):
         candidates = np.flatnonzero(values >= np.partition(values, -count)[-count])
     else:
@@ -199,10 +199,10 @@ def leading(values: Shaped[np.ndarray, "image"], count: int) -> Int64[np.ndarray
 
 
 def strongest(path: Path, layer: int, number: int, count: int) -> pd.DataFrame:
-    """The images in `val.parquet` that drive a map most: columns of the table and `rank`, 0 the strongest.
+    """Read the `count` images that excite a map most from `val.parquet`: its columns and `rank`, 0 for the strongest.
 
-    One activation per image; of equal activations the smaller id comes first. Reads that map's rows alone. Raises
-    LookupError when there is no such map.
+    Each image counts once. Of equal activations the smaller id comes first. Only that map's rows are read.
+    Raise LookupError if there is no such map.
     """
     with pq.ParquetFile(store.opened(path)) as file:
 
@@ -211,7 +211,7 @@ def strongest(path: Path, layer: int, number: int, count: int) -> pd.DataFrame:
             first, second = (column.statistics.max for column in columns)
             return first, second
 
-        # Far faster than pyarrow's filter, which looks at every group
+        # Choosing the row group by number is far faster than pyarrow's filter, which looks at every group
         place = bisect_left(range(file.num_row_groups), (layer, number), key=of_group)
         if place == file.num_row_groups or of_group(place) != (layer, number):
             raise LookupError(f"{path} has no map {number} of layer {layer}")
@@ -222,12 +222,12 @@ def strongest(path: Path, layer: int, number: int, count: int) -> pd.DataFrame:
 def spooled(
     network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction, aside: Path
 ) -> Iterator[list[Spool]]:
-    """Yield the maxima that all processes measured, to the first process alone.
+    """Yield the maxima of all processes to the first process, and an empty list to the others.
 
-    They wait on disk in `aside`, which all processes must see, for the time of the block.
+    Inside the block the maxima lie on disk in `aside`, a folder that all processes must see.
     """
     with store.scratch(aside) if distributed.first() else nullcontext():
-        own = distributed.shared(lambda: aside) / str(distributed.part()[0])  # from here on it is there
+        own = distributed.shared(lambda: aside) / str(distributed.part()[0])  # waits until the folder exists
         own.mkdir()
         spool = Spool(own)
         measure(network, batches, inputs, spool)
@@ -237,7 +237,7 @@ def spooled(
 def run(
     network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction, count: int, folder: Path, aside: Path
 ) -> None:
-    """Measures and writes everything; what waits on disk meanwhile lies in `aside`."""
+    """Measure all maxima and write the tables to `folder`; intermediate files lie in `aside`."""
     with spooled(network, batches, inputs, aside) as spools:
         if spools:
             write(spools, batches.classes, count, folder)
@@ -246,7 +246,7 @@ def run(
 def run_strongest(
     network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction, count: int, path: Path, aside: Path
 ) -> None:
-    """Measures everything and writes the strongest alone to `path`: of a network that others are compared with."""
+    """Measure all maxima and write only the strongest to `path`, for a network used as a comparison."""
     with spooled(network, batches, inputs, aside) as spools:
         if spools:
             store.save(path, leaders((ranked(table, count) for table in tables(spools)), spools, batches.classes))

@@ -1,4 +1,4 @@
-"""Later methods that say where the network looks, by captum, beside occlusion and the deconvnet (not in the paper)."""
+"""Compare captum's later attribution methods with occlusion and the deconvnet (not in the paper)."""
 
 import warnings
 from collections.abc import Callable
@@ -23,7 +23,7 @@ STEPS = 32
 
 
 class Settings(Section):
-    """On how many images later methods are compared with occlusion and the deconvnet."""
+    """Number of images on which later methods are compared with occlusion and the deconvnet."""
 
     images: Annotated[int, whole(2, 10_000_000)]
 
@@ -31,10 +31,10 @@ class Settings(Section):
 def run(
     subject: Subject, predictions: Predictions, chosen: OcclusionProbe, settings: Settings, deconvnet: Deconvnet
 ) -> dict[str, Any]:
-    """Score each method against the truth on some images, and draw it on those of Fig. 7; values by file name."""
+    """Score each method against some images' object masks, and draw it on Fig. 7's; return values by file name."""
     if isinstance(subject.network, Foreign):
         raise UnavailableError("captum's methods need our own networks' modules, and this one is model.source's")
-    warnings.filterwarnings("ignore", "Setting .* hooks on ReLU")  # captum takes them off again
+    warnings.filterwarnings("ignore", "Setting .* hooks on ReLU")  # captum removes these hooks afterwards
     objects, shown = sample.to_hide(predictions, subject.truth, chosen)
     wanted = objects[: settings.images]
     crops = subject.images({*shown, *wanted})
@@ -72,39 +72,39 @@ def run(
 
 
 def scores(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """The scores of `occlusion.scores` for each method, from a row for each image and method."""
+    """Return `occlusion.scores` for each method, from a table with a row for each image and method."""
     images = pd.DataFrame(rows, columns=["id", "method", *occlusion.SCORES["hit"], *occlusion.SCORES["overlap"]])
     found = [occlusion.scores(part).assign(method=name) for name, part in images.groupby("method", sort=False)]
     return pd.concat(found) if found else occlusion.scores(images).assign(method="")
 
 
 class Scale(nn.Module):
-    """The factor that the network multiplies its input by."""
+    """Multiply images by the network's input factor."""
 
     def __init__(self, factor: float):
         super().__init__()
         self.factor = factor
 
     def forward(self, images: Tensor) -> Tensor:
-        """The images times the factor."""
+        """Return the images times the factor."""
         return images * self.factor
 
 
 class Normalise(nn.Module):
-    """One layer's response normalisation."""
+    """Response normalisation of one layer of `network`."""
 
     def __init__(self, network: ConvNet, layer: int):
         super().__init__()
-        self.network = (network,)  # in a tuple, so that its weights don't count as this module's
+        self.network = (network,)  # inside a tuple, its weights are not registered as this module's
         self.layer = layer
 
     def forward(self, maps: Tensor) -> Tensor:
-        """As in the network."""
+        """Return the maps normalised as in the network."""
         return self.network[0].normalise(self.layer, maps)
 
 
 def modules(network: ConvNet) -> tuple[nn.Sequential, nn.ReLU]:
-    """The network as modules in a row, each used once, as captum's hooks need them; and the last layer's ReLU."""
+    """Return the network as modules, each used once as captum's hooks require, and the last layer's ReLU."""
     row: list[nn.Module] = [Scale(network.input_scale)]
     last = nn.ReLU()
     for conv in network.architecture.convs:
@@ -123,11 +123,11 @@ def modules(network: ConvNet) -> tuple[nn.Sequential, nn.ReLU]:
 def methods(
     network: ConvNet, fill: Float[Tensor, "3 y x"]
 ) -> dict[str, Callable[[Tensor, int], Float[np.ndarray, "y x"]]]:
-    """What each method says of an image `(3, y, x)` and a class: how much each pixel matters, 0 or more.
+    """Return each method's function from an image `(3, y, x)` and a class to the pixels' relevance, 0 or more.
 
-    Of the colours' values the largest absolute one counts for saliency (Simonyan et al. 2014), their absolute sum for
-    guided backpropagation (Springenberg et al. 2015) and integrated gradients (Sundararajan et al. 2017), which come
-    from `fill`. Grad-CAM (Selvaraju et al. 2017) is of the last convolution layer, enlarged bilinearly.
+    Saliency (Simonyan et al. 2014) takes the largest absolute value over the colours. Guided backpropagation
+    (Springenberg et al. 2015) and integrated gradients (Sundararajan et al. 2017, baseline `fill`) take the absolute
+    sum. Grad-CAM (Selvaraju et al. 2017) uses the last convolution layer and is enlarged bilinearly.
     """
     row, last = modules(network)
     size = tuple(fill.shape[1:])

@@ -1,4 +1,4 @@
-"""Whether hiding the same part of several faces changes their features alike (Fig. 8, Table 1, section 4.3)."""
+"""Test whether hiding the same part of several faces changes their features alike (Fig. 8, Table 1, section 4.3)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ Signs = dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]]
 
 @dataclass(frozen=True)
 class Example:
-    """A face to look at: `pictures` as it is, then with the masks of `size` pixels over its parts and random places."""
+    """A face to show: `pictures` has it unmasked, then with masks of `size` pixels over its parts and random places."""
 
     image: int
     label: int
@@ -40,9 +40,9 @@ class Example:
 
 
 def run(subject: Subject, settings: Correspondence) -> dict[str, Any]:
-    """Hide parts of all faces that look at us; tables and the pictures to show by the names of their files.
+    """Hide parts of all frontal faces; return tables and the pictures to show, by file name.
 
-    Raises UnavailableError where there are fewer than two such faces.
+    Raise UnavailableError if there are fewer than two frontal faces.
     """
     with subject.batches() as batches:
         ids = sorted(batches.ids.tolist())
@@ -55,7 +55,7 @@ def run(subject: Subject, settings: Correspondence) -> dict[str, Any]:
     everywhere = np.ones((subject.crop, subject.crop), bool)
     objects = {image: everywhere if (mask := subject.truth.object(image)) is None else mask for image in faces}
     given = (subject.inputs, subject.images(set(faces)), faces, objects, settings)
-    untrained = pairs(measure(subject.untrained.network, *given)[0])  # first, so that the signs of one are in memory
+    untrained = pairs(measure(subject.untrained.network, *given)[0])  # first, to keep only one network's signs
     signs, shown = measure(subject.network, *given)
     described = [{"id": one.image, "class": subject.classes[one.label], "size": one.size} for one in shown]
     distances = pairs(signs)
@@ -69,9 +69,9 @@ def run(subject: Subject, settings: Correspondence) -> dict[str, Any]:
 
 
 def frontal(parts: dict[str, Box], lean: float = 15.0, aside: float = 0.3) -> bool:
-    """Whether a face looks at us: both eyes and the nose are known, the eyes level and the nose between them.
+    """Return whether a face is frontal: both eyes and the nose are known, the eyes are level, the nose is between them.
 
-    Level: within `lean` degrees. Between: the nose lies at most `aside` of the eyes' distance from the middle.
+    "Level" is within `lean` degrees. "Between" is at most `aside` times the eyes' distance from their middle.
     """
     if not set(PARTS) <= parts.keys():
         return False
@@ -85,21 +85,21 @@ def frontal(parts: dict[str, Box], lean: float = 15.0, aside: float = 0.3) -> bo
 
 
 def centre(box: Box) -> Float[np.ndarray, "2"]:
-    """The middle of a box: x, y."""
+    """Return the middle of a box as x, y."""
     return np.array([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
 
 
 def side(parts: dict[str, Box]) -> int:
-    """One side for all masks of a face in pixels: the longest of the parts' boxes, so that every part is hidden."""
+    """Return the side of all masks of a face in pixels: the longest side of its parts' boxes."""
     return max(1, round(max(max(box.x1 - box.x0, box.y1 - box.y0) for box in (parts[part] for part in PARTS))))
 
 
 def places(
     parts: dict[str, Box], mask: Bool[np.ndarray, "y x"], count: int, rng: np.random.Generator
 ) -> dict[str, list[tuple[int, int]]]:
-    """Top left corners of the square masks, by what they hide: the parts, one each, and `count` random ones.
+    """Return the top left corners of the square masks by what they hide: one for each part, and `count` random ones.
 
-    Random: the centre is a pixel of the object, drawn evenly, that no part's mask covers.
+    The centre of a random mask is drawn uniformly from the object's pixels that no part's mask covers.
     """
     size, crop = side(parts), len(mask)
     found = {part: [corner(centre(parts[part]), size, crop)] for part in PARTS}
@@ -113,7 +113,7 @@ def places(
 
 
 def corner(middle: Float[np.ndarray, "2"], size: int, crop: int) -> tuple[int, int]:
-    """Top and left of a square around a point, moved into the crop."""
+    """Return top and left of a square around a point, moved into the crop."""
     x, y = (min(max(round(float(value) - size / 2), 0), crop - size) for value in middle)
     return y, x
 
@@ -121,7 +121,7 @@ def corner(middle: Float[np.ndarray, "2"], size: int, crop: int) -> tuple[int, i
 def hidden(
     image: Float[Tensor, "3 y x"], fill: Float[Tensor, "3 y x"], corners: Sequence[tuple[int, int]], size: int
 ) -> Float[Tensor, "mask 3 y x"]:
-    """The image with one square after another become `fill`."""
+    """Return copies of the image, each with one square set to `fill`."""
     found = image.repeat(len(corners), 1, 1, 1)
     for one, (top, left) in zip(found, corners, strict=True):
         one[:, top : top + size, left : left + size] = fill[:, top : top + size, left : left + size]
@@ -131,7 +131,7 @@ def hidden(
 def painted(
     image: UInt8[np.ndarray, "y x 3"], corners: Sequence[tuple[int, int]], size: int, grey: float
 ) -> UInt8[np.ndarray, "picture y x 3"]:
-    """The image as it is, then with one square after another grey, to look at."""
+    """Return the unmasked image, then copies with one grey square each, for display."""
     found = np.repeat(image[None], len(corners) + 1, axis=0)
     for one, (top, left) in zip(found[1:], corners, strict=True):
         one[top : top + size, left : left + size] = round(grey)
@@ -142,10 +142,10 @@ def painted(
 def changes(
     network: ConvNet | Foreign, image: Float[Tensor, "3 y x"], masked: Float[Tensor, "mask 3 y x"]
 ) -> dict[int, Int8[np.ndarray, "mask feature"]]:
-    """Signs of the features' change under each mask, original minus masked, by layer.
+    """Return the signs of the features' change under each mask, original minus masked, by layer.
 
-    Layers: the output of the last convolution layer (the paper's 5) and of the highest hidden one (its 7). The sign
-    of no change is 0, a third value; so is that of less than `ROUNDING` of the layer's largest feature.
+    Layers are the last convolution layer (the paper's 5) and the highest hidden layer (the paper's 7). The sign is 0
+    where the change is below `ROUNDING` times the layer's largest feature.
     """
     outline = network.architecture
     shown = (outline.convs[-1].layer, outline.top_hidden)
@@ -167,9 +167,9 @@ def measure(
     objects: Mapping[int, Bool[np.ndarray, "y x"]],
     settings: Correspondence,
 ) -> tuple[Signs, list[Example]]:
-    """The signs of all faces in a seeded random order, and the first `settings.images` of them to look at.
+    """Return the signs of all faces in a seeded random order, and the first `settings.images` faces to show.
 
-    `faces` are their parts in pixels of the crop, `objects` where random masks go.
+    `faces` holds the faces' parts in pixels of the crop; `objects` holds the masks of the objects for random places.
     """
     rng = np.random.default_rng(settings.seed)
     fill = inputs.grey(settings.grey)
@@ -192,18 +192,18 @@ def measure(
 def consistency(
     signs: Int8[np.ndarray, "image mask feature"],
 ) -> tuple[Float[np.ndarray, "pair"], Float[np.ndarray, "pair"], Float[np.ndarray, "pair"]]:
-    """How far every two images differ: shares of features whose signs differ, the mean over their masks one by one.
+    """Return how far the sign vectors of every two images differ, as means over masks; each pair counts once.
 
-    First the paper's normalised Hamming distance, of all features; then of those that change in both images: a mask
-    that changes little leaves many features at 0 in both, which makes images alike without any correspondence. Masks
-    under which no feature changes in both say nothing of the second distance, which is NaN where all masks are so.
-    Last the share of features that change in both. Each pair counts once, as both orders give the same.
+    The first array is the paper's normalised Hamming distance over all features. The second is the same distance over
+    the features that change in both images: where a mask changes little, many signs are 0 in both images, which makes
+    them alike without correspondence. Masks under which no feature changes in both images do not count for the second
+    distance, which is NaN if no mask counts. The third array is the share of features that change in both images.
     """
     pairs = np.triu_indices(len(signs), 1)
     distance, among_changed, common, masks_counted = np.zeros((4, len(pairs[0])))
     for masks in signs.transpose(1, 0, 2):
         less, none, more = ((masks == sign).astype(np.float32) for sign in (-1, 0, 1))
-        same = (less @ less.T + more @ more.T)[pairs]  # how many features have the same sign in both
+        same = (less @ less.T + more @ more.T)[pairs]  # number of features with the same nonzero sign in both
         changed = ((1 - none) @ (1 - none).T)[pairs]
         distance += 1 - (same + (none @ none.T)[pairs]) / signs.shape[2]
         among_changed += np.where(changed > 0, 1 - same / np.maximum(changed, 1), 0)
@@ -215,7 +215,7 @@ def consistency(
 
 
 def pairs(signs: Signs) -> pd.DataFrame:
-    """`consistency` of every two images, each pair once, a row for each thing hidden and layer."""
+    """Return `consistency` of every pair of images, with a row for each pair, hidden part and layer."""
     parts = []
     for part, layers in signs.items():
         for layer, values in layers.items():
@@ -228,17 +228,17 @@ def pairs(signs: Signs) -> pd.DataFrame:
 
 
 def table(signs: Signs, pairs: pd.DataFrame, few: int) -> pd.DataFrame:
-    """A row for what is hidden, layer and set: mean and standard deviation of both distances over all pairs of images.
+    """Return mean and standard deviation of both distances over pairs of images, by hidden part, layer and set.
 
-    Sets: the first `few` images, as the paper's five, and all of them. `changed`: the share of features that change.
-    The second distance, `changed_mean`, is over `changed_pairs`: those with a feature that changes in both images.
+    The sets are the first `few` images (the paper has five) and all images. `changed` is the share of features that a
+    mask changes. `changed_mean` is the mean second distance over the `changed_pairs` pairs where it is known.
     """
     rows = []
     for part, layers in signs.items():
         for layer, values in layers.items():
             chosen = pd.DataFrame(pairs[(pairs["part"] == part) & (pairs["layer"] == layer)])
             for name, count in (("few", min(few, len(values))), ("all", len(values))):
-                found = pd.DataFrame(chosen[chosen["other"] < count])  # the first images come first
+                found = pd.DataFrame(chosen[chosen["other"] < count])  # rows are in the order of the images
                 row = {"part": part, "layer": layer, "set": name, "images": count}
                 row["changed"] = float((values[:count] != 0).mean())
                 for column in ("", "changed_"):

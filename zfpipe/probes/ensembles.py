@@ -1,4 +1,4 @@
-"""Several networks together: the mean of their probabilities (section 5.1, Table 2)."""
+"""Average the probabilities of several networks (section 5.1, Table 2)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from zfpipe.probes.intervals import bootstrap
 def run(
     ensembles: Mapping[str, Sequence[str]], read: Callable[[str], Predictions], log: Callable[[str], None]
 ) -> dict[str, dict[str, Any]]:
-    """The ten-crop errors of each ensemble, and its gain over its members on their own with an interval."""
+    """Return the ten-crop errors of each ensemble, and its gain over its single members with an interval."""
     found = {}
     for name, runs in ensembles.items():
         members = [read(run) for run in runs]
@@ -34,9 +34,9 @@ def run(
 
 
 def mean(members: Sequence[Predictions]) -> Predictions:
-    """The predictions of an ensemble; all members must be of the same images, which are checked by id and label."""
+    """Return the predictions of an ensemble; check by id and label that all members saw the same images."""
     first = members[0]
-    total = np.zeros(first.probabilities.shape)  # a sum, not a stack: at ImageNet's size a stack takes gigabytes
+    total = np.zeros(first.probabilities.shape)  # a running sum: a stack of ImageNet's predictions would take gigabytes
     for other in members:
         assert np.array_equal(first.ids, other.ids) and np.array_equal(first.labels, other.labels)
         total += other.probabilities
@@ -44,6 +44,6 @@ def mean(members: Sequence[Predictions]) -> Predictions:
 
 
 def gain(members: Sequence[Predictions]) -> Float[np.ndarray, "image"]:
-    """Image by image: the share of members that are wrong on their own, less 1 if they are wrong together (top-1)."""
+    """Return for each image the share of members that are wrong, minus 1 if the ensemble is wrong (top-1)."""
     alone = np.mean([one.wrong(1) for one in members], axis=0)
     return alone - mean(members).wrong(1)

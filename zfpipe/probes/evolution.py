@@ -1,4 +1,4 @@
-"""How each feature map comes to what excites it, through training (Fig. 4, section 4)."""
+"""Follow through training which image excites each feature map most (Fig. 4, section 4)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,16 +27,16 @@ SAMPLE = 2000
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One layer after one epoch: each map's strongest image, and its maxima on the sample `(image, map)`."""
+    """One layer after one epoch: each map's strongest image, and its maxima on the sampled images `(image, map)`."""
 
     strongest: pd.DataFrame
     maxima: Float[np.ndarray, "image map"]
 
 
 def snapshots(folder: Path, elsewhere: bool) -> dict[int, Path]:
-    """The weights in a folder by the epoch after which they were kept.
+    """Return the weight files in a folder by the epoch after which they were saved.
 
-    Raises UnavailableError where there are none; `elsewhere`: the network was trained there.
+    Raise UnavailableError if there are none. `elsewhere` says that the network was not trained here.
     """
     files = {int(path.stem): path for path in sorted(folder.glob("*.safetensors"))}
     if elsewhere:
@@ -47,9 +47,9 @@ def snapshots(folder: Path, elsewhere: bool) -> dict[int, Path]:
 
 
 def run(subjects: Mapping[int, Subject], settings: Evolution, deconvnet: Deconvnet) -> dict[str, Any]:
-    """Compare the network after some epochs, all on the same images; tables and arrays by the names of their files.
+    """Compare the network after several epochs on the same images; return tables and arrays by file name.
 
-    Processes share the images; of several the first has the values, the others have none.
+    Processes share the images. Only the first process returns values.
     """
     subject = next(iter(subjects.values()))
     with subject.batches(distributed.dealt(subject.rows, BATCH)) as batches:
@@ -77,10 +77,10 @@ def run(subjects: Mapping[int, Subject], settings: Evolution, deconvnet: Deconvn
 
 @dataclass
 class Watch:
-    """A network's strongest image of each map so far, and the maxima on those of the images that are of the sample.
+    """The strongest image of each map so far, and the maxima on the sampled images.
 
-    An image goes by its row in the beton, so that parts of the images can be put together. `best`: activation, row, id
-    and place in the map.
+    Images are known by their row in the beton, so that the parts of several processes can be joined. `best` holds
+    activation, row, id and place in the map.
     """
 
     network: ConvNet | Foreign
@@ -91,7 +91,7 @@ class Watch:
     def add(
         self, images: Float[Tensor, "batch 3 y x"], ids: Int64[Tensor, "batch"], rows: Int64[np.ndarray, "batch"]
     ) -> None:
-        """More images, all layers together; of equal activations the first image's counts."""
+        """Add a batch of images for all layers; of equal activations the first image's counts."""
         sampled = int((rows < SAMPLE).sum())
         self.rows += rows[:sampled].tolist()
         places = torch.stack([torch.from_numpy(rows).to(ids.device), ids]).double()
@@ -106,7 +106,7 @@ class Watch:
             self.best[trace.layer] = torch.where(found[0] > old[0], found, old)
 
     def seen(self) -> "Seen":
-        """All of it, on the processor."""
+        """Return the results in main memory."""
         maxima = {layer: torch.cat(found).numpy() for layer, found in self.maxima.items()}
         best = {layer: found.cpu().numpy() for layer, found in self.best.items()}
         widths = {conv.layer: conv.map_size for conv in self.network.architecture.convs}
@@ -115,7 +115,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a `Watch` saw in some images, and how wide a layer's maps are."""
+    """The results of a `Watch` on some images, and the width of each layer's maps."""
 
     widths: dict[int, int]
     best: dict[int, Float[np.ndarray, "4 map"]]
@@ -125,7 +125,7 @@ class Seen:
 
 @torch.inference_mode()
 def watch(networks: Mapping[int, ConvNet | Foreign], batches: Batches, inputs: MeanSubtraction) -> dict[int, Watch]:
-    """One pass over the images, which are decoded once for all networks."""
+    """Pass over the images once, and decode each image once for all networks."""
     seen = {epoch: Watch(network) for epoch, network in networks.items()}
     start = 0
     for batch, images in inputs.ahead(distributed.epoch(batches, 0, "evolution")):
@@ -137,7 +137,7 @@ def watch(networks: Mapping[int, ConvNet | Foreign], batches: Batches, inputs: M
 
 
 def together(parts: Sequence[Seen]) -> dict[int, Snapshot]:
-    """A network on the images of all parts, layer by layer; of equal activations the first image's counts."""
+    """Join the parts' results by layer; of equal activations the first image's counts."""
     parts = [part for part in parts if part.best]
     order = np.argsort([row for part in parts for row in part.rows])
     sampled = [part for part in parts if part.rows]
@@ -152,14 +152,14 @@ def together(parts: Sequence[Seen]) -> dict[int, Snapshot]:
 
 
 def table(found: Float[np.ndarray, "4 map"], layer: int, width: int) -> pd.DataFrame:
-    """A row for each map of a layer: activation, image and place in the rectified map."""
+    """Return a row for each map of a layer: activation, image and place in the rectified map."""
     place = found[3].astype(np.int64)
     columns = {"id": found[2].astype(np.int64), "activation": found[0], "y": place // width, "x": place % width}
     return pd.DataFrame({"layer": layer, "map": np.arange(len(place)), **columns})
 
 
 def compared(seen: dict[int, dict[int, Snapshot]], settings: Evolution) -> pd.DataFrame:
-    """A row for each layer, map and epoch: strongest image, `likeness` to the last epoch, whether it is drawn."""
+    """Return a row for each layer, map and epoch: strongest image, `likeness` to the last epoch, and `drawn`."""
     last = seen[max(seen)]
     parts = []
     for layer, final in last.items():
@@ -173,22 +173,22 @@ def compared(seen: dict[int, dict[int, Snapshot]], settings: Evolution) -> pd.Da
 
 
 def likeness(maxima: Float[np.ndarray, "image map"], final: Float[np.ndarray, "image map"]) -> Float[np.ndarray, "map"]:
-    """Correlation of each map's maxima over the images with those it ends with; 0 where either never changes."""
+    """Correlate each map's maxima over the images with its final maxima; 0 where either is constant."""
     one, other = (values.astype(np.float64) - values.mean(0, dtype=np.float64) for values in (maxima, final))
     norms = np.sqrt((one**2).sum(0) * (other**2).sum(0))
     return np.divide((one * other).sum(0), norms, out=np.zeros_like(norms), where=norms > 0)
 
 
 def settled(rows: pd.DataFrame, threshold: float = 0.9) -> pd.DataFrame:
-    """For each layer and map the first epoch from which `likeness` stays at the threshold or above.
+    """Return for each layer and map the first epoch from which `likeness` stays at the threshold or above.
 
-    The last snapshot is what the others are compared with, and is like itself whatever happened before. So a map that
-    is not settled at the snapshot before the last has no epoch: it settled later than that or not at all. Nor has a map
-    that is `dead`, which fires on no image of the sample at the last snapshot, or is the same on all.
+    The last snapshot is the reference and always equals itself. So a map that is not settled at the last snapshot but
+    one has no epoch: it settled later or not at all. A `dead` map has no epoch either: at the last snapshot it fires on
+    no sampled image, or responds to all of them equally.
     """
     wide = rows.pivot(index=["layer", "map"], columns="epoch", values="likeness")
     *before, last = wide.columns
     apart = wide[before].to_numpy() < threshold
     first = np.where(apart.any(1), apart.shape[1] - apart[:, ::-1].argmax(1), 0) if before else np.zeros(len(wide), int)
-    epochs = np.append(np.array(before, np.float64), np.nan)  # the place after the last epoch that is apart
+    epochs = np.append(np.array(before, np.float64), np.nan)  # NaN stands for "not settled"
     return wide.index.to_frame(index=False).assign(epoch=epochs[first], dead=(wide[last] == 0).to_numpy())

@@ -1,5 +1,5 @@
-"""What section 4 says of the features in words, as numbers with intervals: how alike the nine strongest projections of
-a map are, how often their images show one class, and when a map settles in training."""
+"""Measure section 4's statements on features as numbers with intervals: how alike the nine strongest projections of
+a map are, how often their images show the same class, and when a map settles in training."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,12 +49,12 @@ def run(
     named: pd.DataFrame | None,
     crop: int,
 ) -> dict[str, pd.DataFrame]:
-    """The measures of every map and their means over each layer, by the names of their files.
+    """Return the measures of every map and their means over each layer, by file name.
 
-    `tiles` are projections and patches by layer; `settled` is evolution's table and `named` that of the names, or None
-    where there is none.
+    `tiles` holds projections and patches by layer. `settled` is the table of `evolution.settled`, `named` the table of
+    `names.run`; each is None if it could not be made.
     """
-    with threadpool_limits(1):  # the last bits of products then do not depend on the number of cores
+    with threadpool_limits(1):  # with one thread, the products' last bits do not depend on the number of cores
         alike = [
             alikeness(part.sort_values(["map", "rank"]), *tiles[int(layer)], crop).assign(layer=layer)  # pyright: ignore
             for layer, part in rows.groupby("layer")
@@ -77,10 +77,10 @@ def alikeness(
     patches: Shaped[np.ndarray, "map rank y x 3"],
     crop: int,
 ) -> pd.DataFrame:
-    """`projections`, `patches`, `gap`, `fine`, `others` of one layer's maps, without those that fire on fewer than two.
+    """Return `projections`, `patches`, `gap`, `fine`, `others` of a layer's maps that fire on two images or more.
 
-    `rows` are those of projections.parquet for the layer, sorted as the arrays are. Only images on which the map fires
-    count, and of two windows only what lies inside both images. The other map is the next one.
+    `rows` are the layer's rows of projections.parquet, in the order of the arrays. Only images on which the map fires
+    count. Two windows are compared where both lie inside their images. `others` compares a map with the next map.
     """
     shape = projections.shape[:2]
     fires = rows["activation"].to_numpy().reshape(shape) > 0
@@ -111,17 +111,17 @@ def alikeness(
 def fine(
     tiles: Shaped[np.ndarray, "tile y x 3"], masks: Bool[np.ndarray, "tile y x"]
 ) -> Float[np.ndarray, "tile y x 3"]:
-    """Tiles minus their own blur over the pixels inside the image: structure finer than `FINE` pixels."""
+    """Return tiles minus their own blur over the pixels inside the image: structure finer than `FINE` pixels."""
     seen = masks[..., None].astype(np.float64)
     values, spread = tiles * seen, (0, FINE, FINE, 0)
     weights = np.where(seen, gaussian_filter(seen, spread, mode="constant"), 1)
     found = seen * (values - gaussian_filter(values, spread, mode="constant") / weights)
     rounding = 1e-9 * np.abs(values).max(axis=(1, 2, 3), keepdims=True)
-    return np.where(np.abs(found) > rounding, found, 0)  # what rounding left of a flat tile is no structure
+    return np.where(np.abs(found) > rounding, found, 0)  # rounding errors of a flat tile are no structure
 
 
 def visible(rows: pd.DataFrame, crop: int) -> Bool[np.ndarray, "unit y x"]:
-    """Which pixels of each unit's window lie inside the image."""
+    """Return the mask of the pixels of each unit's window that lie inside the image."""
     sides = []
     for axis in ("y", "x"):
         first, last = (rows[f"{axis}{end}"].to_numpy()[:, None] for end in (0, 1))
@@ -135,10 +135,10 @@ def mean_correlation(
     masks: Bool[np.ndarray, "tile y x"],
     others: tuple[Shaped[np.ndarray, "other y x 3"], Bool[np.ndarray, "other y x"]] | None = None,
 ) -> float:
-    """Mean correlation over all pairs of tiles, or of each tile with each of `others`; flat pairs count as 0."""
+    """Return the mean correlation of all pairs of tiles, or of all tiles with all `others`; flat pairs count as 0."""
     left, seen = flat(tiles, masks)
     right, also_seen = (left, seen) if others is None else flat(*others)
-    # Every sum of a correlation, over the pixels that both tiles have, is a product of matrices
+    # Each sum in a correlation runs over the pixels that both tiles have; all pairs' sums are one matrix product
     count = np.maximum(seen @ also_seen.T, 1)
     first, second = left @ also_seen.T / count, seen @ right.T / count
     together = left @ right.T / count - first * second
@@ -150,14 +150,14 @@ def mean_correlation(
 def flat(
     tiles: Shaped[np.ndarray, "tile y x 3"], masks: Bool[np.ndarray, "tile y x"]
 ) -> tuple[Float[np.ndarray, "tile value"], Float[np.ndarray, "tile value"]]:
-    """Tiles as rows, their largest absolute value one and zero where masked, and which values count."""
+    """Return tiles as rows, scaled to largest absolute value 1 and zero where masked, and the mask of valid values."""
     seen = np.repeat(masks.reshape(len(tiles), -1), 3, axis=1).astype(np.float64)
     values = tiles.reshape(len(tiles), -1) * seen
     return values / np.maximum(np.abs(values).max(1, keepdims=True), np.finfo(np.float64).tiny), seen
 
 
 def purity(strongest: pd.DataFrame) -> pd.DataFrame:
-    """The share of the most frequent class among each map's strongest images, without dead maps."""
+    """Return the share of the most frequent class among each map's strongest images, without dead maps."""
     firing = strongest[strongest["activation"] > 0]
     counts = pd.DataFrame(firing.groupby(["layer", "map", "label"], as_index=False).agg(purity=("id", "size")))
     counts["purity"] /= counts.groupby(["layer", "map"])["purity"].transform("sum")
@@ -166,17 +166,17 @@ def purity(strongest: pd.DataFrame) -> pd.DataFrame:
 
 
 def finds(named: pd.DataFrame) -> pd.DataFrame:
-    """`finds_part`, `finds_class` and `finds_eye` of each map."""
+    """Return `finds_part`, `finds_class` and `finds_eye` of each map."""
     which = {"part": named["kind"] == "part", "class": named["kind"] == "class", "eye": named["concept"] == "eye"}
     found = {f"finds_{name}": (named["found"] & one).astype(float) for name, one in which.items()}
     return named.filter(["layer", "map"]).assign(**found)
 
 
 def summary(maps: pd.DataFrame) -> pd.DataFrame:
-    """Each measure's mean over a layer's maps with its 95 % bootstrap interval; `settled` is a median.
+    """Return each measure's mean over a layer's maps with its 95 % bootstrap interval; for `settled`, the median.
 
-    Maps are drawn again with replacement. A map without an epoch counts as infinitely late; an infinite median
-    stands as missing. A measure that `maps` lacks is of no maps.
+    Maps are resampled with replacement. A map without an epoch counts as infinitely late, and an infinite median is
+    written as missing. A measure that is not in `maps` counts 0 maps.
     """
     found = []
     for layer, rows in maps.groupby("layer"):

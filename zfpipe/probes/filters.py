@@ -1,4 +1,4 @@
-"""Layer-1 filters, how healthy they are, and what layer 2 makes of them (section 4.1, Fig. 6)."""
+"""Measure layer-1 filters, their dead maps and their aliasing in layer 2 (section 4.1, Fig. 6)."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -23,18 +23,18 @@ from zfpipe.unavailable import UnavailableError
 
 BATCH = 64
 DRAWN = ("zfnet-unclipped", "zfnet", "alexnet")
-"""Runs whose filters and projections are kept as pictures; of those that differ from them in the seed, the numbers."""
+"""Runs whose filters and projections are kept as pictures; runs of other seeds give numbers only."""
 TWINS = ("zfnet", "alexnet")
 """Runs whose network is measured with random weights too."""
 
 
 @dataclass(frozen=True)
 class FilterStatistics:
-    """Numbers beside the pictures of Fig. 6.
+    """Numbers shown with the pictures of Fig. 6.
 
-    RMS is over each filter's weights, `dominance` the largest over the median, `dead` the share that never fires.
-    `alike` is `Responses.alike`. `low`, `middle`, `high` are shares of their power (`spectra.coverage`); `aliasing` is
-    of the layer-2 projections.
+    RMS is over each filter's weights; `dominance` is the largest RMS over the median. `dead` is the share of maps that
+    never fire. `alike` is `Responses.alike`. `low`, `middle`, `high` are shares of the filters' power
+    (`spectra.coverage`). `aliasing` is measured on the layer-2 projections.
     """
 
     rms_max: float
@@ -50,7 +50,7 @@ class FilterStatistics:
 
 @dataclass(frozen=True)
 class Peaks:
-    """The strongest activation of each layer-2 map over the images: its value, its place, and that image's crop."""
+    """The strongest activation of each layer-2 map over the images: its value, its place, and the image's crop."""
 
     activation: Float[Tensor, "map"]
     y: Int64[Tensor, "map"]
@@ -59,7 +59,7 @@ class Peaks:
 
 
 class Responses:
-    """What layer 1 answers over all places of all images: sums of its rectified maps and of their products."""
+    """Sums of layer 1's rectified maps, and of their products, over all places of all images."""
 
     def __init__(self, maps: int, device: torch.device):
         self.count = 0
@@ -67,7 +67,7 @@ class Responses:
         self.products = torch.zeros((maps, maps), dtype=torch.float64, device=device)
 
     def add(self, rectified: Float[Tensor, "batch map y x"]) -> None:
-        """Takes in the maps of some images."""
+        """Add the maps of some images."""
         values = rectified.transpose(0, 1).flatten(1)
         self.count += values.shape[1]
         self.sums += values.sum(1, dtype=torch.float64)
@@ -75,11 +75,11 @@ class Responses:
 
     @property
     def dead(self) -> float:
-        """The share of maps that never fire."""
+        """Return the share of maps that never fire."""
         return float((self.sums == 0).double().mean())
 
     def correlation(self) -> Float[np.ndarray, "map map"]:
-        """How alike every two maps answer; missing for one that always answers the same."""
+        """Return the correlation of every two maps; NaN for a constant map."""
         means, products = (values.cpu().numpy() / self.count for values in (self.sums, self.products))
         covariance = products - np.outer(means, means)
         variance = np.diag(covariance)
@@ -88,7 +88,7 @@ class Responses:
 
     @property
     def alike(self) -> float | None:
-        """The mean size of the correlation between two maps, of those that answer; None: fewer than two do."""
+        """Return the mean absolute correlation of two maps that vary, or None if fewer than two vary."""
         correlation = self.correlation()
         answers = ~np.isnan(np.diag(correlation))
         pairs = correlation[np.ix_(answers, answers)][np.triu_indices(answers.sum(), 1)]
@@ -96,16 +96,16 @@ class Responses:
 
 
 def measured(runs: Mapping[str, Run]) -> list[str]:
-    """The runs that are drawn, and those that differ from one of them in the seed alone."""
+    """Return the names of the drawn runs, and of the runs that differ from a drawn run only in the seed."""
     same = alike(runs)
     return list(dict.fromkeys(name for run in DRAWN for name in same[run]))
 
 
 def run(subjects: Iterable[tuple[str, Subject]], models: Mapping[str, Network], settings: Deconvnet) -> dict[str, Any]:
-    """Layers 1 and 2 of several networks, each with its run; pictures and numbers by the names of their files.
+    """Measure layers 1 and 2 of several networks by run; return pictures and numbers by file name.
 
-    `untrained` among the numbers holds those of networks with random weights. Raises UnavailableError where one of the
-    networks was trained elsewhere.
+    `untrained` among the numbers holds networks with random weights. Raise UnavailableError if a network was not
+    trained here.
     """
     if any(model.origin for model in models.values()):
         raise UnavailableError(
@@ -122,13 +122,13 @@ def run(subjects: Iterable[tuple[str, Subject]], models: Mapping[str, Network], 
             found, *_ = measure(subject.untrained, models[name], settings)
             untrained[name] = found | {"renorm_radius": None}
     numbers["untrained"] = untrained
-    return {"filters.safetensors": pictures, "filters.json": numbers}  # an .npz would differ with Python's version
+    return {"filters.safetensors": pictures, "filters.json": numbers}  # the bytes of .npz depend on Python's version
 
 
 def measure(
     subject: Subject, model: Network, settings: Deconvnet
 ) -> tuple[dict[str, Any], Float[np.ndarray, "map 3 y x"], Float[np.ndarray, "map2 y2 x2 3"]]:
-    """The numbers of one network, its filters and the projections of its layer 2."""
+    """Return the numbers of one network, its filters and the projections of its layer 2."""
     network = subject.network
     assert isinstance(network, ConvNet)
     with subject.batches() as batches:
@@ -140,13 +140,13 @@ def measure(
 
 
 def layer1_filters(network: ConvNet) -> Float[np.ndarray, "map 3 y x"]:
-    """The filters of layer 1."""
+    """Return the filters of layer 1."""
     return network.conv(1).weight.detach().cpu().numpy()
 
 
 @torch.inference_mode()
 def watch(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> tuple[Responses, Peaks]:
-    """One pass over the images: what layer 1 answers, and the peaks of layer 2."""
+    """Pass over the images once; return the responses of layer 1 and the peaks of layer 2."""
     shapes = {conv.layer: conv.maps for conv in network.architecture.convs}
     crop = network.architecture.crop
     responses = Responses(shapes[1], inputs.device)
@@ -160,7 +160,7 @@ def watch(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> tuple[
         width = second.rectified.shape[-1]
         found, where = second.rectified.flatten(2).max(2)
         found, image = found.max(0)
-        better = found > value  # of equal ones the first image stays
+        better = found > value  # among equal values the first image stays
         value[better] = found[better]
         place[better] = where.gather(0, image[None])[0][better]
         chosen = better.cpu()
@@ -171,7 +171,7 @@ def watch(network: ConvNet, batches: Batches, inputs: MeanSubtraction) -> tuple[
 def layer2_projections(
     network: ConvNet, peaks: Peaks, inputs: MeanSubtraction, settings: Deconvnet
 ) -> Float[np.ndarray, "map y x 3"]:
-    """Each layer-2 map's strongest activation in pixels, cut to its receptive field; a dead map's is zero."""
+    """Project each layer-2 map's strongest activation to pixels, cut to its receptive field; zero for a dead map."""
     parts = []
     for start in range(0, len(peaks.y), BATCH):
         part = slice(start, start + BATCH)
@@ -180,7 +180,7 @@ def layer2_projections(
         maps = torch.arange(start, start + len(centre), device=inputs.device)
         units = Units(2, maps, peaks.y[part], peaks.x[part])
         [(pixels, _)] = project_windows(network, inputs(batch), [(units, maps - start)], settings)
-        pixels[peaks.activation[part] == 0] = 0  # it fired on no image: there is none to project
+        pixels[peaks.activation[part] == 0] = 0  # a map that never fired has no activation to project
         parts.append(pixels.permute(0, 2, 3, 1).cpu().numpy())
     return np.concatenate(parts)
 
@@ -191,7 +191,7 @@ def statistics(
     responses: Responses,
     stride: int,
 ) -> FilterStatistics:
-    """The numbers of one network."""
+    """Compute the numbers of one network."""
     rms = np.sqrt((filters.astype(np.float64) ** 2).mean((1, 2, 3)))
     median = float(np.median(rms))
     return FilterStatistics(

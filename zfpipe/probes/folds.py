@@ -1,4 +1,4 @@
-"""Random choices of images to train and to test on, the same for every classifier of a set (sections 5.2 and 5.3)."""
+"""Draw training and test images at random, the same for every classifier of a data set (sections 5.2 and 5.3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ THIRDS = 3
 
 @dataclass(frozen=True)
 class Fold:
-    """A random choice of images, as rows: for each number per class those to train on, and those to test on."""
+    """Row numbers of the images to train on, by number per class, and of the images to test on."""
 
     train: dict[int, Rows]
     test: Rows
 
 
 def folds(labels: Rows, target: Target, settings: Transfer, count: int) -> list[Fold]:
-    """The first so many folds of a set: the same for every classifier and for training from scratch."""
+    """Return the first `count` folds of a data set, the same for every classifier and for training from scratch."""
     numbers = sorted({*target.per_class, *target.fewer})
     return [fold(labels, numbers, settings.test, settings.seed, number) for number in range(count)]
 
 
 def fold(labels: Rows, per_class: Sequence[int], test: int, seed: int, number: int) -> Fold:
-    """A fold: the images of a smaller number are among those of a larger one, and all are tested on the same images.
+    """Return a fold: smaller training sets are subsets of larger ones, and all share the same test images.
 
-    Those are at most `test` of the images of each class that the largest number leaves. Raises UserError when it
-    leaves a class none.
+    The test images are, of each class, at most `test` of the images outside the largest training set. Raise UserError
+    if a class has no image left to test on.
     """
     rng = np.random.default_rng([seed, number])
     train: dict[int, list[Rows]] = {count: [] for count in per_class}
@@ -50,9 +50,9 @@ def fold(labels: Rows, per_class: Sequence[int], test: int, seed: int, number: i
 
 
 def thirds(labels: Rows, seed: int) -> Rows:
-    """The third of its class, 0 to 2, in which each image is held out; −1: a class's only image, which never is.
+    """Return the third of its class, 0 to 2, in which each image is held out, or −1 for a class's only image.
 
-    Two images are held out in turns. The larger thirds come first.
+    An image with −1 is never held out. If a class has two images, each is held out once. The larger thirds come first.
     """
     rng = np.random.default_rng(seed)
     found = np.full(len(labels), -1)
@@ -64,6 +64,6 @@ def thirds(labels: Rows, seed: int) -> Rows:
 
 
 def accuracy(scores: Float[np.ndarray, "image class"], labels: Rows) -> float:
-    """Mean over the classes of the share of their images that are recognised."""
+    """Return the share of correctly classified images of each class, averaged over the classes."""
     right = scores.argmax(1) == labels
     return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))

@@ -1,4 +1,4 @@
-"""Features of every layer, kept in pieces, so that no layer has to fit in memory (sections 5.2 and 5.3)."""
+"""Write features of every layer in pieces, so that no layer has to fit in memory (sections 5.2 and 5.3)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -25,12 +25,12 @@ PIECE = 4096
 
 
 def run(network: ConvNet | Foreign, beton: Path, inputs: MeanSubtraction, path: Path, aside: Path) -> None:
-    """Writes a row per image, in the order of the beton: id, label, and features in columns `layerN_PIECE`.
+    """Write a row for each image in the order of the beton: id, label, and features in columns `layerN_PIECE`.
 
-    Convolution layers as the layer above sees them: rectified, pooled, normalised; of the fully connected ones the
-    last hidden one, rectified. All of the centre crop. In float32, from a GPU in float16. Processes share the images;
-    what several have waits in `aside`, which all must see, until the first puts it together. Raises UserError for
-    features beyond float16.
+    Features of a convolution layer are rectified, pooled and normalised, as the next layer receives them. Of the fully
+    connected layers only the last hidden layer is kept, rectified. All features are of the centre crop, in float32, or
+    in float16 from a GPU. Processes share the images: each writes to `aside`, a folder that all must see, and the
+    first process joins the files. Raise UserError if a feature exceeds the range of float16.
     """
     rows = distributed.dealt(np.arange(read_sidecar(beton).count), BATCH)
     with Batches(beton, batch=BATCH, crop=network.architecture.crop, crops="centre", rows=rows) as batches:
@@ -38,14 +38,14 @@ def run(network: ConvNet | Foreign, beton: Path, inputs: MeanSubtraction, path: 
             write(tables(network, batches, inputs), path)
             return
         with store.scratch(aside) if distributed.first() else nullcontext():
-            own = distributed.shared(lambda: aside) / str(distributed.part()[0])  # from here on it is there
+            own = distributed.shared(lambda: aside) / str(distributed.part()[0])  # waits until the folder exists
             write(tables(network, batches, inputs), own)
             if parts := distributed.gathered(own):
                 write(in_turns(parts), path)
 
 
 def write(tables: Iterable[pa.Table], path: Path) -> None:
-    """Writes the tables of one after another batch, if there are any."""
+    """Write the batches' tables to one file; write an empty file if there are none."""
     with store.whole(path) as temporary:
         writer: pq.ParquetWriter | None = None
         try:
@@ -60,14 +60,14 @@ def write(tables: Iterable[pa.Table], path: Path) -> None:
 
 
 def in_turns(paths: Sequence[Path]) -> Iterator[pa.Table]:
-    """A batch of the first file, of the second, ..., then the next of each: the order in which they were dealt out."""
+    """Yield one batch of each file in turn, which is the order in which the batches were dealt to the processes."""
     files = [pq.ParquetFile(store.opened(path)) for path in paths if path.stat().st_size]
     for number in range(files[0].num_row_groups):
         yield from (as_made(file.read_row_group(number)) for file in files if number < file.num_row_groups)
 
 
 def as_made(table: pa.Table) -> pa.Table:
-    """A table that was read back with the types of one that was not: Parquet calls the items of a list otherwise."""
+    """Return a table read from a file with the types it was written with: Parquet renames the items of a list."""
 
     def plain(kind: pa.DataType) -> pa.DataType:
         return pa.list_(kind.value_type, kind.list_size) if isinstance(kind, pa.FixedSizeListType) else kind
@@ -76,7 +76,7 @@ def as_made(table: pa.Table) -> pa.Table:
 
 
 def tables(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction) -> Iterator[pa.Table]:
-    """The features of each batch."""
+    """Yield a table with the features of each batch."""
     network.eval()
     for batch, images in inputs.ahead(distributed.epoch(batches, 0, "features")):
         columns = {"id": pa.array(batch.ids.numpy()), "label": pa.array(batch.labels.numpy())}
@@ -89,7 +89,7 @@ def tables(network: ConvNet | Foreign, batches: Batches, inputs: MeanSubtraction
 
 
 def kept(features: Float[torch.Tensor, "image feature"], layer: int) -> Shaped[np.ndarray, "image feature"]:
-    """As they are written: half the room from a GPU, which computes them with other last bits than a processor."""
+    """Convert features for the file: to float16 from a GPU, whose last bits differ from a CPU's anyway."""
     if features.device.type == "cpu":
         return features.contiguous().numpy()
     half = features.half()
@@ -104,7 +104,7 @@ def kept(features: Float[torch.Tensor, "image feature"], layer: int) -> Shaped[n
 def layers(
     network: ConvNet | Foreign, images: Float[torch.Tensor, "image 3 y x"]
 ) -> Iterator[tuple[int, Float[torch.Tensor, "image feature"]]]:
-    """The features of each layer of maps and of the last hidden one, by its number."""
+    """Yield number and features of each convolution layer and of the last hidden layer."""
     units = {dense.layer for dense in network.architecture.denses} - {network.architecture.top_hidden}
     for layer, values in network.features(images):
         if layer not in units:

@@ -1,4 +1,4 @@
-"""What `harvest` keeps, read back a piece at a time."""
+"""Read the features that `harvest` wrote, a piece at a time."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,18 +17,18 @@ SHARED = 4000
 
 
 def labels(path: Path) -> tuple[Int64[np.ndarray, "image"], Int64[np.ndarray, "image"]]:
-    """Ids and labels of the images, in the order of the rows."""
+    """Return ids and labels of the images, in the order of the rows."""
     table = pq.read_table(store.opened(path), columns=["id", "label"])
     return table["id"].to_numpy(), table["label"].to_numpy()
 
 
 def layers(path: Path) -> list[int]:
-    """The layers in the file."""
+    """Return the numbers of the layers in the file."""
     return sorted({int(name[5:].split("_")[0]) for name in pq.read_schema(path).names if name.startswith("layer")})
 
 
 def pieces(path: Path, layer: int) -> Iterator[Shaped[np.ndarray, "image feature"]]:
-    """A layer's features of all images, a piece at a time, as they are kept."""
+    """Yield a layer's features of all images, a piece at a time, in the file's data type."""
     for name in pq.read_schema(path).names:
         if name.startswith(f"layer{layer}_"):
             column = pq.read_table(path, columns=[name])[name].combine_chunks()
@@ -36,15 +36,15 @@ def pieces(path: Path, layer: int) -> Iterator[Shaped[np.ndarray, "image feature
 
 
 def gram(path: Path, layer: int) -> Float[np.ndarray, "image image"]:
-    """The inner products of all pairs of images in a layer: all that a linear classifier has to know.
+    """Return the inner products of all pairs of images in a layer, which is all that a linear classifier needs.
 
-    In double precision; on the GPU where ZFPIPE_DEVICE asks for one.
+    The products are in double precision, and computed on the GPU if ZFPIPE_DEVICE asks for it.
     """
     total: Any = None
     for piece in pieces(path, layer):
         wide = doubled(piece)
         with threads(len(piece)):
-            products = wide @ wide.T  # of one array, so that numpy makes half of them and copies these
+            products = wide @ wide.T  # both factors are one array, so that numpy computes half of the products
         if total is None:
             total = products
         else:
@@ -54,18 +54,18 @@ def gram(path: Path, layer: int) -> Float[np.ndarray, "image image"]:
 
 
 def doubled(piece: Shaped[np.ndarray, "image feature"]) -> Any:
-    """The features in double precision, where inner products are made."""
+    """Return the features in double precision, on the device that computes the products."""
     kind, number = asked()
     if kind == "cpu":
         return piece.astype(np.float64)
-    import torch  # takes a second
+    import torch  # imported here, since the import takes a second
 
     return torch.from_numpy(piece).to(kind if number is None else f"{kind}:{number}").double()
 
 
 def threads(images: int) -> threadpool_limits:
-    """How many threads products of so many images get, in a `with`: one, or all.
+    """Return a context that gives products of `images` images one thread, or all threads.
 
-    With one the last bits do not depend on the number of cores. With all, they may.
+    With one thread the last bits do not depend on the number of cores. With all threads they may.
     """
     return threadpool_limits(1 if images < SHARED else None)

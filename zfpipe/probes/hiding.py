@@ -1,4 +1,4 @@
-"""Places of an image hidden one after another, on a grid (section 4.2)."""
+"""Hide the places of an image one after another, on a grid (section 4.2)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ TOGETHER = 8
 
 @dataclass(frozen=True)
 class Grid:
-    """Where a square occluder of `size` pixels goes: its centre to every `stride`th pixel of the crop, both ways."""
+    """Positions of a square occluder of `size` pixels: its centre is at every `stride`th pixel of both axes."""
 
     size: int
     stride: int
@@ -30,27 +30,27 @@ class Grid:
 
     @classmethod
     def scaled(cls, size: int, stride: int, crop: int) -> "Grid":
-        """From lengths in pixels of a 224 x 224 crop, as the paper's."""
+        """Return a grid for a crop of `crop` pixels, from lengths for the paper's 224 x 224 crop."""
         size, stride = (max(1, round(length * crop / PAPER_CROP)) for length in (size, stride))
         return cls(size, stride, crop)
 
     @property
     def centres(self) -> Int64[np.ndarray, "side"]:
-        """Pixels along one axis that the occluder's centre covers."""
+        """Return the pixels along one axis at which the occluder's centre is placed."""
         return np.arange(self.stride // 2, self.crop, self.stride)
 
     def occluders(self) -> Occluders:
-        """All positions, row by row; those at the border hang over it."""
+        """Return all positions row by row; an occluder near the border reaches beyond it."""
         places = torch.from_numpy(self.centres) - self.size // 2
         tops, lefts = torch.cartesian_prod(places, places).unbind(1)
         return Occluders(tops, lefts, self.size, self.size)
 
     def on(self, mask: Bool[np.ndarray, "y x"]) -> Bool[np.ndarray, "position"]:
-        """At which positions the occluder's centre lies in a mask."""
+        """Return the positions at which the occluder's centre lies inside a mask."""
         return mask[np.ix_(self.centres, self.centres)].ravel()
 
     def under(self, values: Float[np.ndarray, "y x"]) -> Float[np.ndarray, "position"]:
-        """The sum of a map's values under the occluder, at each position."""
+        """Return the sum of the values under the occluder at each position."""
         sums = np.pad(values.astype(np.float64), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
         first = np.clip(self.centres - self.size // 2, 0, self.crop)
         last = np.clip(self.centres - self.size // 2 + self.size, 0, self.crop)
@@ -60,10 +60,10 @@ class Grid:
 
 @dataclass(frozen=True)
 class Hidden:
-    """One image hidden place by place: total activity of the strongest map, probability of the true class, best class.
+    """Total activity of the strongest map, probability of the true class and best class, for each hidden place.
 
-    The map is that of the last convolution layer with the largest activation in the unoccluded image, at `(y, x)`;
-    `whole_activity` and `whole_p_true` are those of the unoccluded image.
+    The map is the one of the last convolution layer with the largest activation in the unoccluded image; that
+    activation is at `(y, x)`. `whole_activity` and `whole_p_true` are measured on the unoccluded image.
     """
 
     map: int
@@ -77,22 +77,22 @@ class Hidden:
 
     @property
     def drop(self) -> Float[np.ndarray, "position"]:
-        """How far the true class's probability falls."""
+        """Return how far the true class's probability falls."""
         return self.whole_p_true - self.p_true
 
     @property
     def lost(self) -> Float[np.ndarray, "position"]:
-        """How far the map's total activity falls."""
+        """Return how far the map's total activity falls."""
         return self.whole_activity - self.activity
 
 
 def together(network: ConvNet | Foreign) -> int:
-    """How many images are hidden together."""
+    """Return the number of images that go through the network together."""
     return 1 if isinstance(network, Foreign) or next(network.parameters()).device.type == "cpu" else TOGETHER
 
 
 def planned(network: ConvNet | Foreign, grid: Grid) -> Plan:
-    """What `hide` needs to know of a grid: the same for all images."""
+    """Return the plan of a grid that `hide` uses for all images."""
     return Plan(network, grid.occluders(), BATCH * together(network))
 
 
@@ -104,7 +104,7 @@ def hide(
     labels: Sequence[int],
     plan: Plan,
 ) -> list[Hidden]:
-    """Hide one place of each image after another; `fill` is what hidden pixels become, as the network takes them."""
+    """Hide one place of each image after another; `fill` replaces hidden pixels, in the network's input units."""
     whole, answers = looked(network, images, fill, plan)
     side = whole.maps.shape[-1]
     best = [divmod(int(maps.flatten().argmax()), side * side) for maps in whole.maps]
@@ -131,7 +131,7 @@ def hide(
 def looked(
     network: ConvNet | Foreign, images: Float[Tensor, "image 3 y x"], fill: Float[Tensor, "3 y x"], plan: Plan
 ) -> tuple[Answers, Iterator[Answers]]:
-    """What a network answers to whole images and, part by part, to every position; another's takes one image."""
+    """Return a network's answers to whole images and, in parts, to every position; a foreign one takes one image."""
     if not isinstance(network, Foreign):
         occlusion = Occlusion(network, images, fill)
         return occlusion.unoccluded, occlusion.answers(plan)
@@ -144,7 +144,7 @@ def looked(
 def energy(
     network: ConvNet | Foreign, image: Float[Tensor, "3 y x"], hidden: Hidden, settings: Deconvnet
 ) -> Float[np.ndarray, "y x"]:
-    """The squared projection of the strongest map's strongest activation, summed over the colours; zero without one."""
+    """Return the squared projection of the strongest activation, summed over colours; zero if it can't be projected."""
     if refusal(network, settings):
         return np.zeros(image.shape[1:])
     layer = network.architecture.convs[-1].layer

@@ -1,4 +1,4 @@
-"""Intervals: how far a mean or median would move with other images, maps, seeds or folds."""
+"""Compute intervals of a mean or median over images, maps, seeds or folds."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ AT_ONCE = 10_000_000
 
 
 def bootstrap(values: Float[np.ndarray, "value"], middle: Callable[..., Any] = np.mean) -> tuple[float, float, float]:
-    """The middle of some values and its 95 % percentile interval; values may be infinite, for a median."""
+    """Return the middle of some values and its 95 % percentile bootstrap interval; a median allows infinite values."""
     rng, count = np.random.default_rng(0), len(values)
     rows = max(1, AT_ONCE // count)
     blocks = [(min(rows, RESAMPLES - first), count) for first in range(0, RESAMPLES, rows)]
@@ -25,7 +25,7 @@ def bootstrap(values: Float[np.ndarray, "value"], middle: Callable[..., Any] = n
 
 
 def resampled(statistic: Callable[..., float], *groups: Shaped[np.ndarray, "..."]) -> tuple[float, float, float]:
-    """A statistic of groups and its 95 % percentile interval; the rows of each group are drawn again by themselves."""
+    """Return a statistic of groups and its 95 % percentile interval; each group's rows are resampled separately."""
     rng = np.random.default_rng(0)
     draws = [statistic(*(group[rng.integers(0, len(group), len(group))] for group in groups)) for _ in range(RESAMPLES)]
     low, high = np.quantile(draws, (0.025, 0.975), method="nearest")
@@ -33,10 +33,10 @@ def resampled(statistic: Callable[..., float], *groups: Shaped[np.ndarray, "..."
 
 
 def bootstrap_pairs(values: Float[np.ndarray, "unit unit"]) -> tuple[float, float, float]:
-    """The mean over all pairs of different units and its 95 % percentile interval; units are drawn again.
+    """Return the mean over all pairs of different units and its 95 % percentile interval; units are resampled.
 
     `values` is symmetric. A unit that is drawn twice makes no pair with itself. A pair whose value is NaN does not
-    count; where none counts, all three are NaN.
+    count. If no pair counts, all three results are NaN.
     """
     count = len(values)
     draws = np.random.default_rng(0).integers(0, count, (RESAMPLES, count))
@@ -52,18 +52,18 @@ def bootstrap_pairs(values: Float[np.ndarray, "unit unit"]) -> tuple[float, floa
 
 
 def student(values: Float[np.ndarray, "value"]) -> tuple[float, float]:
-    """The mean of two or more values and half of its 95 % interval by Student's t: for a few seeds or folds."""
+    """Return the mean of two or more values, such as seeds, and half of its 95 % interval by Student's t."""
     half = student_half(len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean()), float(half)
 
 
 def student_half(freedom: int) -> float:
-    """Half of Student's 95 % interval, in standard errors."""
+    """Return half of Student's 95 % interval in standard errors, for `freedom` degrees of freedom."""
     return float(stdtrit(freedom, 0.975))
 
 
 def spread(groups: Sequence[Float[np.ndarray, "_"]]) -> tuple[float, int]:
-    """The standard deviation within groups, taken to be the same in all, and its degrees of freedom; 0: none known."""
+    """Return the pooled standard deviation of groups and its degrees of freedom; both are 0 if it is not known."""
     freedom = sum(len(group) - 1 for group in groups)
     squares = sum(float(((group - group.mean()) ** 2).sum()) for group in groups)
     return (float(np.sqrt(squares / freedom)), freedom) if freedom else (0.0, 0)

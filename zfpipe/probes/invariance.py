@@ -1,4 +1,4 @@
-"""How features and the output change when images move, grow and turn (Fig. 5, section 4)."""
+"""Measure how features and output change when images move, grow and turn (Fig. 5, section 4)."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE}
 
 
 def run(subject: Subject, predictions: Predictions, settings: Invariance) -> dict[str, Any]:
-    """Transform a random sample of images; tables and the pictures to show by the names of their files."""
+    """Transform a random sample of images; return tables and the pictures to show, by file name."""
     order = sample.shuffled(predictions, settings.seed)
     shown = sample.recognised(predictions, order, settings.shown)
     wanted = list(dict.fromkeys([*shown, *order]))[: max(settings.images, len(shown))]
@@ -52,7 +52,7 @@ def run(subject: Subject, predictions: Predictions, settings: Invariance) -> dic
 
 
 def amounts(settings: Invariance, crop: int) -> dict[str, list[float]]:
-    """How far each transformation goes: whole pixels of the crop, factors, degrees; each has the one that is none."""
+    """Return each transformation's amounts: whole pixels of the crop, factors, degrees; each includes "no change"."""
     step = max(1, round(settings.translation_step * crop / PAPER_CROP))
     steps = round(settings.translation * crop / PAPER_CROP) // step
     scales = round((settings.scale - 1) / settings.scale_step)
@@ -64,23 +64,23 @@ def amounts(settings: Invariance, crop: int) -> dict[str, list[float]]:
 
 
 def examples(several: list[float]) -> list[float]:
-    """Three amounts to show: the first, and those a third and two thirds of the way."""
+    """Return three amounts to show: the first, and those at a third and at two thirds of the list."""
     return [several[round(place)] for place in np.linspace(0, len(several) - 1, 4)[:3]]
 
 
 def transformed(
     image: UInt8[np.ndarray, "side side 3"], kind: str, amount: float, crop: int, border: str
 ) -> UInt8[np.ndarray, "crop crop 3"]:
-    """The centre crop of an image moved down (pixels), enlarged (factor) or turned counterclockwise (degrees).
+    """Return the centre crop of an image moved down (pixels), enlarged (factor) or turned counterclockwise (degrees).
 
-    The whole image is transformed and cut then, so that what lies around the crop comes in; beyond the image the
-    border rule fills. Bilinear; without a change the very pixels of the crop.
+    The whole image is transformed before it is cropped, so that pixels around the crop can move in. Beyond the image
+    the border rule fills. Interpolation is bilinear. With no change the crop's pixels are returned exactly.
     """
     middle, half = (len(image) - crop) // 2 + (crop - 1) / 2, (crop - 1) / 2
     scale = amount if kind == "scale" else 1.0
     angle = np.deg2rad(amount) if kind == "rotation" else 0.0
     down = amount if kind == "translation" else 0.0
-    # Where each pixel of the crop comes from: turned back around the centre, shrunk, moved up
+    # The source place of each pixel is the inverse: turned back around the centre, shrunk, moved up
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
     start = np.array([middle, middle - down]) - turn @ (half, half)
     return cv2.warpAffine(
@@ -96,7 +96,7 @@ def transformed(
 def features(
     network: ConvNet | Foreign, images: Float[Tensor, "batch 3 y x"]
 ) -> tuple[dict[int, Float[Tensor, "batch value"]], Float[Tensor, "batch class"]]:
-    """What layer 1 and the highest hidden layer hand on, flat, by layer; and the probabilities of the classes."""
+    """Return the flat outputs of layer 1 and of the highest hidden layer, and the classes' probabilities."""
     shown = (1, network.architecture.top_hidden)
     found, logits = {}, images
     for layer, values in network.features(images):
@@ -114,10 +114,10 @@ def measure(
     inputs: MeanSubtraction,
     settings: Invariance,
 ) -> pd.DataFrame:
-    """A row for each image, transformation, amount and layer: how far the features went, the true class's probability.
+    """Return the features' distance and the true class's probability by image, transformation, amount and layer.
 
-    `distance` is Euclidean, from the features of the untransformed image; `relative` the same in units of the median
-    distance between two different untransformed images of the set, so that layers can be compared.
+    `distance` is Euclidean, from the features of the untransformed image. `relative` is the distance divided by the
+    median distance between two different untransformed images of the set, so that layers can be compared.
     """
     crop = network.architecture.crop
     steps = [(kind, amount) for kind, several in amounts(settings, crop).items() for amount in several]
@@ -125,7 +125,7 @@ def measure(
     for image, label, number in zip(images, labels, ids, strict=True):
         plain = transformed(image, "translation", 0.0, crop, settings.border)
         batch = [plain] + [transformed(image, kind, amount, crop, settings.border) for kind, amount in steps]
-        # What nothing changed is the very image, not one that rounding may tell from it in another row of a batch
+        # "No change" uses the image's own features: in another row of a batch, rounding may differ
         rows = [0 if np.array_equal(one, plain) else row for row, one in enumerate(batch)][1:]
         centre = torch.full((len(batch),), CENTRE)
         found, probabilities = features(
@@ -145,7 +145,7 @@ def measure(
 
 
 def typical_distance(features: Float[Tensor, "image value"]) -> float:
-    """The median Euclidean distance between two of some feature vectors; 1 where there is only one."""
+    """Return the median Euclidean distance between two feature vectors, or 1 if there is only one vector."""
     if len(features) < 2:
         return 1.0
     pairs = torch.pdist(features.float()).double()
@@ -153,7 +153,7 @@ def typical_distance(features: Float[Tensor, "image value"]) -> float:
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Median and quartiles over the images, for each transformation, amount and layer, of `relative` and `p_true`."""
+    """Return median and quartiles of `relative` and `p_true` over images, by transformation, amount and layer."""
     groups = table.groupby(["transform", "amount", "layer"])
     shares = {"low": 0.25, "median": 0.5, "high": 0.75}
     columns = {

@@ -1,8 +1,8 @@
-"""Which part or class a feature map finds: network dissection (Bau et al. 2017), beyond the paper.
+"""Find which part or class a feature map detects: network dissection (Bau et al. 2017), beyond the paper.
 
 The paper sees maps that look for eyes or wheels. Here each map is scored against every part and class whose place in
-the images is known, by the intersection over union of the two: where the map is among its top activations, and where
-the part or object is. The same with the places of other images says what chance gives.
+the images is known. The score is the intersection over union of the map's top activations and the part or object.
+The same score with the places of other images says what chance gives.
 """
 
 import math
@@ -31,7 +31,7 @@ SIDE = 48
 
 
 class Settings(Section):
-    """A map finds what it overlaps by `least`, and by more than the places of other images in any permutation."""
+    """A map finds a concept if the overlap is at least `least`, and larger than in every permutation of the images."""
 
     images: Annotated[int, whole(2, 10_000_000)] | None
     top: Annotated[float, number(1e-5, 0.5)]
@@ -42,19 +42,19 @@ class Settings(Section):
 
 @dataclass(frozen=True)
 class Concepts:
-    """Parts and classes by kind and name, and in each image the places of those that are there."""
+    """Parts and classes by kind and name, and their places in each image."""
 
     names: list[tuple[str, str]]
     places: dict[str, dict[int, list[tuple[int, Bool[np.ndarray, "y x"]]]]]
-    """By kind and image: the number of a concept, and which of the pixels that are compared it has."""
+    """By kind and image: the number of each concept in the image, and its mask over the compared pixels."""
 
 
 def run(subject: Subject, settings: Settings) -> dict[str, pd.DataFrame]:
-    """What each map of the convolution layers finds, before training too, by the names of files.
+    """Find each convolution map's concept, in the trained and the untrained network; return tables by file name.
 
-    A row for each map: `kind` and `concept` are those of the largest intersection over union, `iou`; `chance` is the
-    largest with any concept's places in other images. `found`: whether the map finds the concept. Raises
-    UnavailableError where no image has an object or a part whose place is known.
+    In the row of a map, `kind` and `concept` have the largest intersection over union, `iou`. `chance` is the largest
+    value with the places of other images, over all concepts. `found` says whether the map finds the concept. Raise
+    UnavailableError if no image has an object or a part whose place is known.
     """
     with subject.batches() as batches:
         ids = batches.ids
@@ -68,7 +68,7 @@ def run(subject: Subject, settings: Settings) -> dict[str, pd.DataFrame]:
 
 
 def known(subject: Subject, ids: Sequence[int]) -> Concepts:
-    """Find the places of objects and parts; parts of one last word, such as both eyes, are one concept."""
+    """Find the places of objects and parts; parts with the same last word, such as both eyes, are one concept."""
     places: dict[str, dict[int, list[tuple[str, Bool[np.ndarray, "y x"]]]]] = {kind: {} for kind in KINDS}
     parts = {image: subject.truth.parts(image) for image in ids}
     words = Counter(part.split()[-1] for part in {part for held in parts.values() for part in held})
@@ -135,7 +135,7 @@ def scored(subject: Subject, concepts: Concepts, ids: np.ndarray, settings: Sett
 
 
 def shuffled(concepts: Concepts, settings: Settings) -> list[dict[str, dict[int, int]]]:
-    """For each kind and image the image whose places are laid over its maps: first its own, then permuted ones."""
+    """Return for each kind and image whose places are laid over its maps: first its own, then a permuted image's."""
     random = np.random.default_rng(settings.seed)
     images = {kind: sorted(held) for kind, held in concepts.places.items()}
     orders = [images, *({kind: random.permutation(held).tolist() for kind, held in images.items()}
@@ -144,7 +144,7 @@ def shuffled(concepts: Concepts, settings: Settings) -> list[dict[str, dict[int,
 
 
 def traced(subject: Subject, ids: np.ndarray) -> Iterator[tuple[Batch, LayerTrace]]:
-    """Every layer on these images, batch by batch."""
+    """Yield every layer's trace on these images, batch by batch."""
     with subject.batches() as every:
         rows = np.flatnonzero(np.isin(every.ids, ids))
     with subject.batches(rows) as batches, torch.inference_mode():
@@ -153,7 +153,7 @@ def traced(subject: Subject, ids: np.ndarray) -> Iterator[tuple[Batch, LayerTrac
 
 
 def thresholds(subject: Subject, ids: np.ndarray, top: float) -> dict[int, Float[Tensor, "map"]]:
-    """The smallest of each map's top activations: of the share `top` of all its units on these images."""
+    """Return for each map the activation that the share `top` of its units on these images reaches."""
     kept: dict[int, Tensor] = {}
     for _, trace in traced(subject, ids):
         values = trace.rectified.transpose(0, 1).flatten(2)
@@ -165,19 +165,19 @@ def thresholds(subject: Subject, ids: np.ndarray, top: float) -> dict[int, Float
 
 
 def side(subject: Subject, layer: int) -> int:
-    """Units along a side of a layer's maps."""
+    """Return the number of units along a side of a layer's maps."""
     return next(conv.map_size for conv in subject.network.architecture.convs if conv.layer == layer)
 
 
 def apart(crop: int) -> int:
-    """The distance in pixels between those that are compared."""
+    """Return the distance between compared pixels."""
     return max(1, crop // SIDE)
 
 
 def spread(field: ReceptiveField, units: int, crop: int) -> Float[Tensor, "pixel unit"]:
-    """Weights that take a row of units to the pixels that are compared, linear between middles of receptive fields.
+    """Return weights that interpolate a row of units at the compared pixels, linear between receptive fields' middles.
 
-    Units that see all of the crop are taken to lie evenly over it.
+    Units that see all of the crop are placed evenly over it.
     """
     middle, jump = field.start + field.size / 2, float(field.jump)
     if not field.jump:
@@ -189,20 +189,20 @@ def spread(field: ReceptiveField, units: int, crop: int) -> Float[Tensor, "pixel
 
 @dataclass
 class Sums:
-    """Pixels over all images: where maps and concepts overlap, by permutation, and where maps are at their top."""
+    """Numbers of pixels over all images: the overlap of maps and concepts, by permutation, and the maps' top pixels."""
 
     overlap: Float[np.ndarray, "permutation map concept"]
     shown: Float[np.ndarray, "kind map"]
 
     @classmethod
     def none(cls, maps: int, concepts: int, permutations: int) -> "Sums":
-        """Before the first image."""
+        """Return the sums before the first image."""
         return cls(np.zeros((permutations, maps, concepts)), np.zeros((len(KINDS), maps)))
 
     def add(
         self, laid: Sequence[Sequence[tuple[str, tuple[int, np.ndarray]]]], overlap: np.ndarray, shown: np.ndarray
     ) -> None:
-        """One image: for each permutation the concepts that were laid over it, and the overlaps in their order."""
+        """Add one image: for each permutation the concepts laid over the image, and the overlaps in their order."""
         column = 0
         for permutation, held in enumerate(laid):
             for _, (place, _) in held:
@@ -214,7 +214,7 @@ class Sums:
     def scores(
         self, sizes: Float[np.ndarray, "concept"], kinds: np.ndarray
     ) -> Float[np.ndarray, "permutation map concept"]:
-        """Intersection over union, over the images in which some concept of the kind is known."""
+        """Return intersection over union, over the images in which a concept of the kind is known."""
         union = self.shown[kinds].T + sizes - self.overlap
         return np.divide(self.overlap, union, out=np.zeros_like(self.overlap), where=union > 0)
 
@@ -222,7 +222,7 @@ class Sums:
 def table(
     layer: int, scores: Float[np.ndarray, "permutation map concept"], concepts: Concepts, settings: Settings
 ) -> pd.DataFrame:
-    """A row for each map of a layer, with the concept that it overlaps most."""
+    """Return a row for each map of a layer, with the concept that the map overlaps most."""
     best, chance = scores[0].argmax(1), scores[1:].max((0, 2))
     iou = scores[0].max(1)
     return pd.DataFrame(

@@ -1,4 +1,4 @@
-"""What hiding places of an image changes, and whether it tells where the object is (Fig. 7, section 4.2)."""
+"""Hide places of an image, and test whether the change tells where the object is (Fig. 7, section 4.2)."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
@@ -27,11 +27,11 @@ from zfpipe.subject.truth import Truth
 
 
 class Typical:
-    """The energy of many projections together, each shifted so that all their units lie at the same place.
+    """The sum of many projections' energies, each shifted so that all units lie at the same place.
 
-    Every projection counts the same. From outside its crop nothing comes in. It is what the network gives to any image;
-    only the sum is kept, which holds a little of each image too. It is kept in whole numbers of 2^-44, so that it is
-    the same in any order of the images, and for any number of processes.
+    Every projection has the same weight, and is zero outside its crop. The sum shows what the network projects for any
+    image. The sum is held in whole multiples of 2^-44, so that the order of the images and the number of processes do
+    not change it.
     """
 
     UNIT = 2.0**-44
@@ -44,16 +44,16 @@ class Typical:
         self.sum = torch.zeros((side, side), dtype=torch.int64)
 
     def window(self, y: int, x: int) -> tuple[slice, slice]:
-        """Where the crop of an image lies whose unit is at `(y, x)`."""
+        """Return the window in which the crop of an image lies whose unit is at `(y, x)`."""
         top, left = ((self.last - place) * self.jump for place in (y, x))
         return slice(top, top + self.crop), slice(left, left + self.crop)
 
     def around(self, y: int, x: int) -> Float[np.ndarray, "y x"]:
-        """The sum in that crop."""
+        """Return the sum inside the crop of an image whose unit is at `(y, x)`."""
         return self.sum[self.window(y, x)].numpy() * self.UNIT
 
     def add(self, energy: Float[np.ndarray, "y x"], y: int, x: int) -> None:
-        """Takes in the projection of the unit at `(y, x)`; one that is all zero adds nothing."""
+        """Add the projection of the unit at `(y, x)`; an all-zero projection adds nothing."""
         if energy.any():
             self.sum[self.window(y, x)] += torch.from_numpy(energy / energy.sum() / self.UNIT).round().long()
 
@@ -65,10 +65,10 @@ OTHERS = 3
 def run(
     subject: Subject, predictions: Predictions, strongest: pd.DataFrame, settings: OcclusionProbe, deconvnet: Deconvnet
 ) -> dict[str, Any] | None:
-    """Hide places of every image whose object is known, and more closely of those to show; values by file name.
+    """Hide places of every image whose object is known, on a finer grid for images to show; return values by file name.
 
-    Each image's numbers stand beside those with other images' objects, an untrained network and projections in general.
-    Processes share the images; of several the first has the values, the others have None.
+    Each image's numbers are compared with other images' objects, an untrained network and the sum of all projections.
+    Processes share the images. Only the first process returns values, the others return None.
     """
     objects, shown = sample.to_hide(predictions, subject.truth, settings)
     coarse, fine = (Grid.scaled(settings.size, step, subject.crop) for step in (settings.stride, settings.shown_stride))
@@ -107,7 +107,7 @@ def run(
 def hidden(
     subject: Subject, ids: Collection[int], fill: Float[Tensor, "3 y x"], grid: Grid
 ) -> Iterator[tuple[Batch, Hidden]]:
-    """This process's part of these images, each hidden place by place."""
+    """Yield this process's part of the images, each hidden place by place."""
     plan = planned(subject.network, grid)
     ones = (one for _, one in subject.each(ids, "occlusion", part=distributed.part()))
     while batches := list(islice(ones, together(subject.network))):
@@ -124,9 +124,9 @@ def judged(
     deconvnet: Deconvnet,
     typical: Typical,
 ) -> Iterator[tuple[dict[str, Any], int, int, Float[np.ndarray, "position"]]]:
-    """The row of each of this process's images but for `agreement_null`, and what that takes: unit, activity lost.
+    """Yield each image's row without `agreement_null`, and that column's inputs: unit's place, lost activity.
 
-    `places` are those of the images' objects; their projections are added to `typical`.
+    `places` are the positions on the objects of this process's images. Projections are added to `typical`.
     """
     others = following(places)
     for batch, one in hidden(subject, places, fill, grid):
@@ -140,7 +140,7 @@ def judged(
 
 
 def on_and_off(known: Truth, images: Sequence[int], grid: Grid) -> dict[int, Bool[np.ndarray, "position"]]:
-    """At which positions each image's object is hidden; without images where that is at all of them, or at none."""
+    """Return the positions that hide each image's object; omit images where all or no positions do."""
     found = {image: grid.on(known.mask(image)) for image in images}
     return {image: on for image, on in found.items() if on.any() and not on.all()}
 
@@ -152,7 +152,7 @@ OBJECTS = 10
 def following(
     places: Mapping[int, Bool[np.ndarray, "position"]],
 ) -> dict[int, list[Bool[np.ndarray, "position"]]]:
-    """Where the images after each one have their objects; after the last come the first."""
+    """Return for each image the objects' places of the next images in cyclic order."""
     every = list(places.values())
     steps = range(1, min(OBJECTS, len(every) - 1) + 1)
     return {image: [every[(place + step) % len(every)] for step in steps] for place, image in enumerate(places)}
@@ -160,14 +160,14 @@ def following(
 
 @torch.inference_mode()
 def probability(network: ConvNet | Foreign, images: Float[Tensor, "1 3 y x"], label: int) -> float:
-    """A class's probability for one image."""
+    """Return a class's probability for one image."""
     return float(network(images).softmax(1)[0, label])
 
 
 def pictures(
     subject: Subject, drawn: dict[int, tuple[Batch, Hidden]], strongest: pd.DataFrame, deconvnet: Deconvnet
 ) -> dict[str, np.ndarray]:
-    """Of the images to show: pixels, masks, and the projections of their strongest map with the patches they saw."""
+    """Return pixels and masks of the images to show, and projections of their strongest map with the image patches."""
     rows = pd.concat([units(subject.network, image, drawn[image][1], strongest, OTHERS) for image in drawn])
     crops = subject.images(set(rows["id"].tolist()))
     [projected] = projections.project(subject.network, crops, rows, subject.inputs, deconvnet).values()
@@ -181,10 +181,10 @@ def pictures(
 
 
 def pointing(values: Float[np.ndarray, "position"], on: Bool[np.ndarray, "position"]) -> dict[str, float]:
-    """Whether the largest value lies on the object, and how well as many of the largest as the object has cover it.
+    """Score whether the largest value lies on the object, and how well the n largest cover its n positions.
 
-    `hit` is 1 where the largest does (a share of equal ones), `overlap` the intersection over union; each with what
-    positions drawn at random would reach.
+    `hit` is 1 if the largest value lies on the object; among equal values, the share on the object. `overlap` is the
+    intersection over union. Each comes with the value that random positions would reach.
     """
     largest = values == values.max()
     count, size = len(on), int(on.sum())
@@ -209,12 +209,12 @@ def truth(
     elsewhere: Sequence[Bool[np.ndarray, "position"]],
     grid: Grid,
 ) -> dict[str, float]:
-    """What one image says of 4.2, where the occluder's centre is `on` the object at some positions, not at all.
+    """Return one image's numbers for section 4.2; the occluder's centre is `on` the object at some positions, not all.
 
-    `on` and `off`: mean drop of the true class's probability with the occluder on the object and off it. `beyond`: the
-    first minus the second, and `beyond_elsewhere` its mean for the places of other images' objects; missing where there
-    are none. `agreement`: the correlation, over positions, of the drop of the map's total activity with the energy of
-    its projection hidden. `p_true`: the true class's probability with nothing hidden.
+    `on` and `off` are the mean drops of the true class's probability with the occluder on and off the object. `beyond`
+    is `on` minus `off`. `beyond_elsewhere` is its mean for the places of other images' objects, or missing without
+    other images. `agreement` correlates, over positions, the drop of the map's total activity with the hidden energy
+    of its projection. `p_true` is the true class's probability with nothing hidden.
     """
 
     def beyond(places: Bool[np.ndarray, "position"]) -> float:
@@ -232,14 +232,14 @@ def truth(
 
 
 def correlation(one: Float[np.ndarray, "value"], other: Float[np.ndarray, "value"]) -> float:
-    """Pearson's; missing where one never varies."""
+    """Return Pearson's correlation, or NaN if either is constant."""
     one, other = one - one.mean(), other - other.mean()
     norm = np.sqrt((one**2).sum() * (other**2).sum())
     return float((one * other).sum() / norm) if norm > 0 else float("nan")
 
 
 def units(network: ConvNet | Foreign, image: int, hidden: Hidden, strongest: pd.DataFrame, others: int) -> pd.DataFrame:
-    """The image's strongest activation and its map's strongest of other images, for `projections.project`."""
+    """Return the image's strongest activation and the map's strongest on other images, for `projections.project`."""
     layer = network.architecture.convs[-1].layer
     own = pd.DataFrame([{"layer": layer, "map": hidden.map, "id": image, "y": hidden.y, "x": hidden.x}])
     same = strongest.query("layer == @layer and map == @hidden.map and id != @image").sort_values("rank")
@@ -248,14 +248,14 @@ def units(network: ConvNet | Foreign, image: int, hidden: Hidden, strongest: pd.
 
 
 def table(image: int, hidden: Hidden, grid: Grid) -> pd.DataFrame:
-    """A row for each position, by the occluder's centre in pixels of the crop."""
+    """Return a row for each position, by the occluder's centre in pixels of the crop."""
     y, x = np.repeat(grid.centres, len(grid.centres)), np.tile(grid.centres, len(grid.centres))
     values = {"map_activity": hidden.activity, "p_true": hidden.p_true, "top1": hidden.top1}
     return pd.DataFrame({"id": image, "y": y, "x": x, **values})
 
 
 def describe(image: Batch, hidden: Hidden) -> dict[str, int | float]:
-    """One image and what is known of it unoccluded."""
+    """Return an image's id and class, and the network's answers to the unoccluded image."""
     return {
         "id": int(image.ids[0]),
         "label": int(image.labels[0]),
@@ -277,7 +277,7 @@ SCORES = {
 
 
 def scores(images: pd.DataFrame) -> pd.DataFrame:
-    """Each score's mean over the images, what it is compared with, and their paired difference with its interval."""
+    """Return each score's mean over the images, its comparison, and the paired difference with an interval."""
     rows = []
     for score, (column, other) in SCORES.items():
         if column not in images:

@@ -1,4 +1,4 @@
-"""Images that stand in two sets, found by normalised correlation of small grey pictures (section 5.2)."""
+"""Find images that are in two sets, by normalised correlation of small grey pictures (section 5.2)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,16 +26,16 @@ SHOWN, ACROSS, TILE, LABEL = 60, 6, 128, 16
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Rows of an index, and what reads an image by its path, offset and size."""
+    """Rows of an index, and the function that reads an image by its path, offset and size."""
 
     rows: pd.DataFrame
     read: Callable[[str, int | None, int | None], bytes]
 
     def fingerprints(self, side: int, workers: int) -> Float[np.ndarray, "image pixel"]:
-        """The centre squares of the images as grey pictures of `side` x `side` pixels: mean 0, length 1, float32.
+        """Return the images' centre squares as grey pictures of `side` x `side` pixels: mean 0, length 1, float32.
 
-        The dot product of two is their normalised correlation. Those of one grey, and what can't be read, are all
-        zero, which is like nothing.
+        The dot product of two rows is their normalised correlation. An image of uniform grey, or one that can't be
+        read, gives a zero row, which correlates with nothing.
         """
         found = np.zeros((len(self.rows), side * side), np.float32)
         for place, pixels in enumerate(decode_in_order(self.rows, self.read, side, workers)):
@@ -44,14 +44,14 @@ class ImageSet:
         return found
 
     def picture(self, row: int) -> Image.Image:
-        """The image of a row, as the sheet shows it."""
+        """Return the image of a row at the size of the sheet."""
         (pixels,) = decode_in_order(self.rows.iloc[row : row + 1], self.read, TILE, 1)
         assert not isinstance(pixels, UnreadableImageError), "what has a fingerprint can be read"
         return Image.fromarray(pixels)
 
 
 def write(train: ImageSet, target: ImageSet, settings: Overlap, folder: Path) -> str:
-    """Write the pairs that `find` finds to overlap.csv in `folder`, and their sheet to sheet.png; a line about them."""
+    """Write the pairs of `find` to overlap.csv in `folder`, and their sheet to sheet.png; return a summary line."""
     pairs, drawn = find(train, target, settings)
     store.save(folder / "overlap.csv", pairs)
     if drawn is not None:
@@ -63,9 +63,9 @@ def write(train: ImageSet, target: ImageSet, settings: Overlap, folder: Path) ->
 def find(
     train: ImageSet, target: ImageSet, settings: Overlap, workers: int | None = None
 ) -> tuple[pd.DataFrame, Image.Image | None]:
-    """The pairs of a training and a target image that are the same picture, and a sheet of them where there are any.
+    """Return the pairs of training and target images that are the same picture, and their sheet, or None without pairs.
 
-    The table has the columns `COLUMNS`: the training image's id and path, the target's path, the correlation.
+    The table has the columns `COLUMNS`: the training image's id and path, the target image's path, the correlation.
     """
     one, other = (part.fingerprints(settings.side, worker_count(workers)) for part in (train, target))
     pairs = alike(one, other, settings.threshold)
@@ -82,21 +82,21 @@ def find(
 
 
 def fingerprint(pixels: np.ndarray) -> Float[np.ndarray, "pixel"]:
-    """One RGB picture `(y, x, 3)` as a vector of mean 0 and length 1; of one grey: zero."""
+    """Return an RGB picture `(y, x, 3)` as a grey vector of mean 0 and length 1, or zero for uniform grey."""
     grey = (pixels.astype(np.float32) @ LUMINANCE).ravel()
     grey -= grey.mean()
     length = np.sqrt((grey**2).sum())
-    return grey / length if length > 1 else np.zeros_like(grey)  # less than one grey level in one pixel
+    return grey / length if length > 1 else np.zeros_like(grey)  # 1: one grey level in one pixel
 
 
 def alike(
     one: Float[np.ndarray, "image pixel"], other: Float[np.ndarray, "image2 pixel"], threshold: float
 ) -> pd.DataFrame:
-    """Rows of both sets whose correlation reaches the threshold: `one`, `other` (row numbers), `correlation`."""
+    """Return the pairs whose correlation reaches the threshold: `one`, `other` (row numbers), `correlation`."""
     parts = []
     for start in range(0, len(one), BLOCK):
         for beside in range(0, len(other), BLOCK):
-            with threadpool_limits(1):  # the last bits then do not depend on the number of cores
+            with threadpool_limits(1):  # the last bits must not depend on the number of cores
                 product = one[start : start + BLOCK] @ other[beside : beside + BLOCK].T
             rows, columns = np.nonzero(product >= threshold)
             values = product[rows, columns]
@@ -107,7 +107,7 @@ def alike(
 
 
 def sheet(train: ImageSet, target: ImageSet, pairs: pd.DataFrame) -> Image.Image:
-    """Pairs side by side, training image left, each with its correlation, the most doubtful first."""
+    """Draw pairs side by side with their correlation, training image left, lowest correlation first."""
     doubtful = pairs.sort_values(["correlation", "one", "other"]).head(SHOWN)
     width, height = 2 * TILE + 12, TILE + LABEL + 8
     canvas = Image.new("RGB", (ACROSS * width, -(-len(doubtful) // ACROSS) * height), "white")

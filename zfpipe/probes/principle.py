@@ -1,4 +1,4 @@
-"""One activation taken up through layers 1 and 2 and down again, every step kept (Fig. 1, section 2.1)."""
+"""Follow one activation up through layers 1 and 2 and down again, and keep every step (Fig. 1, section 2.1)."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -25,11 +25,11 @@ SHOWN = 4
 
 @dataclass(frozen=True)
 class Steps:
-    """What Fig. 1 draws: on the way up one map each of layers 1 and 2, on the way down the same places.
+    """The arrays that Fig. 1 draws: one map each of layers 1 and 2 on the way up, and the same places on the way down.
 
-    `switches` are flat places in `map1`, one for each value of `pooled1`: the value of `map1` there. `kept` is `map2`
-    with one activation left; `filtered` what the transposed filter makes of it below, `unpooled` and `rectified`
-    follow; `reconstruction` is in pixels, from all maps of layer 1, of which `layer1_map` passes on most.
+    `switches` holds for each value of `pooled1` its flat place in `map1`. `kept` is `map2` with one activation left.
+    `filtered` is `kept` after the transposed filter; `unpooled` and `rectified` follow. `reconstruction` is in pixels,
+    from all maps of layer 1. `layer1_map` contributes most to it.
     """
 
     map1: Float[np.ndarray, "y1 x1"]
@@ -44,14 +44,14 @@ class Steps:
     layer1_map: int
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything by name."""
+        """Return all arrays by name."""
         return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
 
 
 def run(subject: Subject, strongest: pd.DataFrame, settings: Deconvnet) -> dict[str, Any]:
-    """Follow the strongest activation of layer 2; its steps and their description by the names of their files.
+    """Follow the strongest activation of layer 2; return its steps and their description by file name.
 
-    Raises UnavailableError where layers 1 and 2 are not joined as in Fig. 1.
+    Raise UnavailableError if layers 1 and 2 are not connected as in Fig. 1.
     """
     network = subject.network
     if isinstance(network, Foreign):
@@ -82,7 +82,7 @@ def run(subject: Subject, strongest: pd.DataFrame, settings: Deconvnet) -> dict[
 
 
 def pooling(architecture: Architecture) -> Pool:
-    """The pooling between layers 1 and 2. Raises UnavailableError where there is none to show."""
+    """Return the pooling between layers 1 and 2. Raise UnavailableError if there is none to show."""
     first, *above = architecture.convs
     if not first.pool or not above:
         raise UnavailableError("there is no pooling between layers 1 and 2")
@@ -93,7 +93,7 @@ def pooling(architecture: Architecture) -> Pool:
 
 @torch.no_grad()
 def steps(network: ConvNet, image: Float[Tensor, "1 3 y x"], unit: tuple[int, int, int], settings: Deconvnet) -> Steps:
-    """Follows the activation of the layer-2 unit `(map, y, x)`, in its rectified map."""
+    """Follow the activation of the layer-2 unit `(map, y, x)`, in its rectified map."""
     first, second = network.trace(image, last=2)
     conv1, conv2 = network.architecture.convs[:2]
     kept = torch.zeros_like(second.rectified)

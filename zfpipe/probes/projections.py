@@ -1,4 +1,4 @@
-"""The strongest activations of feature maps, projected to pixels, beside the image patches they saw (Fig. 2)."""
+"""Project the strongest activations of feature maps to pixels, and cut out the image patches they saw (Fig. 2)."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class LayerProjections:
 
 
 def chosen(strongest: pd.DataFrame, settings: Projections) -> pd.DataFrame:
-    """Of the strongest activations those of a seeded random subset of every layer's maps."""
+    """Return the strongest activations of a seeded random subset of every layer's maps."""
     parts = []
     for layer in sorted(set(strongest["layer"].tolist())):
         rows = strongest.query("layer == @layer")
@@ -52,9 +52,9 @@ def chosen(strongest: pd.DataFrame, settings: Projections) -> pd.DataFrame:
 def run(
     subject: Subject, strongest: pd.DataFrame, settings: Projections, deconvnet: Deconvnet
 ) -> dict[str, pd.DataFrame | np.ndarray]:
-    """Project a random subset of each layer's maps; the tables and arrays by the names of their files.
+    """Project a random subset of each layer's maps; return the tables and arrays by file name.
 
-    Raises UnavailableError for a network that can't be projected.
+    Raise UnavailableError for a network that can't be projected.
     """
     if reason := refusal(subject.network, deconvnet):
         raise UnavailableError(reason)
@@ -70,10 +70,10 @@ def run(
 def project(
     network: ConvNet | Foreign, crops: Crops, rows: pd.DataFrame, inputs: MeanSubtraction, settings: Deconvnet
 ) -> dict[int, LayerProjections]:
-    """Projects the activations in `rows`, by layer; `rows` are those of `chosen`, or some layers or maps of them.
+    """Project the activations in `rows`, by layer; `rows` is the table of `chosen`, or some layers or maps of it.
 
-    Goes from image to image, so that all that is strong in one shares its way up. Of a network that can't be projected
-    the projections are zero.
+    Activations of the same image share one forward pass. For a network that can't be projected the projections are
+    zero.
     """
     rows = rows.assign(position=[crops.position[image] for image in rows["id"]], place=rows.groupby("layer").cumcount())
     layers = sorted(set(rows["layer"].tolist()))
@@ -103,7 +103,7 @@ def project(
 def described(
     rows: pd.DataFrame, crops: Crops, field: ReceptiveField, projections: Float[np.ndarray, "unit y x 3"]
 ) -> LayerProjections:
-    """One layer's projections with what its units saw, and where."""
+    """Return one layer's projections with the image patches of its units, and their places."""
     places = zip(rows["position"], rows["y"], rows["x"], strict=True)
     patches = np.stack([window(crops.images[position].numpy(), field, y, x) for position, y, x in places])
     spans = {f"{axis}{end}": [field.span(unit)[end] for unit in rows[axis]] for end in (0, 1) for axis in ("x", "y")}
@@ -117,7 +117,7 @@ def described(
 
 
 def window(image: np.ndarray, field: ReceptiveField, y: int, x: int) -> np.ndarray:
-    """What the unit at `(y, x)` sees of an image `(y, x, 3)`, in a square of its field; zero beyond."""
+    """Return the receptive field of the unit at `(y, x)`, cut out of an image `(y, x, 3)`; zero beyond the image."""
     cut = np.zeros((field.size, field.size, 3), image.dtype)
     (top, _), (left, _) = field.span(y), field.span(x)
     (y0, y1), (x0, x1) = field.visible(y), field.visible(x)

@@ -1,4 +1,4 @@
-"""Training from random weights on another set alone, beside which transfer is measured (section 5.2)."""
+"""Train from random weights on another data set alone, to compare with transfer (section 5.2)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ COLUMNS = (
 
 
 class Settings(Section):
-    """How much is trained from scratch (section 5.2)."""
+    """Folds, images and epochs of training from scratch (section 5.2)."""
 
     folds: Annotated[int, whole(2, 100)]
     per_class: Annotated[int, whole(2, 10_000)]
@@ -42,14 +42,14 @@ class Settings(Section):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: epochs at a learning rate, and then the tail."""
+    """How a network is trained: epochs at a learning rate, then the tail at lower rates."""
 
     learning_rate: float
     epochs: int
 
 
 class Nowhere(ResumeState):
-    """Of a run that is too short to go on from."""
+    """A resume state that keeps nothing, for a run that is too short to resume."""
 
     def __init__(self) -> None:
         """Keep no folder."""
@@ -63,7 +63,7 @@ class Nowhere(ResumeState):
 
 @dataclass(frozen=True)
 class Trial:
-    """A network to train from random weights on some images of a beton; whoever trains it says on which and how."""
+    """A network to train from random weights; its methods take the images of the beton and the recipe."""
 
     beton: Path
     inputs: MeanSubtraction
@@ -75,14 +75,14 @@ class Trial:
     determines: dict[str, Any]
 
     def resume(self, rows: Rows, recipe: Recipe) -> ResumeState:
-        """The state of training on these images by a recipe, before the tail."""
+        """Return the state of training on these images by a recipe, before the tail."""
         about = {"rows": digest(rows), "seed": self.seed, "recipe": asdict(recipe)}
         return ResumeState.of(self.parent, self.inputs.device, **self.determines, **about)
 
     def trained(self, rows: Rows, recipe: Recipe, shorter: Recipe | None = None) -> tuple[ConvNet, dict[str, float]]:
-        """The network after training by a recipe, and the last row of its history.
+        """Return the network after training by a recipe, and the last row of its history.
 
-        It goes on from where a shorter one at the same rate, which is done, stopped before its tail.
+        If `shorter`, a finished recipe at the same rate, is given, resume from its state before the tail.
         """
         crop, resume = self.inputs.mean_crops.shape[1], self.resume(rows, recipe)
         if shorter is not None and resume.load() is None:
@@ -91,7 +91,7 @@ class Trial:
             resume.save(state)
         network = weights.untrained(self.model, crop, self.classes, self.seed)
         self.fit(network, rows, recipe, resume)
-        # Other crops and another order than the first epochs had: those depend on seed and epoch alone
+        # Crops and order depend only on seed and epoch: another seed makes them differ from the first epochs'
         rate, epochs = recipe.learning_rate / self.training.anneal, max(1, round(TAIL * recipe.epochs))
         history = self.fit(network, rows, Recipe(rate, epochs), Nowhere(), self.seed + 2**31)
         return network.eval(), history[-1]
@@ -99,7 +99,7 @@ class Trial:
     def fit(
         self, network: ConvNet, rows: Rows, recipe: Recipe, resume: ResumeState, seed: int | None = None
     ) -> list[dict[str, float]]:
-        """Train a network in place for some epochs at one rate; its history."""
+        """Train a network in place for some epochs at one rate; return its history."""
         constant = {"learning_rate": recipe.learning_rate, "epochs": recipe.epochs, "anneal_at": ()}
         training = self.training.model_copy(update=constant)
         seed = self.seed if seed is None else seed
@@ -108,7 +108,7 @@ class Trial:
 
     @torch.inference_mode()
     def accuracy(self, network: ConvNet, rows: Rows) -> float:
-        """The mean accuracy of the classes on the centre crops of some images."""
+        """Return the classes' mean accuracy on the centre crops of some images."""
         crop = self.inputs.mean_crops.shape[1]
         with Batches(self.beton, batch=self.training.batch, crop=crop, crops="centre", rows=rows) as batches:
             scores = [network(self.inputs(one)).float().cpu().numpy() for one in batches.epoch()]
@@ -116,18 +116,18 @@ class Trial:
 
 
 def labels(beton: Path, crop: int) -> Rows:
-    """The label of each image, by its place in the beton."""
+    """Return the label of each image, by its place in the beton."""
     with Batches(beton, batch=1, crop=crop, crops="centre") as batches:
         return batches.labels
 
 
 def digest(values: np.ndarray) -> str:
-    """A hash of some numbers, as part of what determines a run."""
+    """Return a hash of some numbers, which helps to identify a run."""
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
 def counts(target: Target, settings: Settings) -> list[int]:
-    """On how many images per class networks are trained: the paper's numbers up to the limit, else the smallest."""
+    """Return the numbers of training images per class: the paper's numbers up to the limit, or else the smallest."""
     return [count for count in target.per_class if count <= settings.per_class] or [min(target.per_class)]
 
 
@@ -141,14 +141,14 @@ def run(
     settings: Settings,
     parent: Path,
 ) -> tuple[pd.DataFrame, list[ResumeState]]:
-    """Train on each number of images of each fold; accuracies, and the states of training, kept below `parent`.
+    """Train on each number of images of each fold; return accuracies, and the training states saved below `parent`.
 
-    No fold is trained where the network was trained elsewhere.
+    No fold is trained if the network was not trained here.
     """
     sidecar, crop = verify(beton), inputs.mean_crops.shape[1]
     check_shapes("model", model, crop)
     training = training.model_copy(update={"batch": settings.batch})
-    constant = training.model_dump(exclude={"epochs", "learning_rate"})  # those are chosen
+    constant = training.model_dump(exclude={"epochs", "learning_rate"})  # these two are chosen by `chosen`
     determines = {"model": model.model_dump(), "training": constant, "crop": crop, "beton": sidecar.sha256}
     determines |= {"mean": digest(inputs.mean_crops.cpu().numpy())}
     every, rows, states = labels(beton, crop), [], []
@@ -168,9 +168,9 @@ def run(
 def measured(
     trial: Trial, train: Rows, test: Rows, every: Rows, epochs: int
 ) -> tuple[dict[str, float], list[ResumeState]]:
-    """The accuracy on the test images of a network trained on the others by the recipe chosen on these.
+    """Return the test accuracy of a network that was trained by the recipe chosen on the training images.
 
-    `every` are the labels of all images.
+    `every` holds the labels of all images.
     """
     recipe, held_out, states = chosen(trial, train, every, epochs)
     network, last = trial.trained(train, recipe)
@@ -186,10 +186,10 @@ def measured(
 
 
 def chosen(trial: Trial, train: Rows, every: Rows, epochs: int) -> tuple[Recipe, float, list[ResumeState]]:
-    """The recipe that does best on a third of each class's training images after training on the rest.
+    """Return the recipe that does best on a held-out third of each class's training images, its accuracy and states.
 
-    The rates are compared after half of the epochs; the better one goes on to all of them, and is compared with itself.
-    Of equals the larger rate, which is training's own, and the longer training. Its accuracy and the states as well.
+    The rates are compared after half of the epochs. The better rate is trained for all epochs, and both lengths are
+    compared. Ties go to the larger rate, which is the rate of section 3's training, and to the longer training.
     """
     part = thirds(every[train], trial.seed)
     rest, held = train[part != 0], train[part == 0]

@@ -1,4 +1,4 @@
-"""The layers of a built network with the sizes that an image really has in them (Fig. 3)."""
+"""Measure the sizes of a built network's layers (Fig. 3)."""
 
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,16 @@ from zfpipe.params import Network
 
 
 def run(model: Network, crop: int, classes: int, pretrained: Path) -> list[dict[str, Any]]:
-    """The layers of the network that these parameters build, or that `pretrained` holds where it has a source."""
+    """Return the layers of the network built from these parameters, or of `pretrained` if the model has a source."""
     return measure(weights.started(model, crop, classes, 0, pretrained, torch.device("cpu")))
 
 
 @torch.inference_mode()
 def measure(network: ConvNet | Foreign) -> list[dict[str, Any]]:
-    """One entry a layer, lowest first, from one black image that goes through the network.
+    """Return one entry for each layer, lowest first, measured by passing one black image through the network.
 
-    Sizes are sides of square maps: `size` after the filter, `pooled` after the pooling (null: none). `parameters`
-    counts weights and biases, of a foreign network's layers those between one that is looked at and the next.
+    Sizes are sides of square maps: `size` after the filter, `pooled` after the pooling (null without pooling).
+    `parameters` counts weights and biases; in a foreign network it counts all between two examined layers.
     """
     if isinstance(network, Foreign):
         return foreign(network)
@@ -63,7 +63,7 @@ def measure(network: ConvNet | Foreign) -> list[dict[str, Any]]:
 
 
 def foreign(network: Foreign) -> list[dict[str, Any]]:
-    """The layers of a foreign network that are looked at; `field` is the side of what a unit sees, the crop at most."""
+    """Return the examined layers of a foreign network; `field` is a unit's receptive field, at most the crop."""
     outline, counts = network.architecture, network.counts()
     layers: list[dict[str, Any]] = [{"kind": "input", "maps": 3, "size": outline.crop}]
     for conv in outline.convs:

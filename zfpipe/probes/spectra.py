@@ -1,4 +1,4 @@
-"""Frequencies in filters and projections: what section 4.1 says of Fig. 6 in words, as numbers."""
+"""Measure frequencies in filters and projections, which section 4.1 describes in words (Fig. 6)."""
 
 import numpy as np
 from jaxtyping import Float
@@ -12,12 +12,12 @@ LINE, BESIDE = 2, (5, 9)
 
 
 def coverage(filters: Float[np.ndarray, "map 3 y x"]) -> dict[str, float]:
-    """The share of power in each band, a mean over filters, each of which counts the same; all zero: 0."""
+    """Return the share of power in each band, averaged over filters; an all-zero filter counts 0."""
     return {name: float(share.mean()) for name, share in shares(filters).items()}
 
 
 def shares(filters: Float[np.ndarray, "map 3 y x"]) -> dict[str, Float[np.ndarray, "map"]]:
-    """The share of each filter's power in each band; of a filter that is all zero: 0."""
+    """Return the share of each filter's power in each band; 0 for an all-zero filter."""
     power = (np.abs(np.fft.fft2(filters.astype(np.float64), (GRID, GRID))) ** 2).sum(1)
     total = power.sum((1, 2))
     frequency = np.fft.fftfreq(GRID)
@@ -30,16 +30,16 @@ def shares(filters: Float[np.ndarray, "map 3 y x"]) -> dict[str, Float[np.ndarra
 
 
 def aliasing(projections: Float[np.ndarray, "map y x 3"], stride: int) -> float:
-    """How far power at the sampling frequency of a stride, 1 / `stride` per pixel, stands above what lies beside it.
+    """Return the ratio of power at a stride's sampling frequency, 1 / `stride` per pixel, to power beside it.
 
-    1: as much as beside it; a grid of dots `stride` pixels apart gives much more. The mean over the frequency's
-    multiples, rows and columns, all projections together, each with the same power. Stride 1 samples nothing away: 1.
+    Equal power gives 1; a grid of dots `stride` pixels apart gives much more. The ratio is a mean over the frequency's
+    multiples. Rows, columns and all projections are summed first, each projection scaled to power 1. Stride 1 gives 1.
     """
     return lines(profiles(projections, stride), stride)
 
 
 def profiles(projections: Float[np.ndarray, "map y x 3"], stride: int) -> Float[np.ndarray, "map bin"]:
-    """The power of each windowed projection along rows and columns together, all of it 1; of a flat one 0."""
+    """Return each windowed projection's power summed over rows and columns, scaled to power 1; 0 for a zero one."""
     size = projections.shape[1]
     bins = stride * -(-2 * size // stride)
     window = np.hanning(size + 2)[1:-1]
@@ -51,14 +51,14 @@ def profiles(projections: Float[np.ndarray, "map y x 3"], stride: int) -> Float[
 
 
 def lines(found: Float[np.ndarray, "map bin"], stride: int) -> float:
-    """`aliasing` from the profiles of the projections."""
+    """Compute `aliasing` from the profiles of the projections."""
     profile, first = found.sum(0), found.shape[1] // stride
     ratios = [standing_out(profile, first * multiple) for multiple in range(1, stride // 2 + 1)]
     return float(np.mean(ratios)) if ratios else 1.0
 
 
 def standing_out(profile: Float[np.ndarray, "bin"], line: int) -> float:
-    """Power at a line over the geometric mean of that on its two sides; the spectrum is periodic and even."""
+    """Return power at a line over the geometric mean of the power on both sides; the spectrum is periodic and even."""
     at = profile[np.arange(line - LINE, line + LINE + 1) % len(profile)].mean()
     first, last = BESIDE
     sides = [profile[np.arange(line + first, line + last + 1) % len(profile)].mean()]

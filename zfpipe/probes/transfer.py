@@ -1,4 +1,4 @@
-"""Features moved to other sets: classifiers on few images, from the features of a layer (sections 5.2 and 5.3)."""
+"""Train classifiers of other data sets on a layer's features of few images (sections 5.2 and 5.3)."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -33,25 +33,25 @@ Kind = Literal["softmax", "svm"]
 
 
 class Span:
-    """Some training images in the few coordinates in which a linear classifier sees them.
+    """Training images in the coordinates of the space that they span.
 
-    A classifier whose weights are kept small never leaves the span of its training images, so their inner products
-    with each other and with the image to classify are all it has to know, however many features there are. Features
-    are centred on the training images' mean and scaled to a mean square length of 1, so that GRID means the same for
-    every layer. Rows may repeat.
+    The weights of a regularised linear classifier lie in the span of its training images. So the classifier needs only
+    inner products, of training images with each other and with the image to classify, however many features there are.
+    Features are centred on the training images' mean and scaled to a mean square length of 1, so that GRID means the
+    same for every layer. Rows may repeat.
     """
 
     def __init__(self, gram: Float[np.ndarray, "image image"], train: Rows):
         self.gram, self.train = gram, train
         centred = gram[np.ix_(train, train)]
         self.means, self.mean = centred.mean(0), centred.mean()
-        # In place: with 15,000 images each copy would take 2 GB
+        # Change the array in place: with 15,000 images each copy would take 2 GB
         centred -= self.means[:, None]
         centred -= self.means[None, :]
         centred += self.mean
         self.scale = np.trace(centred) / len(train)
         centred /= self.scale
-        # In these axes the images have the same inner products as in all features
+        # In these coordinates the images have the same inner products as in all features
         values, axes = np.linalg.eigh(centred)
         kept = values > 1e-10 * values[-1]
         self.axes = axes[:, kept] / np.sqrt(values[kept])
@@ -59,11 +59,11 @@ class Span:
 
     @cached_property
     def kernel(self) -> Float[np.ndarray, "train train"]:
-        """The inner products of the images in these coordinates."""
+        """Return the inner products of the training images in these coordinates."""
         return self.coordinates @ self.coordinates.T
 
     def of(self, rows: Rows) -> Float[np.ndarray, "image axis"]:
-        """Other images in these coordinates; what lies outside the span no classifier sees."""
+        """Return other images in these coordinates; their part outside the span does not affect a classifier."""
         beside = self.gram[np.ix_(rows, self.train)]
         return (beside - beside.mean(1, keepdims=True) - self.means[None, :] + self.mean) / self.scale @ self.axes
 
@@ -71,15 +71,16 @@ class Span:
 def classifier(
     kind: Kind, span: Span, labels: Rows, penalty: float, weights: Float[np.ndarray, "train"] | None = None
 ) -> Callable[[Float[np.ndarray, "image axis"]], Float[np.ndarray, "image class"]]:
-    """Trained on the span's images, perhaps with weights; gives scores, larger for what is more probable.
+    """Train a classifier on the span's images, with optional sample weights; return its function to class scores.
 
-    `softmax` is multinomial logistic regression by L-BFGS; `svm` has a hinge loss, one class against another.
+    `softmax` is multinomial logistic regression by L-BFGS. `svm` has a hinge loss and
+    compares every two classes; the kernel is precomputed so that all pairs of classes share its products.
     """
     if kind == "softmax":
         softmax = LogisticRegression(C=penalty, max_iter=100_000, tol=CONVERGED)
         softmax.fit(span.coordinates, labels, sample_weight=weights)
         return softmax.predict_proba
-    svm = SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr")  # or each product is made for each pair
+    svm = SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr")
     svm.fit(span.kernel, labels, sample_weight=weights)
 
     def scores(coordinates: Float[np.ndarray, "image axis"]) -> Float[np.ndarray, "image class"]:
@@ -92,15 +93,14 @@ def classifier(
 def penalties(
     kinds: Sequence[Kind], gram: Float[np.ndarray, "image image"], train: Rows, labels: Rows, seed: int
 ) -> dict[Kind, float]:
-    """The one of GRID that does best on a third of each class's images after training on the rest, for each kind.
+    """Return for each kind the value of GRID that does best on a held-out third of each class's training images.
 
-    Few images are held out in turns, a third at a time, and all of them count. Of equals that are neighbours the middle
-    one, or the smaller of two: how well a classifier does rises with the penalty's weight and falls again, so that
-    their ends are where it starts to get worse. Of several such groups the largest counts. `labels` are the training
-    images'; test images have no part in it. A class's only image is never held out; where no class has two, it is the
-    middle of GRID.
+    Up to FEW images are cross-validated in thirds. Among equally good neighbouring values the middle one is returned,
+    or the smaller of two middle values, since accuracy falls beyond both ends. Of several groups of equal values the
+    largest group counts. `labels` are the training images'; test images are not used. A class's only image is never
+    held out. If no class has two images, return the middle of GRID.
     """
-    labels = np.unique(labels, return_inverse=True)[1]  # a class that no image has, has no score either
+    labels = np.unique(labels, return_inverse=True)[1]  # classes without images have no scores
     part = thirds(labels, seed)
     scores: dict[Kind, dict[float, list[np.ndarray]]] = {kind: {one: [] for one in GRID} for kind in kinds}
     truth: list[Rows] = []
@@ -123,7 +123,7 @@ def penalties(
 
 
 def chosen(found: Float[np.ndarray, "penalty"]) -> float:
-    """The one of GRID that stands for the best accuracies."""
+    """Return the middle of the largest group of values of GRID with the best accuracy."""
     best = np.flatnonzero(np.isclose(found, found.max(), rtol=0, atol=1e-9))
     group = max(np.split(best, np.flatnonzero(np.diff(best) > 1) + 1), key=len)
     return GRID[group[(len(group) - 1) // 2]]
@@ -132,9 +132,9 @@ def chosen(found: Float[np.ndarray, "penalty"]) -> float:
 def transferred(
     kinds: Sequence[Kind], gram: Float[np.ndarray, "image image"], labels: Rows, train: Rows, test: Rows, seed: int
 ) -> dict[Kind, tuple[float, float]]:
-    """Accuracy on the test images of classifiers trained on the others, and the penalty chosen for each.
+    """Return each classifier's accuracy on the test images, and the penalty chosen for it.
 
-    All kinds see the images in the same coordinates, which cost more than most classifiers.
+    All kinds share the images' coordinates, which take longer to compute than most classifiers.
     """
     with threads(len(train)):
         best = penalties(kinds, gram, train, labels[train], seed)
@@ -147,9 +147,9 @@ def transferred(
 
 
 def average_precision(scores: Float[np.ndarray, "image"], positive: Bool[np.ndarray, "image"]) -> float:
-    """PASCAL VOC's since 2010: the area under precision against recall, made monotone from the right.
+    """Return PASCAL VOC's average precision since 2010: the area under the monotone precision-recall curve.
 
-    Images of equal scores are taken in the order they come.
+    Images with equal scores keep their order.
     """
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(positive[order])
@@ -161,9 +161,9 @@ def average_precision(scores: Float[np.ndarray, "image"], positive: Bool[np.ndar
 def run(
     name: str, features: Path, beton: Path, index: Path, target: Target, settings: Transfer
 ) -> dict[str, pd.DataFrame]:
-    """Train the classifiers of a set; their table by the name of its file.
+    """Train the classifiers of a data set; return their table by file name.
 
-    The accuracies of Caltech's sets, whose folds are chosen here; of VOC, which has validation images, the precisions.
+    Caltech's sets give accuracies on folds drawn here. VOC, which has validation images, gives average precisions.
     """
     if name != "voc2012":
         return {"accuracy.csv": accuracies(features, target, settings)}
@@ -172,10 +172,10 @@ def run(
 
 
 def accuracies(features: Path, target: Target, settings: Transfer) -> pd.DataFrame:
-    """Every classifier on every fold: on all layers with the most images, on the last also with fewer.
+    """Score every classifier on every fold: all layers with the most images, the last layer also with fewer images.
 
-    `svm` on each layer and `softmax` on the last two are Table 7's; `softmax` on the last is Table 4's, 5's and
-    Fig. 9's pretrained network.
+    Table 7 has `svm` on each layer and `softmax` on the last two. Tables 4 and 5 and Fig. 9 have `softmax` on the last
+    layer as the pretrained network.
     """
     _, labels = harvested.labels(features)
     layers = harvested.layers(features)
@@ -201,10 +201,10 @@ def accuracies(features: Path, target: Target, settings: Transfer) -> pd.DataFra
 
 
 def precisions(features: Path, index: pd.DataFrame, classes: Sequence[str], seed: int) -> pd.DataFrame:
-    """Each class's average precision on the validation images, by a softmax on the last layer (Table 6).
+    """Return each class's average precision on the validation images, by a softmax on the last layer (Table 6).
 
-    An image of several classes is trained on once for each, with weights that add up to one; the largest object's
-    label alone counts when the penalty is chosen. An image whose objects are all marked difficult is not trained on.
+    An image of several classes is used once for each class, with weights that add up to one. For the choice of the
+    penalty only the largest object's label counts. An image whose objects are all marked difficult is not used.
     """
     ids, _ = harvested.labels(features)
     index = index.loc[ids]
@@ -225,14 +225,14 @@ def precisions(features: Path, index: pd.DataFrame, classes: Sequence[str], seed
             "average_precision": class_precision(scores[:, column], present[test, label], difficult[test, label]),
             "images": int(present[test, label].sum()),
         }
-        for column, label in enumerate(np.unique(targets))  # the classes that were trained on
+        for column, label in enumerate(np.unique(targets))  # the classes of the training images
         if present[test, label].any()
     ]
     return pd.DataFrame(rows).assign(penalty=best, test_images=len(test))
 
 
 def shown(labels: Sequence[Any], classes: int) -> Bool[np.ndarray, "image class"]:
-    """Which classes stand in the list of each image; a missing list has none."""
+    """Return which classes are in each image's list; a missing list has none."""
     found = np.zeros((len(labels), classes), bool)
     for row, several in enumerate(labels):
         if several is not None:
@@ -243,9 +243,9 @@ def shown(labels: Sequence[Any], classes: int) -> Bool[np.ndarray, "image class"
 def class_precision(
     scores: Float[np.ndarray, "image"], present: Bool[np.ndarray, "image"], difficult: Bool[np.ndarray, "image"]
 ) -> float:
-    """A class's average precision as VOC's development kit takes it.
+    """Return a class's average precision, computed as in VOC's development kit.
 
-    An image whose objects of the class are all marked difficult counts neither as a hit nor as a miss.
+    An image whose objects of the class are all marked difficult does not count.
     """
     counted = present | ~difficult
     return average_precision(scores[counted], present[counted])

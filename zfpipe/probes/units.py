@@ -1,7 +1,7 @@
-"""What excites the units of the fully connected layers most, and their way down to pixels.
+"""Find what excites the units of the fully connected layers most, and project the units to pixels.
 
-Ours: the paper's projections stop at layer 5. Hidden units are measured after the ReLU. Class units, those of the
-softmax layer, are measured by their logit: their probability is near 1 on many images, and has the other classes in it.
+This is beyond the paper, whose projections stop at layer 5. Hidden units are measured after the ReLU. Class units, in
+the softmax layer, are measured by their logit: a probability is near 1 on many images and depends on other classes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ LARGEST_ID = 2**32 - 1
 
 @dataclass
 class Leaders:
-    """The strongest images of a layer's units so far, as `keys`; the sum of all values and how many are positive."""
+    """The strongest images of a layer's units so far, as `keys`; the values' sum; the number of positive values."""
 
     keys: Int64[Tensor, "rank unit"]
     total: Float64[Tensor, "unit"]
@@ -37,13 +37,13 @@ class Leaders:
 
     @classmethod
     def none(cls, units: int, device: torch.device) -> "Leaders":
-        """Before the first image."""
+        """Return the leaders before the first image."""
         whole = {"dtype": torch.int64, "device": device}
         total = torch.zeros(units, dtype=torch.float64, device=device)
         return cls(torch.empty((0, units), **whole), total, torch.zeros(units, **whole))
 
     def add(self, other: "Leaders", count: int) -> "Leaders":
-        """Both together, the `count` strongest images of each unit in falling order."""
+        """Return both together, with the `count` strongest images of each unit in falling order."""
         keys = torch.cat([self.keys, other.keys])
         kept = keys.topk(min(count, len(keys)), dim=0).values
         return Leaders(kept, self.total + other.total, self.fired + other.fired)
@@ -58,14 +58,14 @@ class Measured:
 
 
 def keys(values: Float[Tensor, "image unit"], ids: Int64[Tensor, "image"]) -> Int64[Tensor, "image unit"]:
-    """Whole numbers that order activations and, where these are equal, the smaller id first; none equals another."""
-    bits = (values.float() + 0.0).view(torch.int32)  # -0.0 becomes 0.0, which it equals
+    """Return distinct integers in the order of the activations; of equal activations the smaller id ranks higher."""
+    bits = (values.float() + 0.0).view(torch.int32)  # + 0.0 turns -0.0 into 0.0
     ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits).long()
     return ordered * 2**32 + (LARGEST_ID - ids)[:, None]
 
 
 def read(keys: Int64[np.ndarray, "*any"]) -> tuple[Float[np.ndarray, "*any"], Int64[np.ndarray, "*any"]]:
-    """The activations and ids of `keys`."""
+    """Return the activations and ids in `keys`."""
     bits = (keys >> 32).astype(np.int32)
     values = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits).astype(np.int32).view(np.float32)
     return values, LARGEST_ID - (keys & LARGEST_ID)
@@ -73,7 +73,7 @@ def read(keys: Int64[np.ndarray, "*any"]) -> tuple[Float[np.ndarray, "*any"], In
 
 @torch.inference_mode()
 def measure(network: ConvNet | Foreign, batches: Iterable[tuple[Batch, Tensor]], count: int) -> Measured:
-    """The `count` strongest images of every unit; memory grows with the units alone, but for a label an image."""
+    """Find the `count` strongest images of every unit; memory grows with the units, and by one label for each image."""
     device = next(network.parameters()).device
     found = Measured({dense.layer: Leaders.none(dense.units, device) for dense in network.architecture.denses})
     for batch, images in batches:
@@ -91,12 +91,12 @@ def measure(network: ConvNet | Foreign, batches: Iterable[tuple[Batch, Tensor]],
 def tables(
     parts: Sequence[Measured], architecture: Outline, classes: Sequence[str], count: int
 ) -> dict[str, pd.DataFrame]:
-    """The tables by the names of their files, from the parts of several processes.
+    """Return the tables by file name, from the parts of several processes.
 
-    `units.parquet`: a row for each unit: `kind` hidden or softmax, the mean over all images, the largest value, the
-    share of images on which it fires (is positive), and `strength`, the mean of its `count` strongest activations.
-    `strongest.parquet`: these activations of every class unit and, in each hidden layer, of the HIDDEN units of most
-    strength. Many units share their strongest image: of those the one of most strength is kept alone.
+    `units.parquet` has a row for each unit: `kind` (hidden or softmax), the mean over all images, the largest value,
+    the share of images on which it fires (is positive), and `strength`, the mean of its `count` strongest activations.
+    `strongest.parquet` has the `count` strongest activations of every class unit and, in each hidden layer, of the
+    HIDDEN units of most strength. Among units that share their strongest image only the unit of most strength is kept.
     """
     labels: dict[int, int] = {image: label for part in parts for image, label in part.labels.items()}
     every, best = [], []
@@ -140,11 +140,11 @@ def project(
     units: Int64[Tensor, "batch"],
     settings: Deconvnet,
 ) -> tuple[Float[Tensor, "batch 3 y x"], Float[Tensor, "batch"]]:
-    """Projects one unit of a fully connected layer for each image to pixel space; also returns its values.
+    """Project one unit of a fully connected layer for each image to pixel space; also return the units' values.
 
-    As `deconvnet.project`, begun further up: each layer's signal is rectified, then multiplied by the transposed
-    weights, without biases. What comes out stands in the output of the last convolution layer, and goes on down. A
-    class unit starts from its logit, rectified like any other signal: where it is not positive nothing is left.
+    In each fully connected layer the signal is rectified, then multiplied by the transposed weights, without biases.
+    From the last convolution layer's output, `deconvnet.project` continues to pixels. A class unit starts from its
+    rectified logit, so a logit that is not positive gives a zero projection.
     """
     if isinstance(network, Foreign):
         return network.project_dense(images, layer, units, settings.norm)
