@@ -1,8 +1,8 @@
-"""activations: the maximum of every feature map on every validation image (section 4).
+"""activations: measure the maximum of every feature map on every validation image (section 4).
 
-Reads zfnet's weights and the validation beton; writes activations/: val.parquet (every maximum), strongest.parquet (the
-strongest of every map), maps.parquet (a row for each map) and untrained.parquet (the strongest of every map of the
-same network with random weights, which the claims are judged against). Costs several seconds.
+Reads zfnet's weights and the validation beton. Writes activations/: val.parquet (every maximum), strongest.parquet
+(every map's strongest images), maps.parquet (a row for each map) and untrained.parquet (the strongest images of the
+same network with random weights, a baseline for the claims). Costs several seconds.
 ZFPIPE_PROCESSES shares the images among several processes.
 """
 

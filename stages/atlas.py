@@ -1,6 +1,6 @@
-"""atlas: every feature map and the strongest units above to walk through: projected, beside what they saw.
+"""atlas: draw web pages of every feature map and the strongest units, with projections and image patches.
 
-Reads zfnet's weights, activations/, features/maps.csv, names/, units/ and the validation beton; writes reports/atlas/.
+Reads zfnet's weights, activations/, features/maps.csv, names/, units/ and the validation beton. Writes reports/atlas/.
 Costs fifteen seconds on two cores with the default parameters.
 """
 

@@ -1,7 +1,7 @@
-"""attribution: later methods that say where the network looks, against the truth (beside Fig. 7; not in the paper).
+"""attribution: score later attribution methods against object masks (compare Fig. 7; not in the paper).
 
-Reads zfnet's weights, its evaluation, the validation beton and the index's masks and boxes; writes attribution/:
-scores.csv, and of the images of Fig. 7 shown.safetensors and shown.json, or unavailable.txt. Costs half a
+Reads zfnet's weights, its evaluation, the validation beton and the index's masks and boxes. Writes attribution/:
+scores.csv, and shown.safetensors and shown.json for the images of Fig. 7, or else unavailable.txt. Costs half a
 minute on two cores with the default parameters.
 """
 

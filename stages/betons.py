@@ -1,7 +1,7 @@
-"""betons SPLIT: the images of a split, resized and cut to squares, in FFCV's format (section 3).
+"""betons SPLIT: write the images of a split, resized and cut to squares, in FFCV's format (section 3).
 
-Reads data/pictures/index.parquet and the images; writes data/betons/SPLIT.beton, SPLIT.json (checksum, counts, classes)
-and SPLIT.rejected.csv (images that could not be read). Costs seconds for the default pictures.
+Reads data/pictures/index.parquet and the images. Writes data/betons/SPLIT.beton, SPLIT.json (checksum, counts,
+classes) and SPLIT.rejected.csv (images that could not be read). Costs seconds for the default pictures.
 """
 
 from functools import partial

@@ -1,7 +1,7 @@
-"""claims: what the paper claims in words, each with a number, its interval and a verdict.
+"""claims: judge each of the paper's claims in words by a number with an interval.
 
-Reads what the artefacts read; writes reports/claims.json, reports/claims.md, reports/measures.csv (every number behind
-the claims, and the differences between rows of the tables) and metrics.json. Costs seconds, all of it bootstraps.
+Reads the same files as the artefacts. Writes reports/claims.json, reports/claims.md, reports/measures.csv (every
+number behind the claims, and the differences between table rows) and metrics.json. Costs seconds of bootstraps.
 """
 
 from zfpipe import params, paths, stage, store

@@ -1,9 +1,9 @@
-"""correspondence: whether hiding the same part of several faces changes their features alike (Fig. 8, Table 1).
+"""correspondence: test whether hiding the same part of several faces changes features alike (Fig. 8, Table 1).
 
-Section 4.3. Reads zfnet's weights, the validation beton and the index's boxes of parts; writes correspondence/:
-consistency.csv, pairs.parquet (every two faces), untrained.parquet (the same with random weights), images.json and
-images.npy (image, mask, y, x, 3: the first unmasked), or why there are none. Costs twenty seconds on two cores with the
-default parameters.
+Section 4.3. Reads zfnet's weights, the validation beton and the index's boxes of parts. Writes correspondence/:
+consistency.csv, pairs.parquet (every pair of faces), untrained.parquet (the same with random weights), images.json
+and images.npy (image, mask, y, x, 3; mask 0 hides nothing), or else unavailable.txt. Costs twenty seconds on two
+cores with the default parameters.
 """
 
 from zfpipe import params, paths, stage, unavailable

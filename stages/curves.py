@@ -1,6 +1,6 @@
-"""curves: loss and error of all networks, epoch by epoch, for `dvc plots`.
+"""curves: join loss and error of all networks at each epoch for `dvc plots`.
 
-Reads models/RUN/history.csv of every run; writes curves/history.csv. Costs a second.
+Reads models/RUN/history.csv of every run. Writes curves/history.csv. Costs a second.
 """
 
 from zfpipe import params, paths, stage, store

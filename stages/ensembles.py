@@ -1,7 +1,7 @@
-"""ensembles: ten-crop errors of several networks together (section 5.1, Table 2).
+"""ensembles: compute ten-crop errors of several networks' averaged probabilities (section 5.1, Table 2).
 
-Reads evaluations/; writes metrics/ensembles.json, an entry for each of params.yaml's `ensembles`; its gain is over
-its members on their own, with an interval over the images. Costs a second.
+Reads evaluations/. Writes metrics/ensembles.json, an entry for each of params.yaml's `ensembles`. The gain is over
+the single members, with an interval over the images. Costs a second.
 """
 
 from zfpipe import params, paths, stage, store

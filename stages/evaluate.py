@@ -1,6 +1,6 @@
-"""evaluate RUN: ten-crop errors of a trained network (section 5.1).
+"""evaluate RUN: compute the ten-crop errors of a trained network (section 5.1).
 
-Reads its weights and the betons; writes evaluations/RUN.parquet (probabilities on the validation images) and
+Reads its weights and the betons. Writes evaluations/RUN.parquet (probabilities on the validation images) and
 metrics/RUN.json. Costs about ten seconds on two cores with the default parameters.
 ZFPIPE_PROCESSES shares the images among several processes.
 """

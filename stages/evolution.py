@@ -1,6 +1,6 @@
-"""evolution: what excites each feature map most, after some epochs of training (Fig. 4, section 4).
+"""evolution: find what excites each feature map most after several epochs of training (Fig. 4, section 4).
 
-Reads zfnet's snapshots, the training beton and its mean; writes evolution/evolution.parquet (every map after every
+Reads zfnet's snapshots, the training beton and its mean. Writes evolution/evolution.parquet (every map after every
 snapshot), evolution/settled.csv, and for each layer N layerN.npy and layerN_patches.npy (the drawn maps). Costs less
 than a minute on two cores with the default parameters. ZFPIPE_PROCESSES shares the images among several processes.
 """

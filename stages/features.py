@@ -1,7 +1,7 @@
-"""features: how alike the strongest projections of a map are, how pure their classes, when it settles (section 4).
+"""features: measure likeness of a map's projections, purity of their classes, and when a map settles (section 4).
 
-Reads projections/, activations/ and, where they are there, evolution/settled.csv and names/; writes features/: maps.csv
-(a row for each map), untrained.csv (the same before training) and layers.csv (means with intervals), or
+Reads projections/, activations/ and, if they exist, evolution/settled.csv and names/. Writes features/: maps.csv (a
+row for each map), untrained.csv (the same before training) and layers.csv (means with intervals), or else
 unavailable.txt. Costs seconds.
 """
 

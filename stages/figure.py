@@ -1,6 +1,6 @@
-"""figure N: one figure of the paper, drawn from what an earlier stage measured.
+"""figure N: draw one figure of the paper from an earlier stage's measurements.
 
-Reads the folder that its module in zfpipe/report/artefacts/ names; writes reports/figures/figN.png. Costs seconds.
+Reads the folder that its module in zfpipe/report/artefacts/ names. Writes reports/figures/figN.png. Costs seconds.
 """
 
 from zfpipe import params, paths, stage, store

@@ -1,7 +1,7 @@
-"""filters: layers 1 and 2 of three networks (Fig. 6): ours without and with renormalisation, and AlexNet's.
+"""filters: measure layers 1 and 2 of three networks (Fig. 6): zfnet without and with renormalisation, and AlexNet.
 
-Reads their weights, those of the runs that differ from them in the seed alone, and the validation beton; writes
-filters/filters.safetensors and filters.json, the latter with numbers of untrained networks too. Costs some seconds.
+Reads their weights, the weights of their runs with other seeds, and the validation beton. Writes
+filters/filters.safetensors and filters.json, which also has numbers of untrained networks. Costs some seconds.
 """
 
 from typing import Any

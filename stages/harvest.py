@@ -1,6 +1,6 @@
-"""harvest SET: the features of every image of a set, layer by layer (section 5.2).
+"""harvest SET: compute every layer's features of every image of a data set (section 5.2).
 
-Reads zfnet's weights, the mean and data/targets/SET/images.beton; writes harvest/SET.parquet. Costs seconds for the
+Reads zfnet's weights, the mean and data/targets/SET/images.beton. Writes harvest/SET.parquet. Costs seconds for the
 embedded sets. ZFPIPE_PROCESSES shares the images among several processes.
 """
 

@@ -1,8 +1,8 @@
-"""invariance: features and output while images move, grow and turn (Fig. 5, section 4).
+"""invariance: measure features and output while images move, grow and turn (Fig. 5, section 4).
 
-Reads zfnet's weights, its evaluation and the validation beton; writes invariance/: invariance.parquet (every image),
-untrained.parquet (the same with random weights), summary.csv (median and quartiles) and, of the images to show,
-shown.csv and shown.npy (image, transformation, step, y, x, 3). Costs a minute on two cores with the default parameters.
+Reads zfnet's weights, its evaluation and the validation beton. Writes invariance/: invariance.parquet (every image),
+untrained.parquet (the same with random weights), summary.csv (median and quartiles) and, for the images to show,
+shown.csv and shown.npy (image, transformation, step, y, x, 3). Costs a minute on two cores with default parameters.
 """
 
 from zfpipe import params, paths, stage, store

@@ -1,6 +1,6 @@
-"""mean: the per-pixel mean of the training images (section 3).
+"""mean: compute the per-pixel mean of the training images (section 3).
 
-Reads the training beton; writes data/betons/mean.npy. Costs a few seconds.
+Reads the training beton. Writes data/betons/mean.npy. Costs a few seconds.
 """
 
 from zfpipe import params, paths, stage, store

@@ -1,7 +1,7 @@
-"""names: which part or class each feature map finds, by network dissection (not in the paper).
+"""names: find the part or class that each feature map detects, by network dissection (not in the paper).
 
-Reads zfnet's weights, the validation beton and the index's masks, boxes and parts; writes names/: maps.csv (a row for
-each map) and untrained.csv (the same of the network before training), or unavailable.txt. Costs half a minute.
+Reads zfnet's weights, the validation beton and the index's masks, boxes and parts. Writes names/: maps.csv (a row for
+each map) and untrained.csv (the same before training), or else unavailable.txt. Costs half a minute.
 """
 
 from zfpipe import params, paths, stage, unavailable

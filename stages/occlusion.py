@@ -1,8 +1,8 @@
-"""occlusion: what hiding places of an image changes, and whether it tells where the object is (Fig. 7, section 4.2).
+"""occlusion: hide places of images, and test whether the change tells where the object is (Fig. 7, section 4.2).
 
-Reads zfnet's weights, its evaluation and strongest activations, the validation beton and the index's masks and boxes;
-writes occlusion/: truth.csv (every image, and beside it what other images' objects, projections in general and an
-untrained network give) and scores.csv; of the images to show shown.parquet (every position), shown.json and
+Reads zfnet's weights, its evaluation and strongest activations, the validation beton and the index's masks and boxes.
+Writes occlusion/: truth.csv (every image, with baselines from other images' objects, the sum of all projections and
+an untrained network) and scores.csv; for the images to show, shown.parquet (every position), shown.json and
 shown.safetensors. Costs a minute on two cores with the default parameters.
 ZFPIPE_PROCESSES shares the images among several processes.
 """

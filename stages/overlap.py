@@ -1,7 +1,7 @@
-"""overlap SET: training images that stand in another set too, such as Caltech-101's in ImageNet (section 5.2).
+"""overlap SET: find training images that are also in another set, such as Caltech-101's in ImageNet (section 5.2).
 
-Reads data/pictures/index.parquet, the training images and the set of this name in `overlap.sets`; writes
-data/overlap/SET/: overlap.csv, the set's target.parquet and, where there are pairs, sheet.png, the most doubtful first.
+Reads data/pictures/index.parquet, the training images and the set of this name in `overlap.sets`. Writes
+data/overlap/SET/: overlap.csv, the set's target.parquet and, if there are pairs, sheet.png, lowest correlation first.
 Costs about as much as writing the betons of both sets.
 """
 

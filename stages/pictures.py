@@ -1,6 +1,6 @@
-"""pictures: where the images come from (section 5.1).
+"""pictures: draw or find the images, and write their index (section 5.1).
 
-Draws the embedded pictures or finds the images of a set; writes data/pictures/index.parquet and, for embedded
+Draws the embedded pictures, or finds the images of a set. Writes data/pictures/index.parquet and, for embedded
 pictures, data/pictures/{train,val}.tar. Costs about half a minute for 7,000 embedded pictures on two cores.
 """
 

@@ -1,7 +1,7 @@
-"""pretrained: the convnet that `model.source` names, with its weights, ready for every probe (section 5.2).
+"""pretrained: convert the weights of the convnet that `model.source` names, for every probe (section 5.2).
 
-Reads the file `model.weights` in weights/; writes for each base pretrained/BASE/start.json, which says where training
-starts from, and of a source pretrained/BASE/weights.safetensors. Costs seconds.
+Reads the file `model.weights` in weights/. Writes for each base pretrained/BASE/start.json, which says where training
+starts from and, if there is a source, pretrained/BASE/weights.safetensors. Costs seconds.
 """
 
 from zfpipe import params, paths, stage, store

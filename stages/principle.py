@@ -1,7 +1,7 @@
-"""principle: one activation up and down through layers 1 and 2, step by step (Fig. 1, section 2.1).
+"""principle: follow one activation up and down through layers 1 and 2, step by step (Fig. 1, section 2.1).
 
-Reads zfnet's weights, its activations and the validation beton; writes principle/steps.safetensors and steps.json: the
-strongest activation of layer 2 over the validation images. Costs seconds.
+Reads zfnet's weights, its activations and the validation beton. Writes principle/steps.safetensors and steps.json for
+the strongest activation of layer 2 over the validation images. Costs seconds.
 """
 
 from zfpipe import params, paths, stage, store, unavailable

@@ -1,7 +1,7 @@
-"""projections: the strongest activations of a random subset of maps, projected to pixels (Fig. 2, section 2.1).
+"""projections: project the strongest activations of a random subset of maps to pixels (Fig. 2, section 2.1).
 
-Reads zfnet's weights, its activations and the validation beton; writes projections/: projections.parquet and, for each
-layer N, layerN.npy (projections) and layerN_patches.npy (what the units saw); untrained/ has the same of the network
+Reads zfnet's weights, its activations and the validation beton. Writes projections/: projections.parquet and, for each
+layer N, layerN.npy (projections) and layerN_patches.npy (image patches). untrained/ has the same for the network
 with random weights. Costs several seconds.
 """
 

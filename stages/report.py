@@ -1,6 +1,6 @@
-"""report: one page with every figure and table, the published numbers beside ours, and how each was made.
+"""report: write one page with every figure and table, published numbers next to ours, and how each was made.
 
-Reads what the stages before it wrote, all but the weights' values and the betons; writes reports/index.html. Costs
+Reads the outputs of all earlier stages except the weights' values and the betons. Writes reports/index.html. Costs
 seconds.
 """
 

@@ -1,8 +1,8 @@
-"""scratch SET: the network of Fig. 3 trained on a set alone, from random weights (section 5.2, Tables 4 and 5).
+"""scratch SET: train the network of Fig. 3 on a data set alone, from random weights (section 5.2, Tables 4 and 5).
 
-Reads data/targets/SET/images.beton and the mean; writes transfer/SET/scratch.csv, a row for each number of training
-images and fold; none where the network was trained elsewhere (model.source). Costs minutes for the embedded sets.
-Killed, it goes on after the last finished epoch.
+Reads data/targets/SET/images.beton and the mean. Writes transfer/SET/scratch.csv, a row for each number of training
+images and fold; no rows if the network was not trained here (model.source). Costs minutes for the embedded sets.
+If the stage is killed, its next run resumes after the last finished epoch.
 """
 
 from collections.abc import Callable

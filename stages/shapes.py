@@ -1,6 +1,6 @@
-"""shapes: the layers of the network under the microscope, measured on the built network (Fig. 3).
+"""shapes: measure the sizes of the layers of zfnet, or of the network that `model.source` names (Fig. 3).
 
-Reads the validation beton's sidecar for the number of classes, and pretrained/model; writes
+Reads the validation beton's sidecar for the number of classes, and pretrained/model. Writes
 shapes/zfnet.json. Costs seconds.
 """
 

@@ -1,6 +1,6 @@
-"""table N: one table of the paper, published numbers beside ours.
+"""table N: write one table of the paper, with published numbers next to ours.
 
-Reads the folder that its module in zfpipe/report/artefacts/ names; writes reports/tables/tableN.csv, .md and .tex.
+Reads the folder that its module in zfpipe/report/artefacts/ names. Writes reports/tables/tableN.csv, .md and .tex.
 Costs a second.
 """
 

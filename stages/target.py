@@ -1,7 +1,7 @@
-"""target SET: a set that features are transferred to (section 5.2).
+"""target SET: prepare a data set that features are transferred to (section 5.2).
 
-Reads it where it lies, or draws it; writes data/targets/SET/: index.parquet, images.beton with images.json and
-images.rejected.csv and, of an embedded set, its pictures. Costs seconds for the embedded sets.
+Reads the set in place, or draws it. Writes data/targets/SET/: index.parquet, images.beton with images.json and
+images.rejected.csv and, for an embedded set, its pictures. Costs seconds for the embedded sets.
 """
 
 from functools import partial

@@ -1,8 +1,8 @@
-"""train RUN: trains one network (section 3).
+"""train RUN: train one network (section 3).
 
-Reads the betons, their mean and pretrained/; writes models/RUN/weights.safetensors, history.csv and, after the epochs
-that `runs` asks for, snapshots/. Costs two minutes for each of two networks side by side on two cores with the default
-parameters. Killed, it goes on after its last finished epoch. ZFPIPE_PROCESSES trains it in several processes.
+Reads the betons, their mean and pretrained/. Writes models/RUN/weights.safetensors, history.csv and, after the epochs
+that `runs` names, snapshots/. Costs two minutes when two networks train side by side on two cores with the default
+parameters. If killed, the next run resumes after the last finished epoch. ZFPIPE_PROCESSES uses several processes.
 """
 
 from collections.abc import Callable

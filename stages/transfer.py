@@ -1,6 +1,6 @@
-"""transfer SET: classifiers on the features of a set (sections 5.2 and 5.3, Tables 4 to 7, Fig. 9).
+"""transfer SET: train classifiers on the features of a data set (sections 5.2 and 5.3, Tables 4 to 7, Fig. 9).
 
-Reads harvest/SET.parquet and the set's index; writes transfer/SET/accuracy.csv, a row for each classifier and fold, or
+Reads harvest/SET.parquet and the set's index. Writes transfer/SET/accuracy.csv, a row for each classifier and fold, or
 for VOC transfer/SET/precision.csv, a row for each class. Costs half a minute for the embedded sets.
 """
 

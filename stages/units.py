@@ -1,6 +1,6 @@
-"""units: the validation images that excite each class unit and the strongest hidden units most (not in the paper).
+"""units: find the images that excite each class unit and the strongest hidden units most (not in the paper).
 
-Reads zfnet's weights and the validation beton; writes units/: strongest.parquet (the strongest images of every class
+Reads zfnet's weights and the validation beton. Writes units/: strongest.parquet (the strongest images of every class
 unit and of each fully connected layer's strongest hidden units) and units.parquet (a row for each unit). Costs a few
 seconds. ZFPIPE_PROCESSES shares the images among several processes.
 """

@@ -1,7 +1,7 @@
-"""watch WHAT: a digest of what a set or a network depends on and DVC does not see change; runs every time.
+"""watch WHAT: write a digest of inputs whose changes DVC does not see; runs every time.
 
-Of `pictures` and `targets` the files behind links to folders, of `model` the code that builds `model.source`. Writes
-data/watched/WHAT/digest.json. Costs a second, with `model` what the import of its module takes.
+The inputs of `pictures` and `targets` are the files behind links to folders; the input of `model` is the code that
+builds `model.source`. Writes data/watched/WHAT/digest.json. Costs a second; `model` also takes its module's import.
 """
 
 from pathlib import Path
