@@ -1,4 +1,4 @@
-"""What a run of many stages shows: a line when a stage starts and ends, and on a terminal what runs below them."""
+"""Show a run of many stages: a line when a stage starts or ends, and on a terminal the running stages below."""
 
 import re
 import sys
@@ -24,7 +24,7 @@ EPOCH = re.compile(r"epoch (\d+)(?:/(\d+))?")
 
 @dataclass
 class Row:
-    """A stage that runs: since when, what its last line says, and how far it has come, if it says so."""
+    """A running stage: its start time, its last line, and its progress, if the stage reports progress."""
 
     start: float = field(default_factory=time.monotonic)
     text: str = ""
@@ -32,7 +32,7 @@ class Row:
     epochs: int | None = None
 
     def said(self, text: str) -> None:
-        """Takes in a line, or what a line shows so far."""
+        """Record a whole line, or an unfinished line."""
         bar, epoch = BAR.match(text), EPOCH.match(text)
         self.text = f"{bar[1] or ''} {bar[3]}".strip() if bar else text
         part = int(bar[2]) / 100 if bar else None
@@ -46,7 +46,7 @@ class Row:
 
 
 class Board:
-    """Shows a run of so many stages."""
+    """Show a run of `stages` stages."""
 
     def __init__(self, stages: int):
         self.stages = stages
@@ -74,40 +74,40 @@ class Board:
         self.stack.close()
 
     def started(self, name: str) -> None:
-        """A stage has started."""
+        """Show that a stage has started."""
         self.running[name] = Row()
         if not self.terminal:
             self.line(f"{name}: started")
 
     def said(self, name: str, text: str) -> None:
-        """A stage has written a line, or a part of one."""
+        """Record a line, or a part of a line, that a stage has written."""
         self.running[name].said(text)
 
     def ended(self, name: str, how: str, output: Sequence[str] = ()) -> None:
-        """A stage has ended; the lines of its output that belong below."""
+        """Show how a stage has ended, and below that lines of its output."""
         del self.running[name]
         self.line(f"{name}: {how} ({', '.join([f'{self.done} of {self.stages}', *self.left()])})")
         for line in output:
             self.line(f"    {line}")
 
     def line(self, line: str) -> None:
-        """A line that stays."""
+        """Print a line above the running stages."""
         if self.terminal:
             self.console.print(Text(line), soft_wrap=True)
         else:
             print(line, flush=True)
 
     def expect(self, left: tuple[float, bool] | None) -> None:
-        """How many seconds are left, and whether those of every stage are known."""
+        """Set how many seconds are left, and whether the times of all stages are known."""
         self.end, self.exact = (None, True) if left is None else (time.monotonic() + left[0], left[1])
 
     def left(self) -> list[str]:
-        """In words how long the rest takes, as far as that is known; nothing where it takes longer than expected."""
+        """Return the remaining time in words; empty if it is unknown, or if the run takes longer than expected."""
         seconds = 0.0 if self.end is None else self.end - time.monotonic()
         return [f"{'about' if self.exact else 'at least'} {words(seconds)} left"] if seconds >= 1 else []
 
     def render(self) -> RenderableType:
-        """The board: a line for the run, which stays visible in a low window, and one for each stage that runs."""
+        """Return the board: a line for the run, which even a low window shows, and a line for each running stage."""
         elapsed = clock(time.monotonic() - self.start)
         running = list(self.running.items())
         head = Table.grid(padding=(0, 1))
@@ -128,7 +128,7 @@ class Board:
 
 
 def clock(seconds: float) -> str:
-    """Such as 5:07 or 2:05:07."""
+    """Return seconds as 5:07 or 2:05:07."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

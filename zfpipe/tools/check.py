@@ -1,4 +1,4 @@
-"""`zfpipe check`: whether a run can succeed on this machine, before hours are spent on it."""
+"""`zfpipe check`: test whether a run can succeed on this machine, before it takes hours."""
 
 import os
 import shutil
@@ -42,9 +42,9 @@ WHOLE = {
 }
 """Training images, validation images and classes of the sets that come with a split."""
 IMAGES = {"caltech101": 9_144, "caltech256": 30_607, "voc2012": 11_540}
-"""Of the sets that features are transferred to, where they are whole."""
+"""Number of images in the complete data sets that features are transferred to."""
 TOGETHER = {"caltech101": (8_677, 101), "caltech256": (29_780, 256)}
-"""Images and classes, without clutter, of the sets that come without one."""
+"""Images and classes, without clutter, of the sets that come without a split."""
 Counts = dict[str, Counter[str]]
 """Images by split and class."""
 COLUMNS = {
@@ -63,7 +63,7 @@ JPEG_BYTES = 0.67
 
 
 def check(settings: Params) -> Iterator[Finding]:
-    """Everything that a run needs, cheapest first."""
+    """Yield a finding for everything that a run needs, cheapest first."""
     sections.check(settings)
     yield Finding("parameters", "ok", f"params.yaml is valid; {len(variants(settings))} networks to train")
     yield from libraries()
@@ -72,7 +72,7 @@ def check(settings: Params) -> Iterator[Finding]:
 
 
 def pictures(settings: Params) -> Iterator[Finding]:
-    """The images, what they are made into, and the network that another library trained, which is tried on them."""
+    """Check the images, the room for the betons, and on some images the network that another library trained."""
     try:
         links.check(Path(settings.pictures.root), "pictures", "pictures" in settings.watch)
         held = images(settings.pictures)
@@ -95,7 +95,7 @@ def pictures(settings: Params) -> Iterator[Finding]:
 
 
 def others(settings: Params) -> Iterator[Finding]:
-    """The roots of the other sets, and whether DVC looks into their folders."""
+    """Check the roots of the other sets, and whether DVC looks into their folders."""
     named = {name: getattr(settings.targets, name) for name in TARGETS}
     targets = {f"targets.{name}": ("targets", one.root) for name, one in named.items() if not one.embedded}
     sets = {f"overlap.sets.{name}": ("pictures", other.root) for name, other in settings.overlap.sets.items()}
@@ -110,7 +110,7 @@ def others(settings: Params) -> Iterator[Finding]:
 
 
 def libraries() -> Iterator[Finding]:
-    """Installed versions."""
+    """Report installed versions."""
     for name, oldest in LIBRARIES.items():
         try:
             version = metadata.version(name)
@@ -122,8 +122,8 @@ def libraries() -> Iterator[Finding]:
 
 
 def device() -> Finding:
-    """Where the networks are trained."""
-    from zfpipe.network import numerics  # torch takes seconds to import; the lines before should not wait for it
+    """Report the device that trains the networks."""
+    from zfpipe.network import numerics  # torch takes seconds to import: print the findings before it first
 
     try:
         chosen = numerics.device()
@@ -135,7 +135,7 @@ def device() -> Finding:
 
 @dataclass(frozen=True)
 class Images:
-    """What a set holds: its images by split and class, the rows of its index, what the sources said of it."""
+    """Contents of a set: its images by split and class, the rows of its index, the log lines of its sources."""
 
     counts: Counts
     rows: pd.DataFrame
@@ -143,7 +143,7 @@ class Images:
 
 
 def images(pictures: Pictures) -> Images:
-    """Find the images of a set. Raises UserError when the layout is not the source's, OSError as the disk does."""
+    """Find the images of a set. Raise UserError if the layout is not the source's, and OSError if reading fails."""
     counts: Counts = {"train": Counter(), "val": Counter()}
     if pictures.source == "generated":
         from zfpipe.drawing.picture import CLASSES, class_of
@@ -161,9 +161,9 @@ def images(pictures: Pictures) -> Images:
 
 
 def readable(settings: Params, held: Images) -> Finding:
-    """Whether images can be decoded, by the function that the betons stage decodes with.
+    """Test whether images can be decoded, with the decoder of the betons stage.
 
-    Of a large set a seeded sample is: then the share that can't be read stands for the whole.
+    In a large set only a seeded sample is decoded, and the share of unreadable images is taken for the whole set.
     """
     if held.rows.empty:
         return Finding("images", "ok", "drawn by zfpipe")
@@ -171,7 +171,7 @@ def readable(settings: Params, held: Images) -> Finding:
     if len(rows) > DECODED:
         rows = rows.iloc[np.sort(np.random.default_rng(0).choice(len(rows), DECODED, replace=False))]
     read = partial(image_bytes, settings.pictures.base)
-    with warnings.catch_warnings(action="ignore"):  # the decoder's, of images that are odd but whole
+    with warnings.catch_warnings(action="ignore"):  # the decoder warns of unusual images that it can read
         decoded = decode_in_order(rows, read, settings.betons.resize, worker_count(None))
         bar = tqdm(decoded, total=len(rows), desc="decode", leave=False, disable=None)
         reasons = [str(pixels) if isinstance(pixels, UnreadableImageError) else "" for pixels in bar]
@@ -196,7 +196,7 @@ def readable(settings: Params, held: Images) -> Finding:
 
 
 def layout(pictures: Pictures, counts: Counts) -> Iterator[Finding]:
-    """Images and classes found, beside those of the whole set."""
+    """Compare the images and classes found with the complete set's."""
     for split, classes in counts.items():
         if not classes:
             yield Finding(f"pictures, {split}", "fails", f"no images; {pictures.root} must hold some for {split}")
@@ -211,7 +211,7 @@ def layout(pictures: Pictures, counts: Counts) -> Iterator[Finding]:
 
 
 def in_git(root: Path) -> Iterator[Finding]:
-    """A note where images lie in the project and git would take them in: DVC puts them into an experiment's commit."""
+    """Warn of images in the project that git does not ignore: DVC would put them into an experiment's commit."""
 
     def git(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(["git", *words, root], capture_output=True, text=True, check=False)
@@ -223,7 +223,7 @@ def in_git(root: Path) -> Iterator[Finding]:
 
 
 def against_the_whole_set(pictures: Pictures, counts: Counts) -> Iterator[Finding]:
-    """A note where the set is not the one that others report results on."""
+    """Note if the set is not the set that published results are for."""
     train, val = (counts[split].total() for split in ("train", "val"))
     classes = len(counts["train"])
     if pictures.source in WHOLE:
@@ -241,9 +241,9 @@ def against_the_whole_set(pictures: Pictures, counts: Counts) -> Iterator[Findin
 
 
 def harvests(settings: Params) -> float:
-    """Bytes of the features that `harvest` writes, compressed to two thirds, as was measured.
+    """Return the bytes of the features that `harvest` writes; compression to two thirds was measured.
 
-    A GPU keeps two bytes a feature, a processor four. Of a network that was trained elsewhere it is not known.
+    A feature takes two bytes from a GPU, four from a CPU. For a network that was not trained here they are not known.
     """
     if settings.model.source:
         return 0
@@ -257,7 +257,7 @@ def harvests(settings: Params) -> float:
 
 
 def room(settings: Params, counts: Counts) -> Iterator[Finding]:
-    """Disk for the betons, memory for reading them over and over."""
+    """Check the disk space for the betons, and the memory for reading the betons in every epoch."""
     pixels = settings.betons.resize**2
     each = pixels * (3 if settings.betons.write_mode == "raw" else JPEG_BYTES)
     sizes = {split: classes.total() * each for split, classes in counts.items()}

@@ -1,4 +1,4 @@
-"""A file fetched over HTTP: whole or not there, resumed where an earlier try stopped, held to its checksum."""
+"""Download a file over HTTP: resume an earlier try, check the checksum, and leave no incomplete file."""
 
 import hashlib
 import http.client
@@ -28,15 +28,15 @@ CHUNK = 2**18
 
 
 class Broken(Exception):
-    """A download that stopped before its end; the next try goes on from there."""
+    """A download stopped before its end; the next try resumes it."""
 
 
 def download(url: str, path: Path, md5: str) -> None:
     """Write the file at `url` to `path`.
 
-    Until the file is whole and has the checksum it is called `path` + `.part`, and the next call asks the server for
-    the rest alone. Where the server sends no rest, the file is started again. Raises UserError, in one line, when the
-    file can't be had, or when its checksum is another; then the `.part` is removed.
+    Until the file is complete and its checksum agrees, it is called `path` + `.part`, and the next call asks the server
+    only for the rest. If the server can't send the rest, the download starts again. Raise UserError, in one line, if
+    the download fails or if the checksum differs; for a wrong checksum the `.part` is removed.
     """
     part = beside(path, ".part")
     for pause in (*PAUSES, None):
@@ -58,12 +58,12 @@ def download(url: str, path: Path, md5: str) -> None:
 
 
 def beside(path: Path, suffix: str) -> Path:
-    """Return the path with something after its whole name."""
+    """Return the path with `suffix` added to its whole name."""
     return path.with_name(path.name + suffix)
 
 
 def mismatch(path: Path, md5: str) -> str | None:
-    """Return what is wrong with a file that has another checksum, None where it has this one."""
+    """Return an error text for a file with another checksum, or None if the checksum agrees."""
     with path.open("rb") as file:
         begins = file.read(200).lstrip()
         file.seek(0)
@@ -73,12 +73,12 @@ def mismatch(path: Path, md5: str) -> str | None:
 
 
 def receive(url: str, part: Path) -> None:
-    """Append to `part` what it lacks of the file at `url`, or write it from the start where no part can be had.
+    """Append the missing rest of the file at `url` to `part`, or write all of it if the server can't send a part.
 
-    Raises Broken when the connection ends early, UserError when another try would not help.
+    Raise Broken if the connection ends early, and UserError if another try would not help.
     """
     have = part.stat().st_size if part.exists() else 0
-    version = beside(part, ".version")  # what the server calls the file that the part is of
+    version = beside(part, ".version")  # the server's version of the file to which the part belongs
     request = Request(url, headers={"User-Agent": "zfpipe"})
     if have:
         request.add_header("Range", f"bytes={have}-")
@@ -98,14 +98,14 @@ def receive(url: str, part: Path) -> None:
                     store.save(version, name)
             write(answer, part, begin)
     except HTTPError as error:
-        if error.code != 416 or not have:  # 416: nothing comes after the part; the checksum says whether it's the file
+        if error.code != 416 or not have:  # 416: the part has the file's whole length; the checksum is compared later
             refuse(url, error)
     except LOST as error:
         raise Broken(said(error)) from None
 
 
 def refuse(url: str, error: HTTPError) -> NoReturn:
-    """Raise Broken or UserError for what a server answers instead of a file."""
+    """Raise Broken or UserError for a server's HTTP error."""
     what = f"the server answers {error.code} {' '.join(str(error.reason).split())}"
     if error.code in PASSING:
         raise Broken(what) from None
@@ -113,8 +113,8 @@ def refuse(url: str, error: HTTPError) -> NoReturn:
 
 
 def said(error: BaseException) -> str:
-    """Return what a broken connection raised, in words and on one line."""
-    reason = getattr(error, "reason", error)  # URLError wraps what happened
+    """Return the words of a connection's error on one line."""
+    reason = getattr(error, "reason", error)  # URLError wraps the cause
     if isinstance(reason, TimeoutError):
         return f"nothing came for {TIMEOUT:g} seconds"
     words = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
@@ -122,7 +122,7 @@ def said(error: BaseException) -> str:
 
 
 def start_of(url: str, status: int, headers: Message) -> int:
-    """Return the byte that an answer starts at. Raises UserError when the answer is a web page."""
+    """Return the first byte's position in an answer. Raise UserError if the answer is a web page."""
     if headers.get_content_type() in ("text/html", "application/xhtml+xml"):
         raise UserError(f"{url}: a web page came instead of the file; does this network ask for a login first?")
     if status != 206:
@@ -132,13 +132,13 @@ def start_of(url: str, status: int, headers: Message) -> int:
 
 
 def version_of(headers: Message) -> str | None:
-    """Return what tells this version of the file from any other: a strong ETag, or when it was last changed."""
+    """Return what identifies this version of the file: a strong ETag, or the time of its last change."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified")
 
 
 def write(answer: http.client.HTTPResponse, part: Path, begin: int) -> None:
-    """Append an answer that starts at byte `begin`, and show how far it has come. Raises Broken when it ends early."""
+    """Append an answer that starts at byte `begin`, and show progress. Raise Broken if the answer ends early."""
     length = answer.headers.get("Content-Length", "")
     total = begin + int(length) if length.isdigit() else None
     bar = tqdm(
@@ -146,7 +146,7 @@ def write(answer: http.client.HTTPResponse, part: Path, begin: int) -> None:
         disable=None,
     )  # fmt: skip
     with part.open("ab") as file, bar:
-        while chunk := answer.read1(CHUNK):  # what is there: nothing is lost when the connection is
+        while chunk := answer.read1(CHUNK):  # read1 returns bytes as they arrive, so a broken connection loses none
             file.write(chunk)
             bar.update(len(chunk))
     got = part.stat().st_size

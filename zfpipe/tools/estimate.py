@@ -1,4 +1,4 @@
-"""How long a run still takes, from how long each stage took when it last ran here."""
+"""Estimate the remaining time of a run from the time that each stage took in its last run here."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -12,22 +12,22 @@ DURATIONS = Path(".zfpipe/durations.json")
 
 
 class Durations:
-    """Seconds that each stage took when it last ran here, kept in a file."""
+    """Seconds that each stage took in its last run here, kept in a file."""
 
     def __init__(self, path: Path = DURATIONS):
         self.path = path
         try:
             self.seconds: dict[str, float] = {str(name): float(took) for name, took in read(path).items()}
-        except (OSError, ValueError, TypeError, AttributeError):  # none yet, or not such a file
+        except (OSError, ValueError, TypeError, AttributeError):  # no file yet, or a damaged file
             self.seconds = {}
 
     def keep(self, name: str, seconds: float) -> None:
-        """Records a stage that has run."""
+        """Record the seconds of a stage that has run."""
         self.seconds[name] = round(seconds, 1)
         store.save(self.path, self.seconds)
 
     def expected(self, name: str) -> float | None:
-        """Seconds that a stage takes: as last time, or as the mean of its family (`train@*`); None if neither ran."""
+        """Return a stage's last time, or else the mean of its family (`train@*`), or None if neither has run."""
         if name in self.seconds:
             return self.seconds[name]
         family = [took for other, took in self.seconds.items() if other.split("@")[0] == name.split("@")[0]]
@@ -35,7 +35,7 @@ class Durations:
 
 
 def read(path: Path) -> dict[str, float]:
-    """The file's content."""
+    """Return the file's content."""
     return json.loads(path.read_text())
 
 
@@ -47,9 +47,9 @@ def left(
     durations: Durations,
     room: Room,
 ) -> tuple[float, bool] | None:
-    """Seconds until all stages have ended, and whether each stage's own is known; None where no stage's is.
+    """Return the seconds until all stages end, and whether each stage's time is known; None if no time is known.
 
-    Starts stages as `repro` does. `running` says for how many seconds each has run, `never` which can't succeed.
+    Stages are scheduled as by `repro`. `running` gives the seconds each has run; `never` names those that can't run.
     """
     names = [*running, *waiting]
     known = {name: took for name in names if (took := durations.expected(name)) is not None}
@@ -70,7 +70,7 @@ def left(
 
 
 def words(seconds: float) -> str:
-    """A duration, as precise as one wants to read it."""
+    """Return a duration in words, rounded for reading."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 100 * 60:

@@ -1,4 +1,4 @@
-"""`zfpipe fetch`: an image set downloaded, unpacked, read through, and the lines of params.yaml that name it."""
+"""`zfpipe fetch`: download, unpack and read an image set, and print the lines of params.yaml that name it."""
 
 import fcntl
 import io
@@ -19,7 +19,7 @@ from zfpipe.tools.unpack import unpack
 
 
 class Archive(NamedTuple):
-    """Where a set is downloaded from. `within` is the archive in the archive; `root` is what the source reads."""
+    """Address of a set's archive. `within` is an archive inside the archive; `root` is the folder the source reads."""
 
     url: str
     md5: str
@@ -28,7 +28,7 @@ class Archive(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """Return the file's name."""
         return self.url.rpartition("/")[2]
 
 
@@ -69,18 +69,18 @@ IMAGENET = (
 
 
 def fetch(name: str, to: Path, use: bool) -> None:
-    """Fetch a set into the folder `to`/`name`, read it through, and say what was found.
+    """Fetch a set into the folder `to`/`name`, read all of it, and print what was found.
 
-    Killed at any moment, the next call goes on from there; a set that is there already is only read. `use` writes the
-    set into params.yaml; otherwise the lines to write there are printed. Raises UserError, in one line, for a set that
-    can't be had.
+    If a call is killed, the next call resumes. A set that is already there is only read. `use` writes the set into
+    params.yaml; otherwise the lines to write there are printed. Raise UserError, in one line, if the set can't be
+    fetched.
     """
     if name == "imagenet":
         raise UserError(IMAGENET)
     if name not in SETS:
         raise UserError(f"{name} is no set that zfpipe can fetch; must be one of {', '.join(SETS)}")
     if use:
-        params.load()  # a mistake there is said before hours are spent
+        params.load()  # report a mistake in params.yaml before hours are spent
     folder = to.expanduser().resolve()
     root = folder / name / SETS[name].root
     try:
@@ -102,7 +102,7 @@ def fetch(name: str, to: Path, use: bool) -> None:
 
 
 def obtain(name: str, folder: Path) -> None:
-    """Download a set and unpack it into `folder`/`name`, which is whole or not there. The archive is then removed."""
+    """Download a set, unpack it into `folder`/`name` by one rename at the end, and remove the archive."""
     archive, place = SETS[name], folder / name
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder / f".{name}.lock"):
@@ -131,7 +131,7 @@ def obtain(name: str, folder: Path) -> None:
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Keep a second process from the same set. Raises UserError where another one has locked the file."""
+    """Lock a set's file for this process. Raise UserError if another process has locked it."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -144,7 +144,7 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def read_through(name: str, root: Path) -> None:
-    """Read a set as its source does, and say how many images there are beside those of the whole set."""
+    """Read a set with its source, and print the number of its images next to the complete set's."""
     counts: check.Counts = {"train": Counter(), "val": Counter()}
     for entry in targets.entries(name, Target(root=str(root), pictures=2, per_class=(), fewer=()), 0, root):
         counts[entry.split][entry.class_name] += 1
@@ -154,7 +154,7 @@ def read_through(name: str, root: Path) -> None:
 
 
 def lines(name: str, values: dict[str, dict[str, str]]) -> str:
-    """Return what to write into params.yaml, and where else the set may stand there."""
+    """Return the lines to write into params.yaml, and other places where the set can be named."""
     text = io.StringIO()
     yaml = YAML()
     yaml.width = 10_000  # a path stays on one line

@@ -1,4 +1,4 @@
-"""A line of what `zfpipe check` prints."""
+"""One line that `zfpipe check` prints."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, whether a run can succeed with it, what was found."""
+    """The thing checked, whether a run can succeed with it, and what was found."""
 
     what: str
     state: Literal["ok", "note", "fails"]

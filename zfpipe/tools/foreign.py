@@ -1,4 +1,4 @@
-"""What `zfpipe check` says of a network that was trained elsewhere: its layers, its input, how often it is right."""
+"""Check, for `zfpipe check`, a network that was not trained here: its layers, its input, its accuracy."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -24,7 +24,7 @@ SURE = 0.01
 
 
 def network(settings: Params, classes: int, rows: pd.DataFrame) -> Iterator[Finding]:
-    """Read the network of `model.source`; where it keeps its own softmax, try it on images of the index's `rows`."""
+    """Read the network of `model.source`; if it keeps its own softmax, test it on images of the index's `rows`."""
     model = settings.model
     said: list[str] = []
     try:
@@ -48,7 +48,7 @@ def network(settings: Params, classes: int, rows: pd.DataFrame) -> Iterator[Find
 
 
 def layers(network: AnyNet) -> str:
-    """Return the layers that are looked at, the units above them, and what else could be named."""
+    """Return in words the examined layers, the units above them, and the other layers that could be named."""
     looked_at = [
         f"{conv.layer}: {conv.name}, {conv.maps} maps of {conv.map_size}x{conv.map_size}"
         for conv in network.architecture.convs
@@ -60,14 +60,14 @@ def layers(network: AnyNet) -> str:
 
 
 def scale(model: Model) -> Iterator[Finding]:
-    """Whether mean and spread are on the scale 0..1, where pixels are 0..255."""
+    """Warn if mean and spread look like the scale 0..1, while pixels are 0..255."""
     if max(*model.input_std, *model.input_mean) <= 1:
         words = "input_mean and input_std are for pixels of 0..1; here pixels are 0..255: multiply both by 255"
         yield Finding("model.input_mean", "note", words)
 
 
 def accuracy(settings: Params, network: AnyNet, rows: pd.DataFrame) -> Finding:
-    """How many of some validation images, drawn by chance, the network is right on; a doubt where that is chance."""
+    """Report the network's accuracy on a random sample of validation images; warn if it is no better than chance."""
     rows = rows.sample(min(IMAGES, len(rows)), random_state=0).sort_index()
     size, crop = settings.betons.resize, settings.crops.size
     edge = (size - crop) // 2

@@ -1,4 +1,4 @@
-"""How many stages run side by side, and what each has of the machine."""
+"""Decide how many stages run in parallel, and which share of the machine each stage gets."""
 
 import os
 from collections.abc import Collection, Mapping
@@ -17,7 +17,7 @@ SENT = 64
 
 @dataclass(frozen=True)
 class Room:
-    """How many stages may run at a time: in all, of those that compute with a network, and of the others."""
+    """Limits of parallel stages: in all, for stages that compute with a network, and for other stages."""
 
     jobs: int
     computing: int
@@ -25,29 +25,29 @@ class Room:
     computes: Collection[str] = ()
     """The stages that compute with a network."""
     devices: tuple[str, ...] = ()
-    """A ZFPIPE_DEVICE for each computing stage that may run; empty where all stages use the same."""
+    """A ZFPIPE_DEVICE for each computing stage that may run; empty if all stages use the same device."""
     sent: bool = False
-    """Whether ZFPIPE_LAUNCH sends the computing stages elsewhere."""
+    """Whether ZFPIPE_LAUNCH sends the computing stages to other machines."""
 
     def fits(self, name: str, running: Collection[str]) -> bool:
-        """Whether a stage may start beside those that run."""
+        """Return whether a stage may start next to the running stages."""
         return len(running) < self.jobs and len(self.alike(name, running)) < self.most(name)
 
     def alike(self, name: str, names: Collection[str]) -> list[str]:
-        """Those of some stages that share a limit with this one."""
+        """Return the stages in `names` that share a limit with this stage."""
         return [other for other in names if (other in self.computes) == (name in self.computes)]
 
     def most(self, name: str) -> int:
-        """How many stages like this one may run at a time."""
+        """Return how many stages of this one's kind may run at a time."""
         return self.computing if name in self.computes else self.others
 
     def environment(self, name: str, running: Mapping[str, str | None], ready: Collection[str]) -> dict[str, str]:
-        """The environment variables of a stage that starts beside those that run, each with its device.
+        """Return the environment variables of a stage that starts next to `running` stages with their devices.
 
-        ZFPIPE_WORKERS, which changes no result, is a share of the cores among the stages that can run now. It stays
-        unset where the network computes on the CPU, since one loader thread is best there. OMP_NUM_THREADS does not
-        depend on what else can run; it stays unset where torchrun starts several processes and sets it. (Torch computes
-        with ZFPIPE_THREADS on the CPU.)
+        ZFPIPE_WORKERS, which changes no result, is the stage's share of the cores among the stages that can run now. It
+        stays unset if the network computes on the CPU, where one loader thread is best. OMP_NUM_THREADS does not depend
+        on the other stages. It stays unset if torchrun starts several processes, since torchrun sets it. (On the CPU,
+        Torch computes with ZFPIPE_THREADS.)
         """
         kept = dict(os.environ)
         computes = name in self.computes
@@ -59,26 +59,26 @@ class Room:
             kept.setdefault("OMP_NUM_THREADS", str(share(self.most(name))))
         if not computes or self.devices:
             together = [name, *running, *ready]
-            if self.devices or self.sent:  # the others compute elsewhere
+            if self.devices or self.sent:  # the computing stages use other devices or machines
                 together = self.alike(name, together)
             kept.setdefault("ZFPIPE_WORKERS", str(share(min(self.most(name), len(together)))))
         kind, _, place = (self.device(name, running) or "").partition(":")
-        if place:  # the stage sees no other GPU: a library that takes the first one takes its own
+        if place:  # the stage sees only its own GPU, so a library that takes the first GPU takes this one
             visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
             kept["CUDA_VISIBLE_DEVICES"] = visible[int(place)].strip() if visible != [""] else place
             kept["ZFPIPE_DEVICE"] = kind
         return kept
 
     def device(self, name: str, running: Mapping[str, str | None]) -> str | None:
-        """A device that no running stage has; None where ZFPIPE_DEVICE stays as it is."""
+        """Return a device that no running stage has, or None if ZFPIPE_DEVICE stays unchanged."""
         free = [device for device in self.devices if device not in running.values()]
         return free[0] if name in self.computes and free else None
 
 
 def room(asked: str, computes: Collection[str]) -> Room:
-    """The room that `--jobs` asks for; `auto`: as much as cores, memory and GPUs, or a cluster, allow.
+    """Return the limits that `--jobs` asks for; `auto` means as many as cores, memory and GPUs, or a cluster, allow.
 
-    Raises UserError for what is no number of jobs, and where a GPU or the cluster's launcher is missing.
+    Raise UserError if `asked` is no number of jobs, or if a GPU or the cluster's launcher is missing.
     """
     count = None if asked == "auto" else number(asked)
     if words := launch.prefix():
@@ -97,16 +97,16 @@ def room(asked: str, computes: Collection[str]) -> Room:
 
 
 def number(asked: str) -> int:
-    """A number of jobs."""
+    """Return the number of jobs. Raise UserError for other text."""
     if not asked.isdecimal() or int(asked) < 1:
         raise UserError(f"--jobs {asked}; must be auto or a whole number from 1")
     return int(asked)
 
 
 def by_default() -> int:
-    """How many stages this machine's cores and free memory allow, at least one.
+    """Return how many stages this machine's cores and free memory allow, at least one.
 
-    A stage that computes uses two cores. Two stages are worth it even on two cores, since each needs a while to start.
+    A computing stage uses two cores. Two stages are faster even on two cores, since each takes a while to start.
     """
     cores = len(os.sched_getaffinity(0))
     wanted = 1 if cores == 1 else max(2, cores // 2)
@@ -114,9 +114,9 @@ def by_default() -> int:
 
 
 def gpus(count: int | None) -> tuple[str, ...]:
-    """The ZFPIPE_DEVICE of each stage that may compute at a time; none where ZFPIPE_DEVICE names no GPU.
+    """Return the ZFPIPE_DEVICE of each stage that may compute at a time; empty if ZFPIPE_DEVICE names no GPU.
 
-    Where ZFPIPE_PROCESSES gives a stage several GPUs, `--jobs auto` runs such stages one after the other.
+    If ZFPIPE_PROCESSES gives a stage several GPUs, `--jobs auto` runs computing stages one after another.
     """
     device = os.environ.get("ZFPIPE_DEVICE", "cpu")
     if not device.startswith("cuda"):
@@ -138,5 +138,5 @@ def gpus(count: int | None) -> tuple[str, ...]:
 
 
 def share(stages: int) -> int:
-    """How many cores each of some stages has, at least one."""
+    """Return how many cores each of `stages` stages gets, at least one."""
     return max(1, len(os.sched_getaffinity(0)) // stages)

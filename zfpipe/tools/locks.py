@@ -1,7 +1,7 @@
-"""Two runs compared: what each recorded in its dvc.lock, and the numbers of their tables.
+"""Compare two runs: their records in dvc.lock, and the numbers of their tables.
 
-The bytes depend on the kind of CPU and the number of threads that torch computes with (docs/methods.md). Between two
-kinds, or on a GPU, training ends as far apart as with two seeds, and only the numbers can be compared.
+The bytes depend on the kind of CPU and on torch's number of threads (docs/methods.md). Between two kinds of CPU, or on
+a GPU, trained networks differ as much as with two seeds, and only the numbers can be compared.
 """
 
 import csv
@@ -31,7 +31,7 @@ SHARES = {"table1.csv"}
 
 @dataclass(frozen=True)
 class Compared:
-    """A stage in two runs: what of its inputs (files, parameters, command) and of its outs differs."""
+    """A stage in two runs: the inputs (files, parameters, command) and the outs that differ."""
 
     stage: str
     inputs: list[str]
@@ -45,19 +45,19 @@ class Compared:
 
 
 def read_lock(folder: Path) -> Lock:
-    """What a run in `folder` recorded. Raises UserError where nothing has run."""
+    """Read the record of the run in `folder`. Raise UserError if nothing has run."""
     if not (folder / LOCK).exists():
         raise UserError(f"{folder / LOCK} not found; must be in the folder of a project in which `dvc repro` has run")
     return stages((folder / LOCK).read_text())
 
 
 def stages(lock: str) -> Lock:
-    """The stages in the text of a dvc.lock."""
+    """Return the stages in the text of a dvc.lock."""
     return YAML(typ="safe").load(lock)["stages"]
 
 
 def compare(run: Lock, other: Lock) -> list[Compared]:
-    """Every stage of either run, in the order of the first, which is one in which they can run."""
+    """Compare every stage of either run, in the order of the first run, in which stages follow their inputs."""
     found = []
     for name in {**run, **other}:
         one, two = run.get(name, {}), other.get(name, {})
@@ -66,33 +66,33 @@ def compare(run: Lock, other: Lock) -> list[Compared]:
 
 
 def inputs(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What a stage's outs are made from, by name."""
+    """Return by name everything that a stage's outs are made from."""
     params = {name: value for file in entry.get("params", {}).values() for name, value in file.items()}
     return {"cmd": entry.get("cmd")} | hashes(entry.get("deps", [])) | params
 
 
 def outs(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The hash of each of a stage's outs."""
+    """Return the hash of each of a stage's outs."""
     return hashes(entry.get("outs", []))
 
 
 def hashes(files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Hashes by path."""
+    """Return hashes by path."""
     return {file["path"]: file.get("md5") for file in files}
 
 
 def unequal(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Names whose values differ or that only one has."""
+    """Return the names whose values differ, or that only one side has."""
     return [name for name in {**one, **other} if one.get(name) != other.get(name)]
 
 
 def equal(compared: Sequence[Compared]) -> bool:
-    """Whether all outputs are."""
+    """Return True if every stage has the same outputs in both runs."""
     return not any(stage.outs for stage in compared)
 
 
 def verdict(compared: Sequence[Compared]) -> list[str]:
-    """In words how many stages differ, which is the first, and which is the first that does so from equal inputs."""
+    """Say how many stages differ, which differs first, and which is the first that differs despite equal inputs."""
     differ = [stage for stage in compared if stage.outs]
     if not differ:
         changed = [stage for stage in compared if stage.inputs]
@@ -110,9 +110,9 @@ def verdict(compared: Sequence[Compared]) -> list[str]:
 
 
 def distances(run: Path, other: Path) -> dict[str, float]:
-    """How many points each measured number of the tables in one folder is from that in another, by its place.
+    """Return by place how many points each measured number of one folder's tables differs from the other's.
 
-    Infinite where only one of them is a number.
+    The difference is infinite if only one side is a number.
     """
     cells, others = (measured(folder) for folder in (run, other))
     found = {}
@@ -126,7 +126,7 @@ def distances(run: Path, other: Path) -> dict[str, float]:
 
 
 def measured(folder: Path) -> dict[str, float | str]:
-    """What was measured, in points, or the words that stand there, by file and place in it."""
+    """Return the measured numbers in points, or the words in their place, by file and place in the file."""
     found: dict[str, float | str] = {}
     for path in sorted(path for pattern in TABLES for path in folder.glob(pattern)):
         scale = 100 if path.suffix == ".json" or path.name in SHARES else 1
@@ -139,14 +139,14 @@ def measured(folder: Path) -> dict[str, float | str]:
 
 
 def csv_cells(path: Path) -> Iterator[tuple[str, str]]:
-    """Each measured number of a table; empty where there is none."""
+    """Yield place and text of each measured number of a table; the text is empty without a number."""
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             yield f"{row['group']} {row['row']}, {row['column']}, {row['part']}".strip(), row["value"]
 
 
 def json_cells(path: Path) -> Iterator[tuple[str, str]]:
-    """Each share in a file of metrics."""
+    """Yield place and text of each share in a metrics file."""
     for name, value in json.loads(path.read_text()).items():
         for key, share in value.items() if isinstance(value, dict) else [("", value)]:
             if isinstance(share, float):

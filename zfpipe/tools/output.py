@@ -1,4 +1,4 @@
-"""What a stage's process writes, as plain lines: to tell DVC's from its own, for the log and for the board."""
+"""Read what a stage's process prints as plain lines, and tell DVC's lines from the stage's own."""
 
 import codecs
 import os
@@ -18,7 +18,7 @@ DVC = re.compile(
     r"Running stage '|> |(Updating|Generating) lock file|Use `dvc push`|To track the changes with git, run:|\tgit add "
     r"|To enable auto staging, run:|\tdvc config core.autostage|(Stage )?'.*' didn't change, skipping"
     r"|Stage '.*' is cached - skipping run|Data and pipelines are up to date|Verifying |Waiting to acquire lock"
-    r"|WARNING: 'models/.*/snapshots' is empty"  # of a run that asks for none
+    r"|WARNING: 'models/.*/snapshots' is empty"  # a run that keeps no snapshots
 )
 """How DVC's own lines begin that are of no use to someone who runs everything."""
 CACHED = re.compile(r"Stage '.*' is cached - skipping run")
@@ -26,7 +26,7 @@ CACHED = re.compile(r"Stage '.*' is cached - skipping run")
 
 
 def channel(terminal: bool) -> tuple[int, int]:
-    """Two ends to read from and to write to; to those that write it is a terminal where progress is wanted."""
+    """Return the file descriptors to read from and to write to; the writing end is a terminal if `terminal`."""
     if not terminal:
         return os.pipe()
     ours, theirs = pty.openpty()
@@ -35,14 +35,14 @@ def channel(terminal: bool) -> tuple[int, int]:
 
 
 def lines(end: int) -> Iterator[tuple[str, bool]]:
-    """What is written to a channel: each line when it is whole (True), and what a line shows before that (False)."""
+    """Yield the text written to a channel: each line when it is complete (True), and unfinished lines (False)."""
     decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
     rest = ""
-    with suppress(OSError):  # so a terminal says that nobody writes to it any more
+    with suppress(OSError):  # a terminal raises OSError when the last writer has closed it
         while chunk := os.read(end, 1 << 16):
             *whole, rest = (rest + decode(chunk)).split("\n")
             yield from ((shown(line), True) for line in whole)
-            if "\r" in rest:  # a bar is drawn again and again, for hours
+            if "\r" in rest:  # a progress bar is redrawn for hours: drop its earlier states
                 before, _, last = rest.rpartition("\r")
                 rest = f"{shown(before)}\r{last}"
             if now := shown(rest).strip():
@@ -52,7 +52,7 @@ def lines(end: int) -> Iterator[tuple[str, bool]]:
 
 
 def shown(line: str) -> str:
-    """What one sees of a line: without codes, and what follows a carriage return written over what was there."""
+    """Return a line as a terminal shows it: without codes, and overwritten after each carriage return."""
     text = ""
     for part in CODES.sub("", line).split("\r"):
         text = part + text[len(part) :]
@@ -60,5 +60,5 @@ def shown(line: str) -> str:
 
 
 def own(line: str) -> bool:
-    """Whether a line says something and is not one of DVC's."""
+    """Return whether a line is not empty and not DVC's."""
     return bool(line.strip()) and not DVC.match(line)

@@ -1,4 +1,4 @@
-"""Profiles: short overlays on params.yaml, such as the paper's own sizes."""
+"""Apply profiles, which are short overlays on params.yaml, such as the paper's own sizes."""
 
 import io
 from pathlib import Path
@@ -16,7 +16,7 @@ from zfpipe.tools.sections import check
 
 
 class Representer(RoundTripRepresenter):
-    """Writes null as `null`; ruamel's own writes nothing, which changes lines that no one asked to change."""
+    """Write null as `null`: ruamel's own representer writes nothing, which would change other lines."""
 
     def represent_null(self, value: None) -> ScalarNode:
         """Return the node of a null."""
@@ -27,18 +27,18 @@ Representer.add_representer(type(None), Representer.represent_null)
 
 
 def summaries(folder: Path) -> dict[str, str]:
-    """The profiles by name, each with the comment on its first line."""
+    """Return the profiles by name, each with the comment on its first line."""
     return {path.stem: path.read_text().splitlines()[0].lstrip("# ") for path in sorted(folder.glob("*.yaml"))}
 
 
 def apply(name: str, folder: Path, target: Path) -> list[str]:
-    """Writes a profile's values into params.yaml and returns a line for each value that changed."""
+    """Write a profile's values into params.yaml. Return a line for each value that changed."""
     path = folder / f"{name}.yaml"
     if not path.exists():
         raise UserError(f"profile {name} not found; must be one of {', '.join(summaries(folder))}")
     values = read(path, folder.parent)
     given = values.get("pictures", {})
-    if "root" in given:  # a clone, and an experiment in a folder of its own, hold no images
+    if "root" in given:  # a relative root would not exist in a clone or an experiment's folder
         given["root"] = str(Path(given["root"]).expanduser().absolute())
     return write(values, path, target)
 
@@ -46,7 +46,7 @@ def apply(name: str, folder: Path, target: Path) -> list[str]:
 def write(values: dict[str, Any], path: Path, target: Path) -> list[str]:
     """Write nested values, and the choice `rows`, into params.yaml. Return a line for each value that changed.
 
-    Comments stay. The result is validated before the file is replaced. `path` stands in the errors about `rows`.
+    Comments stay. The result is validated before the file is replaced. Errors about `rows` name `path`.
     """
     yaml = YAML()
     yaml.preserve_quotes = True
@@ -69,7 +69,7 @@ def write(values: dict[str, Any], path: Path, target: Path) -> list[str]:
 
 
 def read(path: Path, root: Path) -> dict[str, Any]:
-    """Return a profile's values, laid over those of the file in the project's root that it extends, if it does."""
+    """Return a profile's values, laid over the values of the file in the project's root that it may extend."""
     own = YAML(typ="safe").load(path.read_text())
     if "extends" not in own:
         return own
@@ -80,7 +80,7 @@ def read(path: Path, root: Path) -> dict[str, Any]:
 
 
 def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
-    """Return nested values laid over others."""
+    """Return the nested values `high` laid over `low`."""
     nested = {
         key: merged(low[key], value)
         for key, value in high.items()
@@ -105,7 +105,7 @@ def overlay(tree: CommentedMap, values: dict[str, Any], prefix: tuple[str, ...])
 def keep(tree: CommentedMap, rows: Any, path: Path) -> list[str]:
     """Leave out the runs and ensembles that `rows` does not name. Return a line `name: old -> left out` for each.
 
-    Raises UserError where `rows`, from the profile at `path`, names one that there is not.
+    Raise UserError if `rows`, from the profile at `path`, names an unknown run or ensemble.
     """
     sections = {name: tree[name] for name in ("runs", "ensembles") if isinstance(tree.get(name), dict)}
     known = [row for section in sections.values() for row in section]

@@ -1,7 +1,7 @@
-"""`zfpipe repro --jobs N`: stages that don't need each other side by side, each run by DVC itself.
+"""`zfpipe repro --jobs N`: run independent stages in parallel, each by DVC itself.
 
-DVC says which stages there are, in which order, and which have changed; a `dvc repro` of its own runs each of those.
-DVC's lock keeps them apart: others read and write dvc.lock and the cache only while a stage's command runs.
+DVC says which stages there are, in which order, and which have changed. Each changed stage runs in its own `dvc repro`.
+DVC's lock keeps them apart: a process uses dvc.lock and the cache only while other stages' commands run.
 """
 
 import logging
@@ -45,17 +45,17 @@ COMPUTE = {PurePosixPath("zfpipe/network"), PurePosixPath("zfpipe/reading")}
 
 
 def repro(targets: Sequence[str], jobs: str) -> list[str]:
-    """Brings targets, by default everything, up to date, at most `jobs` stages at a time; `auto`: as many as fit.
+    """Bring targets, by default all, up to date, with at most `jobs` stages at a time; `auto` means as many as fit.
 
-    A stage that fails holds up only those that need it. Returns a line for each that failed, and one for those that
-    did not run for that. Interrupted, it stops what runs. Raises UserError where DVC refuses a target or the pipeline.
+    If a stage fails, only stages that need it do not run. Return a line for each failed stage, and one for stages that
+    did not run. An interrupt stops the running stages. Raise UserError if DVC refuses a target or the pipeline.
     """
     if jobs != "auto":
-        number(jobs)  # before DVC takes its seconds
+        number(jobs)  # fail before DVC takes seconds to start
     if paths.PARAMS.exists():
         settings = params.load()
-        sections.check(settings)  # what a stage would refuse stops the run now, not when its turn comes
-        variants(settings)  # and so does a network that can't be built
+        sections.check(settings)  # a mistake stops the run now, not when its stage starts
+        variants(settings)  # a network that can't be built stops the run now
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, signal.default_int_handler)
     try:
@@ -69,10 +69,10 @@ def repro(targets: Sequence[str], jobs: str) -> list[str]:
 
 
 class Schedule:
-    """The stages that some targets need, in an order in which they can run, and which of them are up to date."""
+    """The stages that the targets need, in an order in which they can run, and their state."""
 
     def __init__(self, targets: Sequence[str]):
-        logging.getLogger("dvc").setLevel(logging.CRITICAL)  # no progress bars of its own through the board
+        logging.getLogger("dvc").setLevel(logging.CRITICAL)  # DVC's own progress bars would break the board
         self.repo = Repo(_wait_for_lock=True)
         with self.repo.lock:
             graph = get_active_graph(self.repo.index.graph)
@@ -81,13 +81,13 @@ class Schedule:
         self.plan = [stage.addressing for stage in stages]
         self.every = {stage.addressing for stage in graph}
         self.needs = {stage: set(graph.successors(stage)) for stage in stages}
-        # What needs little goes first, so that no long stage that could have run early is left to the end
+        # Stages with few inputs come first, so that a long stage that can run early does not run last
         self.waiting = sorted(stages, key=lambda stage: len(networkx.descendants(graph, stage)))
         self.ready: list[Stage] = []
         self.done: set[Stage] = set()
 
     def check(self) -> None:
-        """Sorts out the stages for which everything they need is done: changed ones are ready, the others are done."""
+        """Sort the stages whose inputs are done: changed stages become ready, unchanged stages become done."""
         with self.repo.lock:
             for stage in self.waiting:
                 if self.needs[stage] <= self.done:
@@ -95,20 +95,20 @@ class Schedule:
         self.waiting = [stage for stage in self.waiting if stage not in self.done and stage not in self.ready]
 
     def next(self, room: Room, running: Collection[str]) -> Stage | None:
-        """Takes a stage that is ready and fits beside those that run, if there is one."""
+        """Take a ready stage that fits next to the running stages, or return None."""
         found = next((stage for stage in self.ready if room.fits(stage.addressing, running)), None)
         if found:
             self.ready.remove(found)
         return found
 
     def sort_lock(self) -> None:
-        """Puts what is new in dvc.lock into the order in which a `dvc repro`, stage after stage, would have put it.
+        """Put new entries of dvc.lock into the order in which a serial `dvc repro` would have written them.
 
-        Everything, where all of it was planned, as if there had been no dvc.lock: a run that was killed before left its
-        part in no order.
+        If all entries were planned, sort them all as if there had been no dvc.lock: an earlier run that was killed left
+        its entries unsorted.
         """
         with self.repo.lock:
-            locked = locked_stages()  # once: DVC takes seconds to read the file
+            locked = locked_stages()  # read once, since DVC takes seconds to read the file
             others = (set(locked) & self.every) - set(self.plan)
             moved = [name for name in self.plan if name in locked and not (others and name in self.known)]
             kept = [name for name in locked if name not in moved]
@@ -125,13 +125,13 @@ def computing(schedule: Schedule) -> set[str]:
 
 
 def locked_stages() -> list[str]:
-    """The stages in dvc.lock."""
+    """Return the stages in dvc.lock."""
     return list(load_yaml(LOCK_FILE)["stages"]) if Path(LOCK_FILE).exists() else []
 
 
 @dataclass(frozen=True)
 class Job:
-    """A stage that runs, on a device of its own if it has one."""
+    """A running stage, and its own device if it has one."""
 
     stage: Stage
     process: "subprocess.Popen[bytes]"
@@ -142,17 +142,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a stage ended: why it failed, if it did, and whether its time says how long it takes."""
+    """How a stage ended: why it failed, if it did, and whether its time is representative."""
 
     reason: str | None = None
     output: Sequence[str] = ()
-    """The last lines of a stage that failed without saying why in a line for the user."""
+    """The last lines of a stage that failed without a one-line error."""
     cached: bool = False
     resumed: bool = False
 
 
 def run(schedule: Schedule, room: Room) -> list[str]:
-    """Runs what has changed; the lines about what failed."""
+    """Run the changed stages; return the lines about failed stages."""
     running: dict[Future[Ended], Job] = {}
     failures: dict[str, str] = {}
     ran = 0
@@ -197,7 +197,7 @@ def tell(
     durations: Durations,
     room: Room,
 ) -> None:
-    """Shows how many stages are done and how long the rest takes."""
+    """Show how many stages are done and how long the others take."""
     now = time.monotonic()
     since = {job.stage.addressing: now - job.start for job in running}
     waiting = [stage.addressing for stage in [*schedule.ready, *schedule.waiting]]
@@ -207,14 +207,14 @@ def tell(
 
 
 def outcome(ended: Ended, seconds: float) -> str:
-    """How a stage ended, in words."""
+    """Return in words how a stage ended."""
     if ended.reason:
         return f"failed after {words(seconds)}: {ended.reason}"
     return f"{'taken from the cache' if ended.cached else 'done'} in {words(seconds)}"
 
 
 def start(stage: Stage, room: Room, running: Collection[Job], ready: Collection[Stage], terminal: bool) -> Job:
-    """Has DVC run one stage, in a process group of its own, so that it can be stopped with all that it starts."""
+    """Let DVC run one stage in its own process group, so that the stage can be stopped with all its processes."""
     name = stage.addressing
     devices = {job.stage.addressing: job.device for job in running}
     environment = room.environment(name, devices, [other.addressing for other in ready])
@@ -235,7 +235,7 @@ def start(stage: Stage, room: Room, running: Collection[Job], ready: Collection[
 
 
 def follow(job: Job, board: Board) -> Ended:
-    """Writes what a stage says to its log, and shows the last of it, until the stage ends."""
+    """Write a stage's output to its log, and show its last line, until the stage ends."""
     name = job.stage.addressing
     why, last, cached, resumed = [], deque(maxlen=LAST), False, False
     log_file(name).parent.mkdir(parents=True, exist_ok=True)
@@ -264,12 +264,12 @@ def follow(job: Job, board: Board) -> Ended:
 
 
 def log_file(name: str) -> Path:
-    """Where everything that a stage said in its last run stands."""
+    """Return the path of the log with all output of a stage's last run."""
     return LOGS / f"{name.replace('/', '-')}.log"
 
 
 def stop(processes: Collection["subprocess.Popen[bytes]"]) -> None:
-    """Interrupts what still runs, as Ctrl-C does, and kills what has not ended after a while."""
+    """Interrupt running processes as Ctrl-C does, and kill those that have not ended after a while."""
     limit = time.monotonic() + PATIENCE
     try:
         for process in processes:
@@ -283,6 +283,6 @@ def stop(processes: Collection["subprocess.Popen[bytes]"]) -> None:
 
 
 def signal_group(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    """Signals a process and all that it started."""
+    """Send a signal to a process and all that it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)

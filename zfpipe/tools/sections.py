@@ -1,4 +1,4 @@
-"""The sections of params.yaml that belong to probes, validated before anything runs."""
+"""Validate the probes' sections of params.yaml before anything runs."""
 
 import ast
 import importlib
@@ -14,7 +14,7 @@ LIGHT = ("typing", "pydantic", "zfpipe.params")
 
 
 def check(settings: Params) -> None:
-    """Raise UserError for a section that its probe would refuse when its turn comes, or that has no such probe."""
+    """Raise UserError for a section that its probe would refuse, or that no probe has."""
     kinds = {path.stem: kind for path in sorted(params.PROBES.glob("*.py")) if (kind := described(path))}
     for kind in kinds.values():
         settings.own(kind)
@@ -24,10 +24,10 @@ def check(settings: Params) -> None:
 
 
 def described(probe: Path) -> type[Section] | None:
-    """Return a probe's class `Settings`, or None where it has none.
+    """Return a probe's class `Settings`, or None if it has none.
 
-    Only the class and what it needs is executed, where that is possible: the whole module would import torch, which
-    takes seconds and memory.
+    If possible, only the class and the names it needs are executed: the whole module would import torch, which takes
+    seconds and memory.
     """
     text = probe.read_text()
     if "\nclass Settings(" not in text:
@@ -40,6 +40,6 @@ def described(probe: Path) -> type[Section] | None:
     found: dict[str, Any] = {"__name__": module}
     try:
         exec(compile(ast.Module(needed, []), probe, "exec"), found)
-    except NameError:  # the class needs something else of its module
+    except NameError:  # the class needs another name of its module
         return importlib.import_module(module).Settings
     return found["Settings"]

@@ -1,4 +1,4 @@
-"""Archives unpacked into a folder: no member leaves the folder, and no link is ever made."""
+"""Unpack archives into a folder: no member is written outside the folder, and no link is made."""
 
 import lzma
 import posixpath
@@ -23,7 +23,7 @@ ZIP = b"PK\3\4"
 
 
 class Member(NamedTuple):
-    """A member of an archive. `target` is where a link leads; `opened` gives a file's bytes."""
+    """A member of an archive. `target` is where a link leads; `opened` opens a file for reading."""
 
     name: str
     kind: Literal["file", "folder", "link", "other"]
@@ -34,9 +34,9 @@ class Member(NamedTuple):
 def unpack(archive: Path, folder: Path) -> None:
     """Write the files and folders of a tar or zip archive into a folder.
 
-    A link that stays in the folder is passed over, and counted in the log: where no link is made, no member can lead
-    out of the folder through one. Raises UserError, in one line, for an absolute path, a path or a link that
-    leaves the folder, a device, and for an archive that is damaged.
+    A link to a place inside the folder is skipped, and counted in the log: without links, no member can be written
+    outside the folder through a link. Raise UserError, in one line, for an absolute path, a path or a link that leaves
+    the folder, a device, or a damaged archive.
     """
     folder.mkdir(parents=True, exist_ok=True)
     links = 0
@@ -64,7 +64,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def damaged(archive: Path, error: Exception) -> str:
-    """Return the line for an archive that can't be read."""
+    """Return the error line for an archive that can't be read."""
     return (
         f"{archive} is damaged ({' '.join(str(error).split()) or type(error).__name__}); remove it and fetch it again"
     )
@@ -84,7 +84,7 @@ def refuse(member: Member, archive: Path) -> None:
 
 
 def leaves(name: str) -> bool:
-    """Whether a path may lead out of the folder that it starts from."""
+    """Return whether a path may lead out of the folder that it starts from."""
     return name.startswith("/") or ".." in PurePosixPath(name).parts or "\0" in name
 
 
@@ -104,7 +104,7 @@ def members(archive: Path) -> Iterator[Member]:
 
 
 def tar_members(archive: Path) -> Iterator[Member]:
-    """The members of a tar archive, compressed or not."""
+    """Yield the members of a tar archive, compressed or not."""
     with tarfile.open(archive) as file:
         for one in file:
             kind = (
@@ -121,7 +121,7 @@ def tar_members(archive: Path) -> Iterator[Member]:
 
 
 def zip_members(archive: Path) -> Iterator[Member]:
-    """The members of a zip archive."""
+    """Yield the members of a zip archive."""
     with zipfile.ZipFile(archive) as file:
         for one in file.infolist():
             link = stat.S_ISLNK(one.external_attr >> 16)
@@ -131,5 +131,5 @@ def zip_members(archive: Path) -> Iterator[Member]:
 
 
 def joined(link: str, target: str) -> str:
-    """Return where a symbolic link leads, from the archive's own folder on. An absolute target stays absolute."""
+    """Return a symbolic link's target relative to the archive's root. An absolute target stays absolute."""
     return posixpath.normpath(posixpath.join(posixpath.dirname(link), target))

@@ -1,4 +1,4 @@
-"""`zfpipe verify`: whether the last commit makes the same outputs again, and which stage is the first that does not."""
+"""`zfpipe verify`: test whether the last commit makes the same outputs again, and name the first stage that differs."""
 
 import os
 import shutil
@@ -22,11 +22,11 @@ from zfpipe.tools import locks
 
 
 def verify(workers: Sequence[int], jobs: int, profile: str | None, targets: Sequence[str]) -> bool:
-    """Runs the last commit in a clone for each number of workers; whether all outputs are equal to the byte.
+    """Run the last commit in a clone for each number of workers; return whether all outputs are equal to the byte.
 
-    In the first clone everything is killed when a network has trained for an epoch, and then finished. That run is
-    compared with the committed dvc.lock, unless a profile changes the parameters, and each further one with the one
-    before. The clones stay where something differs. Raises UserError where there is no commit or a run fails.
+    In the first clone all processes are killed after a network's first epoch, and the run is then finished. That run is
+    compared with the committed dvc.lock, unless a profile changes the parameters. Each further run is compared with the
+    run before. If outputs differ, the clones are kept. Raise UserError if there is no commit, or if a run fails.
     """
     root = Path(git("rev-parse", "--show-toplevel"))
     committed = locks.stages(git("show", f"HEAD:{locks.LOCK}"))
@@ -47,7 +47,7 @@ def verify(workers: Sequence[int], jobs: int, profile: str | None, targets: Sequ
         if targets:
             committed = {name: committed[name] for name in lock if name in committed}
         pairs.insert(0, (f"{title} beside the committed {locks.LOCK}", lock, committed))
-    equal = [show(title, locks.compare(lock, other)) for title, lock, other in pairs]  # all are shown
+    equal = [show(title, locks.compare(lock, other)) for title, lock, other in pairs]  # a list: show all
     if all(equal):
         shutil.rmtree(folder)
         return True
@@ -56,7 +56,7 @@ def verify(workers: Sequence[int], jobs: int, profile: str | None, targets: Sequ
 
 
 def make(root: Path, clone: Path, profile: str | None = None) -> None:
-    """Clones the last commit, with nothing recorded and an empty cache of its own, so that everything has to run."""
+    """Clone the last commit without dvc.lock and with its own empty cache, so that every stage has to run."""
     subprocess.run(["git", "clone", "-q", root, clone], check=True)
     (clone / locks.LOCK).unlink()
     (clone / ".dvc/config.local").write_text("[cache]\n    dir = cache\n")
@@ -67,7 +67,7 @@ def make(root: Path, clone: Path, profile: str | None = None) -> None:
 def run(
     clone: Path, jobs: int, workers: int, targets: Sequence[str], *, kill: bool, output: IO[str] | None = None
 ) -> None:
-    """`zfpipe repro` in a clone. `kill`: killed after a network's first epoch, and run again."""
+    """Run `zfpipe repro` in a clone. If `kill`, kill it after a network's first epoch and run it again."""
     command = [sys.executable, "-m", "zfpipe", "repro", "--jobs", str(jobs), *targets]
     where: dict[str, Any] = {"cwd": clone, "env": environment(workers), "stdout": output, "stderr": output}
     if kill:
@@ -82,24 +82,24 @@ def run(
 
 
 def environment(workers: int = 1) -> dict[str, str]:
-    """This process's environment, with its Python first on the path and nothing that points to another repository."""
+    """Return this process's environment, with its Python first on the path, without DVC's and git's variables."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "GIT_"))}
     return kept | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "ZFPIPE_WORKERS": str(workers)}
 
 
 def kill_all(process: "subprocess.Popen[Any]") -> None:
-    """Kills a process, if it still runs, and all that it started, as a power cut would."""
+    """Kill a process, if it still runs, and all that it started, as abruptly as a power cut."""
     if process.poll() is None:
         whole = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         for one in whole:
             with suppress(psutil.NoSuchProcess):
                 one.send_signal(signal.SIGKILL)
-        psutil.wait_procs(whole, timeout=60)  # DVC takes the lock of a process that is not yet gone for held
+        psutil.wait_procs(whole, timeout=60)  # while the process exists, DVC considers its lock held
         process.wait()
 
 
 def git(*command: str) -> str:
-    """What git says."""
+    """Run git and return its output. Raise UserError if git fails."""
     done = subprocess.run(["git", *command], capture_output=True, text=True, check=False)
     if done.returncode:
         raise UserError(
@@ -109,23 +109,23 @@ def git(*command: str) -> str:
 
 
 def machine() -> str:
-    """What the bytes depend on beside the code."""
-    import torch  # takes seconds
+    """Return in words what the bytes depend on besides the code: the CPU and the number of threads."""
+    import torch  # importing torch takes seconds
 
     return f"{torch.backends.cpu.get_cpu_capability()} and {compute_threads()} threads"
 
 
 def show(title: str, compared: Sequence[locks.Compared]) -> bool:
-    """Prints a comparison; whether all outputs are equal."""
+    """Print a comparison; return whether all outputs are equal."""
     for line in [f"{title}:", *map(str, compared), *locks.verdict(compared)]:
         print(line, flush=True)
     return locks.equal(compared)
 
 
 def against(folder: Path) -> bool:
-    """Compares the run in this folder with that in another: every output, and where some differ, the tables.
+    """Compare the run in this folder with the run in another: all outputs, and if some differ, the tables.
 
-    True where the numbers of the tables are within the tolerance. Raises UserError where there is nothing to compare.
+    Return True if the tables' numbers agree within the tolerance. Raise UserError if there is nothing to compare.
     """
     if show(f"this run beside {folder}", locks.compare(locks.read_lock(Path()), locks.read_lock(folder))):
         return True
