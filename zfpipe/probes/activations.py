@@ -23,7 +23,7 @@ from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
 
 CHUNK = 1024
-"""Images whose maxima wait in memory, and MAPS feature maps that are read back together."""
+"""CHUNK images' maxima are kept in memory before writing; MAPS feature maps are read back together."""
 MAPS = 16
 ENTRY = np.dtype([("activation", np.float32), ("place", np.int32)])
 

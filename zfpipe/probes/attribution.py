@@ -19,7 +19,7 @@ from zfpipe.subject.subject import Subject
 from zfpipe.unavailable import UnavailableError
 
 STEPS = 32
-"""Points on the way from the grey image at which integrated gradients look."""
+"""Steps of integrated gradients from the grey image to the image."""
 
 
 class Settings(Section):

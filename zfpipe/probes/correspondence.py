@@ -21,12 +21,12 @@ from zfpipe.unavailable import UnavailableError
 PARTS = ("right eye", "left eye", "nose")
 """The creature's own right eye is on the left of the picture."""
 ROUNDING = 1e-5
-"""Two rows of a batch may differ by so much where nothing changed."""
+"""Relative difference that rounding can cause between two rows of a batch with the same input."""
 EXAMPLES = 3
-"""Random masks that are shown of each image."""
+"""Number of random masks that are shown for each image."""
 
 Signs = dict[str, dict[int, Int8[np.ndarray, "image mask feature"]]]
-"""Of every image's features under every mask, by what is hidden and layer."""
+"""Signs of every image's features under every mask, by hidden part and layer."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from zfpipe.subject.subject import BATCH, Subject
 from zfpipe.unavailable import UnavailableError
 
 SAMPLE = 2000
-"""On so many images, the first of the beton's random order, is a map compared with what it becomes."""
+"""Number of images on which a map is compared with its final state: the first of the beton's random order."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from zfpipe.probes.intervals import bootstrap
 Drawn = tuple[pd.DataFrame, Mapping[int, tuple[np.ndarray, np.ndarray]]]
 """A row for each drawn map and rank, and projections and patches by layer."""
 FINE = 2.0
-"""What is finer than so many pixels: a tile minus its Gaussian blur of that deviation."""
+"""Standard deviation in pixels of the Gaussian blur that is subtracted from a tile to leave fine structure."""
 MEASURES = {
     "projections": "mean correlation of a map's strongest projections with one another",
     "patches": "the same of the image patches behind them",

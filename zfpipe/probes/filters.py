@@ -25,7 +25,7 @@ BATCH = 64
 DRAWN = ("zfnet-unclipped", "zfnet", "alexnet")
 """Runs whose filters and projections are kept as pictures; runs of other seeds give numbers only."""
 TWINS = ("zfnet", "alexnet")
-"""Runs whose network is measured with random weights too."""
+"""Runs whose network is also measured with random weights."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from zfpipe.params import Target, Transfer
 
 Rows = Int64[np.ndarray, "_"]
 THIRDS = 3
-"""Parts of each class's training images; on one of them is chosen what the others have trained."""
+"""Number of parts of each class's training images; one part selects among models trained on the others."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from zfpipe.reading.reader import Batches
 
 BATCH = 64
 PIECE = 4096
-"""Features in a column of the file: of layer 1 at the paper's size (290,400) there are 71 columns."""
+"""Features in a column of the file: layer 1 at the paper's size (290,400 features) takes 71 columns."""
 
 
 def run(network: ConvNet | Foreign, beton: Path, inputs: MeanSubtraction, path: Path, aside: Path) -> None:

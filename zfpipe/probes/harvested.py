@@ -13,7 +13,7 @@ from zfpipe import store
 from zfpipe.device import asked
 
 SHARED = 4000
-"""From so many images on threads help; with fewer they cost more than they bring."""
+"""Number of images from which several threads are faster than one."""
 
 
 def labels(path: Path) -> tuple[Int64[np.ndarray, "image"], Int64[np.ndarray, "image"]]:

@@ -17,7 +17,7 @@ from zfpipe.params import Deconvnet
 from zfpipe.reading.crops import PAPER_CROP
 
 TOGETHER = 8
-"""Images that a GPU hides places of together. A processor is no faster with several, whose maps leave its cache."""
+"""Images processed together on a GPU. A CPU is no faster with several images: their maps do not fit its cache."""
 
 
 @dataclass(frozen=True)

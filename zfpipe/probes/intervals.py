@@ -9,9 +9,9 @@ from scipy.special import stdtrit
 
 RESAMPLES = 2000
 KNOWN = 0.1
-"""A network knows images whose classes it gives a probability this far from an untrained network's to 1."""
+"""A network knows an image if the true class's probability is this share of the way from untrained to 1."""
 AT_ONCE = 10_000_000
-"""Values drawn at a time: bounds the memory at 160 MB."""
+"""Number of values drawn at a time, which bounds the memory at 160 MB."""
 
 
 def bootstrap(values: Float[np.ndarray, "value"], middle: Callable[..., Any] = np.mean) -> tuple[float, float, float]:

@@ -27,7 +27,7 @@ from zfpipe.unavailable import UnavailableError
 
 KINDS = ("part", "class")
 SIDE = 48
-"""Pixels along a side that are compared, at least, where the crop has as many: every so-manieth of the crop's."""
+"""Minimum number of compared pixels along a side, if the crop is that large; pixels are compared at equal steps."""
 
 
 class Settings(Section):

@@ -59,7 +59,7 @@ class Typical:
 
 
 OTHERS = 3
-"""Other images whose projections of the same map are shown."""
+"""Number of other images whose projections of the same map are shown."""
 
 
 def run(
@@ -146,7 +146,7 @@ def on_and_off(known: Truth, images: Sequence[int], grid: Grid) -> dict[int, Boo
 
 
 OBJECTS = 10
-"""Other images with whose objects' places each image's is compared, where there are so many."""
+"""Maximum number of other images whose objects' places are compared with each image's."""
 
 
 def following(
@@ -273,7 +273,7 @@ SCORES = {
     "agreement": ("agreement", "agreement_null"),
     "known": ("p_true", "p_needed"),
 }
-"""What is compared with what, image by image."""
+"""The columns of each score that are compared in each image: the value and its comparison."""
 
 
 def scores(images: pd.DataFrame) -> pd.DataFrame:

@@ -16,12 +16,12 @@ from zfpipe.workers import worker_count
 from zfpipe.writing.decode import UnreadableImageError, decode_in_order
 
 BLOCK = 4096
-"""Rows of one set compared with so many of the other at a time: bounds the memory at 64 MiB."""
+"""Rows of each set that are compared at a time, which bounds the memory at 64 MiB."""
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
-"""What red, green and blue add to grey (ITU-R BT.601)."""
+"""Weights of red, green and blue in grey (ITU-R BT.601)."""
 COLUMNS = ["id", "train", "target", "correlation"]
 SHOWN, ACROSS, TILE, LABEL = 60, 6, 128, 16
-"""Pairs on the sheet, pairs beside each other, and sizes in pixels."""
+"""Pairs on the sheet, pairs in a row, and sizes in pixels."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from zfpipe.unavailable import UnavailableError
 
 LAYER = 2
 SHOWN = 4
-"""Pooled values a side that the figure shows in numbers, beside those at the border."""
+"""Pooled values along a side that the figure shows as numbers, apart from the border."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from zfpipe.subject.subject import Crops, Subject
 from zfpipe.unavailable import UnavailableError
 
 BATCH = 32
-"""Images that go through the network together, with all their units."""
+"""Number of images that go through the network together, with all their units."""
 PLACE = ["map", "y", "x", "position"]
 
 

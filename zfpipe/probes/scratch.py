@@ -23,9 +23,9 @@ from zfpipe.training.resume import ResumeState
 from zfpipe.training.run import fit
 
 RATES = (1.0, 0.5)
-"""The learning rates to choose from, in those that training starts with."""
+"""The learning rates to choose from, as multiples of training's initial rate."""
 TAIL = 0.25
-"""Training ends with so many more epochs, in those that it has had, at the learning rate divided by `anneal`."""
+"""Training ends with this share of its epochs in addition, at the learning rate divided by `anneal`."""
 COLUMNS = (
     "per_class", "fold", "accuracy", "test_images", "learning_rate", "epochs", "held_out", "train_loss", "train_error",
 )  # fmt: skip

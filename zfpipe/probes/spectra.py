@@ -4,9 +4,9 @@ import numpy as np
 from jaxtyping import Float
 
 BANDS = {"low": (0.0, 1 / 8), "middle": (1 / 8, 1 / 4), "high": (1 / 4, 1.0)}
-"""Distance from zero frequency, in cycles per pixel: from, up to but not including."""
+"""Distance from zero frequency in cycles per pixel: from (included), to (excluded)."""
 GRID = 32
-"""Filters are padded to so many pixels: smooth spectra for sizes of 7 and 11 alike."""
+"""Filters are padded to this many pixels, which gives smooth spectra for sizes 7 and 11 alike."""
 LINE, BESIDE = 2, (5, 9)
 """Half the width of a spectral line, and where its neighbourhood begins and ends: bins at twice the picture's size."""
 

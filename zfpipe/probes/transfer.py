@@ -19,15 +19,15 @@ from zfpipe.probes.folds import THIRDS, Rows, accuracy, folds, thirds
 from zfpipe.probes.harvested import threads
 
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
-"""Weights of the errors against the size of the classifier, to choose from (scikit-learn's C)."""
+"""Candidates for the penalty: weights of the errors against the classifier's size (scikit-learn's C)."""
 FEW = 1000
-"""With up to so many training images every third of them is held out in turn for that choice, with more only one.
+"""Up to FEW training images, each third is held out in turn to choose the penalty; with more, only one third is.
 
 A third of 24 images would be eight, of which one is 12 points of accuracy; a third of 1,000 can tell two points apart.
 """
 CONVERGED = 1e-6
-"""No weight of a softmax would change the loss faster. On the drawn sets no accuracy differs from that at 1e-8, and no
-probability by more than 5e-4; at 1e-3 accuracies are up to 2.5 points off where the penalty is light."""
+"""Largest gradient of a converged softmax. On the drawn sets accuracies equal those at 1e-8, and probabilities differ
+by at most 5e-4; at 1e-3 accuracies are up to 2.5 points off if the penalty is light."""
 
 Kind = Literal["softmax", "svm"]
 

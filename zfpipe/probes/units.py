@@ -22,7 +22,7 @@ from zfpipe.params import Deconvnet
 from zfpipe.reading.reader import Batch
 
 HIDDEN = 32
-"""Hidden units of a layer whose images are kept."""
+"""Number of hidden units of a layer whose images are kept."""
 LARGEST_ID = 2**32 - 1
 """The lower half of a key is this minus an image's id."""
 

@@ -1,4 +1,4 @@
-"""The ledger: every claim of the paper measured and judged, and every measure in one table."""
+"""Measure and judge every claim of the paper, and list every measure in one table: the ledger."""
 
 import dataclasses
 from collections import Counter
@@ -19,15 +19,15 @@ VERDICTS: dict[Verdict, tuple[str, str]] = {
     "undecided": ("?", "undecided"),
     "not measurable here": ("–", "not measurable here"),
 }
-"""Each verdict's mark, which stands beside the words and never alone, and the words for several claims."""
+"""Each verdict's mark, always shown together with words, and the words for several claims."""
 
 Entry = dict[str, Any]
-"""A claim as claims.json has it; no number where `reason` says why."""
+"""A claim as in claims.json; if it has no number, `reason` says why."""
 NUMBER = tuple(field.name for field in dataclasses.fields(Measure))
 
 
 def build(modules: Iterable[ModuleType], given: Given) -> tuple[list[Entry], pd.DataFrame]:
-    """Return the ledger in the order of the paper's sections, and all measures behind it, a row each.
+    """Return the ledger in the order of the paper's sections, and a row for each measure behind the ledger.
 
     The rows without a claim are the differences between rows of a table.
     """
@@ -75,12 +75,12 @@ def judged(claim: Claim, data: Any, given: Given) -> tuple[Entry, Sequence[Measu
 
 
 def rounded(value: Any) -> Any:
-    """Return a number with six digits: more would be noise; -0 becomes 0."""
+    """Return a number with six digits, since more would be noise; -0 becomes 0."""
     return float(f"{value:.6g}") + 0.0 if isinstance(value, float) else value
 
 
 def measure(entry: Entry) -> Measure | None:
-    """Return a claim's number, or None where there is none."""
+    """Return a claim's number, or None if there is none."""
     return None if entry["value"] is None else Measure(**{name: entry[name] for name in NUMBER})
 
 
@@ -97,10 +97,10 @@ def summary(entries: Sequence[Entry]) -> str:
 
 
 def by_chance(entries: Sequence[Entry]) -> float:
-    """Return how many of the claims that were judged would hold by chance, at most, if all numbers were the null's.
+    """Return how many of the judged claims would at most hold by chance, if every number came from its null.
 
-    A 95 % interval lies above a number that is the truth in 2.5 % of all runs. Claims that a change is slight are left
-    out: their null is no change.
+    In 2.5 % of all runs a 95 % interval lies above the true number. Claims that a change is slight are left out,
+    since their null is no change.
     """
     return 0.025 * sum(entry["verdict"] in WORST and entry["one_sided"] for entry in entries)
 
@@ -116,7 +116,7 @@ def metrics(entries: Sequence[Entry]) -> dict[str, Any]:
 
 
 def markdown(entries: Sequence[Entry]) -> str:
-    """Return the ledger for GitHub and the like."""
+    """Return the ledger as Markdown."""
     claims = [(entry, measure(entry)) for entry in entries]
     return TEMPLATES.get_template("claims.md.jinja").render(
         summary=summary(entries), by_chance=by_chance(entries), claims=claims, verdicts=VERDICTS

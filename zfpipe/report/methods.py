@@ -1,7 +1,7 @@
-"""Methods: every choice behind the numbers, with the values that were used and the paper's own where it states them.
+"""Write the methods: every choice behind the numbers, with the values used and the values that the paper states.
 
-The words stand in `methods.md.jinja` and in each artefact's `METHODS`. They are the one source of the report's Methods
-and of docs/methods.md, which `python -m zfpipe.report.methods` writes from params.yaml.
+The words are in `methods.md.jinja` and in each artefact's `METHODS`, and nowhere else. From them come the report's
+Methods and docs/methods.md, which `python -m zfpipe.report.methods` writes from params.yaml.
 """
 
 import re
@@ -22,11 +22,11 @@ from zfpipe.report.engine.tables import TEMPLATES
 HERE = Path(__file__).parent
 
 AS, OTHERWISE, SILENT = "follows the paper", "differs from the paper", "the paper is silent"
-"""How a choice stands to the paper; it follows the paper where every value that the paper states is used."""
+"""Relation of a choice to the paper; it follows the paper if every value that the paper states is used."""
 SAME, DIFFERS = "\x03", "\x04"
-"""Marks of a choice that follows or differs where its parameters alone don't tell."""
+"""Marks of a choice that follows or differs, if its parameters alone don't tell."""
 PLACE = re.compile(r"[\x01\x02]([^\x01\x02]+)[\x01\x02]")
-"""A parameter in the words of a choice: its value stands there, or its name is kept alone."""
+"""A parameter in the words of a choice: replaced by its value, or only recorded by name."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def parts(settings: Params) -> list[Part]:
 
 
 def choices(text: str, used: dict[str, Any], stated: dict[str, Any]) -> list[Choice]:
-    """Return the choices of a text: each is a bullet of Markdown, with parameters by Jinja's `p` and `about`."""
+    """Return the choices of a text: each is a Markdown bullet that names parameters by Jinja's `p` and `about`."""
 
     def known(name: str, mark: str) -> str:
         assert name in used, f"no such parameter: {name}"
@@ -108,7 +108,7 @@ def told(words: str, used: dict[str, Any], stated: dict[str, Any]) -> Choice:
 
 
 def values(settings: Params) -> dict[str, Any]:
-    """Return every parameter and section by its whole name; `model` and `alexnet` as zfnet and alexnet were trained."""
+    """Return every parameter and section by its full name; `model` and `alexnet` have the values used in training."""
     tree = provenance.parameters(settings)
     for base in ("model", "alexnet"):
         built = [run for run in tree["runs"].values() if run["base"] == base]
@@ -119,7 +119,7 @@ def values(settings: Params) -> dict[str, Any]:
 
 
 def written(value: Any) -> str:
-    """Return a value in words: numbers in digits, several in a row."""
+    """Return a value as text: numbers in digits, several values as a list."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         *most, last = [written(item) for item in value] or ["none"]
         return f"{', '.join(most)} and {last}" if most else last
@@ -129,7 +129,7 @@ def written(value: Any) -> str:
 
 
 def markdown(settings: Params) -> str:
-    """Return docs/methods.md, with the values of some parameters."""
+    """Return docs/methods.md with the values of `settings`."""
     templates = TEMPLATES.overlay(loader=jinja2.FileSystemLoader(HERE))
     return templates.get_template("methods-page.md.jinja").render(parts=parts(settings))
 

@@ -1,4 +1,4 @@
-"""The report: one page that opens from disk, with every artefact, the numbers beside it, and how it was made."""
+"""Render the report: one page that opens from disk, with every artefact, its numbers, and how it was made."""
 
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +17,7 @@ from zfpipe.report.engine.tables import TEMPLATES, fill
 
 HERE = Path(__file__).parent
 GLANCE = {"zfnet": "The network of Fig. 3", "alexnet": "Replication of AlexNet"}
-"""The runs whose errors stand at the head of the page."""
+"""The runs whose errors are shown at the top of the page."""
 
 
 def render(settings: Params) -> str:
@@ -55,14 +55,14 @@ def render(settings: Params) -> str:
 
 
 def link(path: Path | str) -> str:
-    """Return a file's address from the page, which stands in a folder of the project's root."""
+    """Return a file's address relative to the page, which is in a folder of the project's root."""
     path = Path(path)
     inside = path.is_relative_to(paths.REPORTS)
     return (path.relative_to(paths.REPORTS) if inside else Path("..") / path).as_posix()
 
 
 def card(module: ModuleType, settings: Params, tree: dict[str, Any]) -> dict[str, Any]:
-    """Return what the page shows of one artefact."""
+    """Return the page's values for one artefact."""
     artefact: Artefact = module.ARTEFACT
     data, kind = artefact.data(), artefact.kind
     files = dict(artefact.files) if data.absent is None else {}
@@ -81,7 +81,7 @@ def card(module: ModuleType, settings: Params, tree: dict[str, Any]) -> dict[str
 
 
 def picture(module: ModuleType, data: Folder, settings: Params) -> dict[str, Any]:
-    """Return a figure's address, size, words, and the strips of it that the page shows one by one."""
+    """Return a figure's address, size, words, and the strips that the page shows one by one."""
     path = present(paths.figure(module.ARTEFACT.number), module.ARTEFACT.made_by[0])
     with Image.open(path) as image:
         width, height = image.size

@@ -1,7 +1,7 @@
-"""The parameters, versions and files that made a report, without paths of somebody's machine.
+"""Collect the parameters, versions and files that made a report, without paths of a user's machine.
 
-No commit stands here: a page whose checksum is in dvc.lock can't hold the commit that holds dvc.lock. The page says how
-to find the commit by that checksum instead.
+The commit is not among them: the page's checksum is in dvc.lock, so the page can't name the commit of that dvc.lock.
+The page says how to find the commit by the checksum instead.
 """
 
 import hashlib
@@ -24,14 +24,14 @@ LIBRARIES = (
     "torch", "torchvision", "ffcv", "numpy", "numba", "opencv-python", "simplejpeg", "pillow", "scipy", "scikit-learn",
     "captum", "pandas", "pyarrow", "safetensors", "matplotlib", "dvc",
 )  # fmt: skip
-"""What computes, stores and draws."""
+"""Libraries that compute, store and draw."""
 CONSTRAINTS = Path("constraints.txt")
 
 
 def parameters(settings: Params) -> dict[str, Any]:
-    """Return all parameters as plain values: each run with its whole `network`, folders by their names alone.
+    """Return all parameters as plain values: each run with its whole `network`, folders only by name.
 
-    Where a folder stands on somebody's machine is nobody's business.
+    A folder's full path would reveal a user's machine.
     """
     tree = settings.model_dump(mode="json")
     for place in (tree["pictures"], *tree["overlap"]["sets"].values(), *tree["targets"].values()):
@@ -44,7 +44,7 @@ def parameters(settings: Params) -> dict[str, Any]:
 
 
 def chosen(tree: Mapping[str, Any], names: Iterable[str]) -> list[tuple[str, str]]:
-    """Return parameters with their values: `names` are sections or `section.field`; of runs, what they are built on."""
+    """Return parameters with values: `names` are sections or `section.field`; a run adds what it is built on."""
     found: list[tuple[str, str]] = []
     for name in names:
         section, _, only = name.partition(".")
@@ -58,7 +58,7 @@ def chosen(tree: Mapping[str, Any], names: Iterable[str]) -> list[tuple[str, str
 
 
 def named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield a parameter or section and all fields within by their whole names."""
+    """Yield a parameter or section and all its fields by their full names."""
     yield name, value
     if isinstance(value, dict):
         for field, inside in value.items():
@@ -66,7 +66,7 @@ def named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def yaml(tree: Mapping[str, Any]) -> str:
-    """Return the parameters as YAML; of networks only those of the runs."""
+    """Return the parameters as YAML, with only the runs' networks."""
     writer = YAML()
     writer.default_flow_style = None
     writer.width = 1000
@@ -79,9 +79,9 @@ def yaml(tree: Mapping[str, Any]) -> str:
 
 
 def made_with() -> dict[str, dict[str, str]]:
-    """Return the `versions` installed here, and those `off`: where constraints.txt asks for another.
+    """Return the `versions` installed here, and as `off` the versions that differ from constraints.txt.
 
-    Of Python major and minor: constraints.txt pins by these, and a patch changes no result.
+    Of Python only major and minor are compared: constraints.txt pins by these, and a patch changes no result.
     """
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     installed = {"Python": python} | {name: version(name) for name in LIBRARIES}
@@ -96,7 +96,7 @@ def pins(constraints: str) -> dict[str, str]:
 
 
 def checksums(runs: Iterable[str]) -> dict[Path, str]:
-    """Return the MD5 of every network's weights, as dvc.lock has it."""
+    """Return the MD5 of every network's weights from dvc.lock."""
     found = {}
     for run in runs:
         path = present(paths.weights(run), f"train@{run}")
@@ -106,7 +106,7 @@ def checksums(runs: Iterable[str]) -> dict[Path, str]:
 
 
 def split(name: str) -> dict[str, Any]:
-    """Return what the pipeline wrote about the images of a split, and how many were `rejected`."""
+    """Return the sidecar of a split's images, and how many images were `rejected`."""
     described, rejected = (present(path(name), f"betons@{name}") for path in (paths.sidecar, paths.rejected))
     return store.load(described) | {"rejected": len(store.load(rejected))}
 

@@ -19,7 +19,7 @@ from zfpipe.tools.estimate import words
 from zfpipe.tools.output import BAR
 
 EPOCH = re.compile(r"epoch (\d+)(?:/(\d+))?")
-"""How training's lines and bars begin: with the number of all epochs where an epoch has ended."""
+"""Start of training's lines and bars; lines at the end of an epoch include the number of all epochs."""
 
 
 @dataclass

@@ -40,11 +40,11 @@ WHOLE = {
     "imagenette": (9_469, 3_925, 10),
     "voc2012": (5_717, 5_823, 20),
 }
-"""Training images, validation images and classes of the sets that come with a split."""
+"""Numbers of training images, validation images and classes of the sets that come with a split."""
 IMAGES = {"caltech101": 9_144, "caltech256": 30_607, "voc2012": 11_540}
 """Number of images in the complete data sets that features are transferred to."""
 TOGETHER = {"caltech101": (8_677, 101), "caltech256": (29_780, 256)}
-"""Images and classes, without clutter, of the sets that come without a split."""
+"""Numbers of images and classes, without clutter, of the sets that come without a split."""
 Counts = dict[str, Counter[str]]
 """Images by split and class."""
 COLUMNS = {
@@ -55,11 +55,11 @@ COLUMNS = {
     "offset": "offset",
     "size": "size",
 }
-"""Of the index, and where an entry has them."""
+"""The index's columns, and the fields of an entry for them."""
 DECODED = 20_000
-"""Images that are decoded; of more, so many by chance."""
+"""Maximum number of images that are decoded; of a larger set a random sample."""
 JPEG_BYTES = 0.67
-"""Bytes that a pixel takes as JPEG of quality 90: 55 GB for ImageNet at 256x256."""
+"""Bytes for each pixel in a JPEG of quality 90: 55 GB for ImageNet at 256x256."""
 
 
 def check(settings: Params) -> Iterator[Finding]:

@@ -19,11 +19,11 @@ from zfpipe.errors import UserError
 TIMEOUT = 30.0
 """Seconds without a byte after which a connection counts as lost."""
 PAUSES = (1.0, 2.0, 4.0)
-"""Seconds before each further try. There is one try more than pauses."""
+"""Seconds of waiting before each further try."""
 PASSING = (408, 425, 429, 500, 502, 503, 504)
-"""HTTP statuses that a later try may not meet."""
+"""HTTP statuses of temporary errors, after which another try may succeed."""
 LOST = (URLError, TimeoutError, ConnectionError, ssl.SSLError, http.client.HTTPException)
-"""What a broken connection raises."""
+"""Exceptions of a broken connection."""
 CHUNK = 2**18
 
 

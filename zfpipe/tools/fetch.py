@@ -56,10 +56,10 @@ SETS = {
         "VOCdevkit/VOC2012",
     ),
 }
-"""Addresses and checksums are torchvision's, which a test compares.
+"""Addresses and checksums are torchvision's, as a test checks.
 
-torchvision does not know Tiny-ImageNet, and Stanford publishes no checksum: this one is that of the data sets Avalanche
-and others, which agree.
+torchvision does not have Tiny-ImageNet, and Stanford publishes no checksum. Its checksum is from Avalanche and other
+libraries, which agree.
 """
 IMAGENET = (
     "imagenet needs a login: log in at https://image-net.org/download.php, accept the terms, put "

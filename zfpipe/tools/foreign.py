@@ -18,9 +18,9 @@ from zfpipe.workers import worker_count
 from zfpipe.writing.decode import decode_in_order
 
 IMAGES = 100
-"""Validation images that the network is tried on."""
+"""Number of validation images on which the network is tested."""
 SURE = 0.01
-"""Fewer right than this has the chance of: the labels' order is doubted, or the network is no better than guesses."""
+"""If guessing reaches the accuracy with more than this probability, doubt the labels' order or the network."""
 
 
 def network(settings: Params, classes: int, rows: pd.DataFrame) -> Iterator[Finding]:

@@ -19,14 +19,14 @@ LOCK = Path("dvc.lock")
 Lock = Mapping[str, Mapping[str, Any]]
 """The stages in a dvc.lock: command, deps, params and outs of each."""
 MEAN, LARGEST = 5.0, 15.0
-"""Points by which the numbers of two runs may be apart on average, and each of them, where bytes can't be equal.
+"""Largest mean difference and largest difference in points between two runs whose bytes can't be equal.
 
 Top-1 errors of the default run's five seeds were 2.9 points apart on average and 5.9 at most with AVX-512, 4.4 and 9.4
 with AVX2.
 """
 TABLES = ("metrics/*.json", "reports/tables/*.csv")
 SHARES = {"table1.csv"}
-"""Tables in shares of one, as metrics are; the others are in %."""
+"""Tables with shares of one, like the metrics; other tables are in %."""
 
 
 @dataclass(frozen=True)

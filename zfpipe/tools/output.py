@@ -20,9 +20,9 @@ DVC = re.compile(
     r"|Stage '.*' is cached - skipping run|Data and pipelines are up to date|Verifying |Waiting to acquire lock"
     r"|WARNING: 'models/.*/snapshots' is empty"  # a run that keeps no snapshots
 )
-"""How DVC's own lines begin that are of no use to someone who runs everything."""
+"""Start of DVC's own lines that a user of `zfpipe repro` does not need."""
 CACHED = re.compile(r"Stage '.*' is cached - skipping run")
-"""What DVC says when it takes a stage's outs out of its cache instead of running the stage."""
+"""DVC's line if it restores a stage's outs from its cache instead of running the stage."""
 
 
 def channel(terminal: bool) -> tuple[int, int]:

@@ -35,13 +35,13 @@ from zfpipe.tools.jobs import Room, number, room
 from zfpipe.tools.output import CACHED, channel, lines, own
 
 PATIENCE = 40.0
-"""Seconds in which a stopped stage may end by itself: longer than torchrun gives its processes."""
+"""Seconds that a stopped stage has to end by itself: longer than torchrun gives its processes."""
 LOGS = Path(".zfpipe/logs")
-"""A file for each stage, with everything that it said when it last ran."""
+"""Folder with a file for each stage, with all output of its last run."""
 LAST = 20
-"""Lines of its output that are shown of a stage that fails without a line for the user."""
+"""Number of output lines shown for a stage that fails without a one-line error."""
 COMPUTE = {PurePosixPath("zfpipe/network"), PurePosixPath("zfpipe/reading")}
-"""What a stage that puts images through a network depends on."""
+"""Dependencies that mark a stage as one that puts images through a network."""
 
 
 def repro(targets: Sequence[str], jobs: str) -> list[str]:

@@ -10,7 +10,7 @@ from zfpipe.errors import UserError
 from zfpipe.params import Params, Section
 
 LIGHT = ("typing", "pydantic", "zfpipe.params")
-"""Modules that a class `Settings` needs as a rule, and that are imported quickly."""
+"""Modules that a class `Settings` usually needs, and that are imported quickly."""
 
 
 def check(settings: Params) -> None:

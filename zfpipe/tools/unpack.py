@@ -17,9 +17,9 @@ from zfpipe import stage
 from zfpipe.errors import UserError
 
 DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, ValueError, RuntimeError)
-"""What a damaged archive raises; gzip's own error is an OSError without a number."""
+"""Exceptions of a damaged archive; gzip's own error is an OSError without a number."""
 ZIP = b"PK\3\4"
-"""How a zip archive begins."""
+"""First bytes of a zip archive."""
 
 
 class Member(NamedTuple):

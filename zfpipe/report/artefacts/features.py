@@ -1,4 +1,4 @@
-"""The features in numbers: what section 4 says of Figs. 2 and 4 in words, layer by layer."""
+"""The features in numbers: section 4's statements about Figs. 2 and 4, measured in each layer."""
 
 from collections.abc import Sequence
 
@@ -81,7 +81,7 @@ def details(data: Data) -> Details:
 
 
 def cell(data: Data, layer: int, name: str) -> str:
-    """Return a mean or median with its interval as people read it."""
+    """Return a mean or median with its interval as text."""
     found = measured(data, layer, name)
     if not found.n:
         return UNAVAILABLE
@@ -92,7 +92,7 @@ def cell(data: Data, layer: int, name: str) -> str:
 
 
 def measured(data: Data, layer: int, name: str) -> Measure:
-    """Return a number of layers.csv. A median epoch that is missing there is later than any: infinite."""
+    """Return a number of layers.csv. A missing median epoch means later than all epochs, so it is infinite."""
     [row] = data["layers.csv"].query("layer == @layer and measure == @name").to_dict("records")
     missing = np.inf if name == "settled" else np.nan
     value, low, high = (missing if np.isnan(row[end]) else row[end] for end in ("value", "low", "high"))
@@ -110,7 +110,7 @@ def variety(data: Data, _: Given) -> list[Measure]:
 
 
 def specificity(data: Data, _: Given) -> list[Measure]:
-    """Measure how much more the share of the most frequent class grows a layer than in the untrained network."""
+    """Measure how much faster the share of the most frequent class grows by layer than in the untrained network."""
     found = by_layer(data, "purity")
     if len(found) < 2:
         raise Unmeasurable("maps of two layers or more must fire")
@@ -121,9 +121,9 @@ def specificity(data: Data, _: Given) -> list[Measure]:
 
 
 def by_layer(data: Data, measure: str) -> dict[int, tuple[Float[np.ndarray, "map"], Float[np.ndarray, "other"]]]:
-    """Return a measure, or a difference of two, of the maps of each layer of both networks, lowest layer first.
+    """Return a measure (or a difference of two) of each layer's maps in both networks, lowest layer first.
 
-    First the trained network's maps, then the untrained one's, those that have the measure.
+    In each layer come the trained network's maps, then the untrained network's. Maps without the measure are left out.
     """
     tables = [ours(data, name) for name in ("maps.csv", "untrained.csv")]
     trained, untrained = (
@@ -139,14 +139,14 @@ def by_layer(data: Data, measure: str) -> dict[int, tuple[Float[np.ndarray, "map
 
 
 def in_each_layer(data: Data, measure: str) -> list[Measure]:
-    """Return the mean over the maps of every layer that Fig. 2 of the paper shows, minus that of the untrained network.
+    """Return the mean over the maps of each layer of the paper's Fig. 2, minus the untrained network's mean.
 
-    One map has no interval.
+    A layer with one map has no interval.
     """
     found = []
     for layer, groups in by_layer(data, measure).items():
         count, part = min(map(len, groups)), f"layer {layer}"
-        if layer > 1 and count > 1:  # of layer 1 Fig. 2 shows no strongest images
+        if layer > 1 and count > 1:  # Fig. 2 shows no strongest images of layer 1
             ends = resampled(lambda one, other: one.mean() - other.mean(), *groups)
             found.append(Measure(*ends, count, f"maps of {part}", part))
         elif layer > 1:
@@ -157,7 +157,7 @@ def in_each_layer(data: Data, measure: str) -> list[Measure]:
 
 
 def slope(layers: Float[np.ndarray, "layer"], values: Sequence[Float[np.ndarray, "_"]]) -> float:
-    """Return the slope of the straight line through the layers' means, each of which counts the same."""
+    """Return the slope of the straight line through the layers' means, all with the same weight."""
     means = np.array([one.mean() for one in values])
     apart = layers - layers.mean()
     return float(apart @ means / (apart @ apart))

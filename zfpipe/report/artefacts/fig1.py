@@ -39,13 +39,13 @@ METHODS = """
   gradient{% endif %}: the paper lists only unpool, rectify and filter.{{ about("deconvnet.norm") }}
 - No biases on the way down; the last step, to pixels, is a filter without a ReLU.
 """
-POOLED = 4  # pooled values a side in the unpooling's detail
+POOLED = 4  # pooled values along a side in the detail of unpooling
 POSITIVE, SIGNED, DOTS = "Blues", "RdBu_r", "gray_r"
 Panel = tuple[str, str, np.ndarray, str]  # a title, a remark, values and their colours
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:
-    """Draw the way up, the way down with each layer below its own, and a detail in numbers."""
+    """Draw the way up, the way down with each step below its layer, and a detail in numbers."""
     arrays, facts = data["steps.safetensors"], data["steps.json"]
     side = (POOLED - 1) * facts["pool"]["stride"] + facts["pool"]["size"]
     heights = [480, 480, 150 + side * min(56, 1640 // (2 * side + 2 * POOLED))]
@@ -75,7 +75,7 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
 
 
 def row(part: SubFigure, title: str, steps: list[Panel], arrow: str, facts: dict[str, Any]) -> None:
-    """Draw five pictures with arrows between them, and in the first where the unit looks."""
+    """Draw five pictures with arrows between them, and the unit's receptive field in the first."""
     style.heading(part, title)
     (y0, y1), (x0, x1) = facts["rows"], facts["columns"]
     grid = part.subplots(1, len(steps), gridspec_kw={"wspace": 0.22})
@@ -121,7 +121,7 @@ def pools(part: SubFigure, arrays: dict[str, np.ndarray], facts: dict[str, Any],
     for axes, step in zip(part.subplots(1, 4, width_ratios=[len(step[2]) for step in steps]), steps, strict=True):
         name(axes, step)
         mesh = axes.pcolormesh(step[2], edgecolors="white", linewidth=1, **scale(step))
-        axes.set(xlim=(0, len(step[2])), ylim=(side, 0), aspect="equal", anchor="NW")  # squares are equal in all four
+        axes.set(xlim=(0, len(step[2])), ylim=(side, 0), aspect="equal", anchor="NW")  # equal squares in all four
         for (row, column), value in np.ndenumerate(step[2]):
             ink = "white" if np.dot(mesh.to_rgba(value)[:3], (0.3, 0.59, 0.11)) < 0.5 else style.INK
             words = number(float(value), 1 if abs(value) < 9.95 and side < 13 else 0) if value else ""
@@ -134,15 +134,15 @@ def pools(part: SubFigure, arrays: dict[str, np.ndarray], facts: dict[str, Any],
 
 
 def strongest(signal: np.ndarray) -> tuple[int, int]:
-    """Return the first row and column of the block of pools that the most signal passes through."""
-    # the last pools of a map may hang over its border (ceil mode): the block stays clear of them
+    """Return the first row and column of the block of pools with the most signal."""
+    # the last pools of a map may reach beyond its border (ceil mode): the block leaves them out
     blocks = sliding_window_view(np.abs(signal[:-1, :-1]), (POOLED, POOLED)).sum((2, 3))
     y, x = np.unravel_index(blocks.argmax(), blocks.shape)
     return int(y), int(x)
 
 
 def alternative(data: Data) -> str:
-    """Say what goes up and comes down."""
+    """Return in words which activation goes up and comes down."""
     facts = data["steps.json"]
     return (
         f"An image of class {facts['class']} goes up through layers 1 and 2 of the trained network; the strongest "

@@ -1,4 +1,4 @@
-"""Fig. 2: what excites feature maps: the strongest activations projected to pixels, beside their image patches."""
+"""Fig. 2: the strongest activations of feature maps, projected to pixels, next to their image patches."""
 
 import math
 
@@ -40,12 +40,12 @@ LETTERS = {"fontsize": 16, "fontweight": "normal"}
 
 
 def sizes(projections: np.ndarray) -> tuple[int, int, int]:
-    """Return how many of a layer's maps stand on a line, the side of a tile and the height of the layer's band."""
+    """Return the number of maps in a row of a layer's band, the side of a tile and the height of the band."""
     maps, ranks, field = projections.shape[:3]
-    columns = 8 if field < 16 else 4 if field < 90 else 3  # what sees much of an image is drawn larger
+    columns = 8 if field < 16 else 4 if field < 90 else 3  # large receptive fields are drawn larger
     side = math.ceil(math.sqrt(ranks))
     tile = ((style.WIDTH // columns - 2 * PAD - INSIDE) // 2 + tiles.GAP) // side - tiles.GAP
-    tile -= tile % field if tile % field <= tile / 8 else 0  # pixels of one size, where that costs little
+    tile -= tile % field if tile % field <= tile / 8 else 0  # whole multiples of the field, if that costs little size
     return columns, tile, TITLE + math.ceil(maps / columns) * (LABEL + side * (tile + tiles.GAP))
 
 
@@ -57,7 +57,7 @@ def strips(data: Data, drawing: style.Drawing) -> list[tuple[str, int, int]]:
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:
-    """Draw the layers below each other, each a band over the whole width."""
+    """Draw each layer as a band over the whole width, one below another."""
     layers = data["projections.parquet"].sort_values(["map", "rank"]).groupby("layer")
     heights = [FIRST, *(height for *_, height in strips(data, drawing))]
     figure = style.figure(sum(heights))
@@ -82,7 +82,7 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
 def pair(
     rows: pd.DataFrame, projections: np.ndarray, patches: np.ndarray, tile: int, drawing: style.Drawing
 ) -> tiles.Pixels:
-    """Return a map's square of projections and its square of patches `(rank, y, x, 3)`, in tiles of some side."""
+    """Return a map's square of projections and its square of patches `(rank, y, x, 3)`, as tiles of `side` pixels."""
     left, right = list[tiles.Pixels](), list[tiles.Pixels]()
     boxes = rows[["x0", "y0", "x1", "y1"]].to_numpy()
     for fires, box, projection, patch in zip(rows["activation"] > 0, boxes, projections, patches, strict=True):
@@ -94,9 +94,9 @@ def pair(
 
 
 def tally(rows: pd.DataFrame) -> tuple[str, int, int]:
-    """Return the most frequent class among a map's strongest images, how many show it, and of how many.
+    """Return the most frequent class among a map's strongest images, the number of its images, and of all images.
 
-    Of classes equally frequent, the one with the stronger image; images on which the map does not fire don't count.
+    Of equally frequent classes, the class with the stronger image counts. Images on which the map does not fire do not.
     """
     classes = rows.loc[rows["activation"] > 0].sort_values("rank")["class"].astype(str).tolist()
     first = max(dict.fromkeys(classes), key=classes.count, default="")
@@ -104,7 +104,7 @@ def tally(rows: pd.DataFrame) -> tuple[str, int, int]:
 
 
 def remark(rows: pd.DataFrame, room: bool) -> str:
-    """Return the class that most of a map's images belong to, such as `husky 7 of 9`, where there is room for it."""
+    """Return the class that most of a map's images belong to, such as `husky 7 of 9`, if there is room for it."""
     name, count, total = tally(rows)
     if not total or not room:
         return "" if total else "dead"
@@ -118,7 +118,7 @@ def tallies(data: Data) -> dict[tuple[int, int], tuple[str, int, int]]:
 
 
 def alternative(data: Data) -> str:
-    """Say which maps are drawn, and which map of the highest layer agrees most on a class."""
+    """Return in words which maps are drawn, and which map of the highest layer agrees most on a class."""
     found, layers = tallies(data), [layer for layer, _ in tallies(data)]
     drawn = ", ".join(f"{layers.count(layer)} maps of layer {layer}" for layer in dict.fromkeys(layers))
     words = f"Grids of deconvnet projections beside grids of image patches: {drawn}."
@@ -133,7 +133,7 @@ def alternative(data: Data) -> str:
 
 
 def details(data: Data) -> Details:
-    """Say what each map's images have in common, which the pictures can't tell everyone."""
+    """Return each map's most frequent class as a table, for readers who can't see the pictures."""
     rows = [
         (
             *key,

@@ -1,4 +1,4 @@
-"""Fig. 3: the architecture, drawn from the sizes that the built network really has."""
+"""Fig. 3: the architecture, drawn from the sizes measured in the built network."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ ARTEFACT = Artefact(
 )
 METHODS = ""
 LENGTH, HEIGHT = 9, 2.7
-"""Blocks in a row, and a row's height where a row is LENGTH wide: the paper's network fills one row."""
+"""Blocks in a row, and a row's height in units of which a row is LENGTH wide: the paper's network fills one row."""
 SMALLEST, RANGE, SHEETS, STEP = 0.11, 0.6, 4, 0.032
 """A 1 x 1 map's square, how much larger one of the image's size is; squares in a stack, and the step between two."""
 COLOURS = {
@@ -67,12 +67,12 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
 
 
 def heading(layer: dict[str, Any]) -> str:
-    """Return what stands above a block."""
+    """Return the text above a block."""
     return {"input": "Image", "softmax": "Softmax"}.get(layer["kind"], f"Layer {layer.get('layer')}")
 
 
 def lines(layer: dict[str, Any]) -> list[str]:
-    """Return what stands below a block: what comes out of the filter, then what is done."""
+    """Return the text below a block: the filter's output, then the operations."""
     if "units" in layer:
         units = "classes" if layer["kind"] == "softmax" else "units"
         return [f"{number(layer['units'], 0)} {units}"] + [f"from {number(layer['units_in'], 0)}"] * (

@@ -1,4 +1,4 @@
-"""Fig. 4: how features evolve: each drawn map's strongest activation over the training images, after some epochs."""
+"""Fig. 4: evolution of features: each drawn map's strongest activation over training images, after several epochs."""
 
 import numpy as np
 import pandas as pd
@@ -44,7 +44,7 @@ METHODS = """
   snapshot is like itself by definition and does not count: a map that has not settled at the snapshot before it has no
   epoch. In the quartiles of a layer that map counts as later than any, and so does one that never fires.
 """
-BAR, BELOW = 8, 6  # pixels left of a tile, where an orange bar may stand, and below it
+BAR, BELOW = 8, 6  # pixels left of a tile, for an orange bar, and below the tile
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:
@@ -90,11 +90,11 @@ def draw_layer(axes: Axes, rows: pd.DataFrame, projections: np.ndarray, size: in
 
 
 Quarters = tuple[int, list[float], int, int]
-"""Of a layer: how many maps, the epochs by which each quarter settled, how many not before the end, how many dead."""
+"""A layer's number of maps, epochs by which each quarter settled, numbers of maps not settled and of dead maps."""
 
 
 def settled(data: Data) -> dict[int, Quarters]:
-    """Return each layer's count of maps, the epochs by which each quarter of them settled, and which never did."""
+    """Return each layer's number of maps, the epochs by which each quarter settled, and the numbers that never did."""
     found = {}
     for layer, rows in data["settled.csv"].groupby("layer"):
         quartiles = np.quantile(rows["epoch"].fillna(np.inf), (0.25, 0.5, 0.75), method="inverted_cdf")
@@ -104,7 +104,7 @@ def settled(data: Data) -> dict[int, Quarters]:
 
 
 def remark(maps: int, quartiles: list[float], late: int, dead: int) -> str:
-    """Say when a layer's maps settle."""
+    """Return in words when a layer's maps settle."""
     never = f", {dead} dead" if dead else ""
     if np.isinf(quartiles[1]):
         return (
@@ -115,14 +115,14 @@ def remark(maps: int, quartiles: list[float], late: int, dead: int) -> str:
 
 
 def alternative(data: Data) -> str:
-    """Say what the figure shows, and when the layers settle."""
+    """Return in words what the figure shows, and when the layers settle."""
     epochs = ", ".join(f"{epoch}" for epoch in sorted(data["evolution.parquet"]["epoch"].unique()))
     words = "; ".join(f"layer {layer}: {remark(*found)}" for layer, found in settled(data).items())
     return f"Projections of each drawn map's strongest activation after epochs {epochs}. {words}."
 
 
 def details(data: Data) -> Details:
-    """Say when the maps of each layer settle."""
+    """Return as a table when the maps of each layer settle."""
     title = "The epoch from which a map's activations correlate at least 0.9 with what they end as"
     columns = ("Layer", "Maps", "A quarter settled", "Half", "Three quarters", "Not before the end", "Dead")
     rows = [(n, maps, *(number(one, 0) for one in by), *rest) for n, (maps, by, *rest) in settled(data).items()]
@@ -130,10 +130,10 @@ def details(data: Data) -> Details:
 
 
 def convergence(data: Data, given: Given) -> list[Measure]:
-    """Measure how much more often a map of the highest layer settles after one of the lowest than before it."""
+    """Measure how much more often a map of the highest layer settles after a map of the lowest layer than before it."""
     rows = ours(data, "settled.csv")
     alive = rows[~rows["dead"]]
-    # A map without an epoch settles after the last that was looked at: later than any that has one, by how much is open
+    # A map without an epoch settles after the last snapshot but one: later than the others by an unknown time
     found = [(layer, part["epoch"].fillna(np.inf).to_numpy()) for layer, part in alive.groupby("layer")]
     if len(found) < 2:
         raise Unmeasurable("maps of two layers or more must fire")
@@ -145,7 +145,7 @@ def convergence(data: Data, given: Given) -> list[Measure]:
 
 
 def comparable(one: Float[np.ndarray, "_"], other: Float[np.ndarray, "_"]) -> Float[np.ndarray, "one other"]:
-    """Return every epoch minus every other; two that are infinite are the same."""
+    """Return every epoch minus every other epoch; two infinite epochs count as equal."""
     pairs = np.broadcast_arrays(one[:, None], other[None, :])
     return np.subtract(*pairs, out=np.zeros(pairs[0].shape), where=pairs[0] != pairs[1])
 

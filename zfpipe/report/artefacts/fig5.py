@@ -1,4 +1,4 @@
-"""Fig. 5: images moved, enlarged and turned: features of layers 1 and 7, the true class; and many images."""
+"""Fig. 5: features of layers 1 and 7 and the true class's probability while images move, grow and turn."""
 
 from typing import Any, NamedTuple
 
@@ -79,7 +79,7 @@ KINDS = {
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:
-    """Draw a few images one by one above, where the network gets any right, and medians over many below."""
+    """Draw a few correctly classified images above, if there are any, and medians over many images below."""
     some = len(data["shown.csv"]) > 0
     figure = style.figure(2200 if some else 940)
     parts: Any = figure.subfigures(2, 1, height_ratios=(1.34, 1), hspace=0.03) if some else [figure]
@@ -90,7 +90,7 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
 
 
 def one_by_one(figure: Figure | SubFigure, data: Data, crop: int) -> None:
-    """Draw a row for each transformation: the images, and curves of each in its own colour."""
+    """Draw a row for each transformation: the images, and each image's curves in its colour."""
     table, shown, images = data["invariance.parquet"], data["shown.csv"], data["shown.npy"]
     layers = sorted(table["layer"].unique())
     charts = [(f"Layer {layer}: distance", layer, "distance") for layer in layers]
@@ -114,7 +114,7 @@ def one_by_one(figure: Figure | SubFigure, data: Data, crop: int) -> None:
 
 
 def pictures(axes: Axes, images: UInt8[np.ndarray, "image step y x 3"]) -> None:
-    """Show an image in each column, its steps from top to bottom, over the colour of its curves."""
+    """Show an image in each column, with its steps from top to bottom, above the colour of its curves."""
     count, steps, side, _, _ = images.shape
     small = [picture for row in images.swapaxes(0, 1) for picture in row]
     style.bare(axes).imshow(tiles.grid(small, count), interpolation="auto")
@@ -174,7 +174,7 @@ def details(data: Data) -> Details:
 def changes(
     data: Data, kind: str, column: str, highest: bool = False, file: str = TRAINED
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far each amount is from no change, and a column for every image and amount, of one of two layers."""
+    """Return each amount's distance from no change, and a column's values by image and amount in one of two layers."""
     rows: Any = ours(data, file)
     layers = sorted(rows["layer"].unique())
     if len(layers) < 2:
@@ -186,9 +186,9 @@ def changes(
 
 
 def apart(data: Data, smallest: bool) -> list[Measure]:
-    """Return how much less the highest layer moves than the lowest, trained minus untrained, image by image.
+    """Return for each image how much less the highest layer changes than the lowest, trained minus untrained.
 
-    Over all amounts or the smallest.
+    The change is over all amounts, or at the smallest amount.
     """
     found = []
     for kind, words in KINDS.items():
@@ -218,7 +218,7 @@ def straighter(data: Data, _: Given) -> list[Measure]:
 
 
 def straightness(data: Data, kind: str, file: str = TRAINED) -> Float[np.ndarray, "image"]:
-    """Return R² of the best line through no change, of each image's distance in the highest layer; NaN: no change."""
+    """Return R² of a line through zero fitted to each image's distance in the highest layer, or NaN without change."""
     far, distances = changes(data, kind, "distance", highest=True, file=file)
     line = np.outer(distances @ far / (far @ far), far)
     total = ((distances - distances.mean(1, keepdims=True)) ** 2).sum(1)
@@ -227,7 +227,7 @@ def straightness(data: Data, kind: str, file: str = TRAINED) -> Float[np.ndarray
 
 
 def median(kind: str, values: Float[np.ndarray, "image"]) -> Measure:
-    """Return the median of the images that have a value."""
+    """Return the median over the images that have a value."""
     values = values[~np.isnan(values)]
     if not len(values):
         raise Unmeasurable("the highest layer never changes")
@@ -235,14 +235,14 @@ def median(kind: str, values: Float[np.ndarray, "image"]) -> Measure:
 
 
 def known(data: Data, _: Given) -> list[Measure]:
-    """Return how far the true class's probability lies above a tenth of the way from the untrained network's to 1."""
+    """Return the true class's probability minus the point a tenth of the way from the untrained network's to 1."""
     one, other = (changes(data, "scale", "p_true", file=file) for file in (TRAINED, UNTRAINED))
     trained, untrained = (values[:, far == 0].mean(1) for far, values in (one, other))
     return [Measure(*bootstrap(trained - untrained - intervals.KNOWN * (1 - untrained)), len(trained), "images")]
 
 
 def kept(data: Data, *kinds: str) -> list[Measure]:
-    """Return the true class's mean probability over all changes, over that without; images count by the latter."""
+    """Return the true class's mean probability over all changes, divided by its mean without change."""
     found = []
     for kind in kinds:
         far, probabilities = changes(data, kind, "p_true")

@@ -54,8 +54,8 @@ OURS, UNCLIPPED, ALEXNET = "zfnet", "zfnet-unclipped", "alexnet"
 LAYER1 = {UNCLIPPED: "(a) Ours, without clipping", ALEXNET: "(b) AlexNet, our replication", OURS: "(c) Ours"}
 LAYER2 = {ALEXNET: "(d) AlexNet, layer 2", OURS: "(e) Ours, layer 2"}
 """Runs and titles, lettered as in the paper."""
-ROOM1, ROOM2 = 620, 955  # pixels across that a panel has
-SHOWN = 256  # at most so many layer-2 maps are drawn, the first ones: all of the paper's network
+ROOM1, ROOM2 = 620, 955  # width of a panel in pixels
+SHOWN = 256  # only the first 256 layer-2 maps are drawn; the paper's network has no more
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:
@@ -84,7 +84,7 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
 
 
 def weights(filters: Float[np.ndarray, "map 3 y x"]) -> tiles.Pixels:
-    """Return filters side by side, every weight a square of the same size."""
+    """Return filters side by side, with every weight as a square of the same size."""
     columns, side = math.ceil(math.sqrt(1.5 * len(filters))), filters.shape[-1]
     size = max(((ROOM1 + tiles.GAP) // columns - tiles.GAP) // side, 1) * side
     shades = tiles.shaded(filters.transpose(0, 2, 3, 1), float(np.abs(filters).max()) or 1.0)
@@ -124,7 +124,7 @@ def below2(found: dict[str, Any], pixels: Float[np.ndarray, "map y x 3"]) -> lis
 
 
 def shown(found: dict[str, Any]) -> dict[str, str]:
-    """Return a network's numbers as words, a column each."""
+    """Return a network's numbers as text by column."""
     return {
         "Filters": f"{found['filter_size']} × {found['filter_size']}, stride {found['stride']}",
         "RMS clipped at": "not clipped" if found["renorm_radius"] is None else amount(found["renorm_radius"]),
@@ -140,7 +140,7 @@ def shown(found: dict[str, Any]) -> dict[str, str]:
 
 
 def details(data: Data) -> Details:
-    """Return the numbers of the figure, a row for each network, and those of untrained ones."""
+    """Return the figure's numbers with a row for each network, trained or untrained."""
     found = data["filters.json"]
     rows = [{"Network": title} | shown(found[run]) for run, title in LAYER1.items()]
     rows += [{"Network": f"{LAYER1[run]}, untrained"} | shown(one) for run, one in found["untrained"].items()]
@@ -156,9 +156,9 @@ def alternative(data: Data) -> str:
 
 
 def compared(name: str, weights: Mapping[str, float], times: bool = False) -> Measures:
-    """Return how to measure a weighted sum of networks' numbers, means over seeds.
+    """Return a function that measures a weighted sum of networks' numbers, each averaged over seeds.
 
-    `times`: of their logarithms, shown as a ratio. `untrained RUN` is a run's network with random weights.
+    With `times`, logarithms are summed, and shown as a ratio. `untrained RUN` is a run's network with random weights.
     """
 
     def measures(data: Data, given: Given) -> list[Measure]:
@@ -179,17 +179,17 @@ def compared(name: str, weights: Mapping[str, float], times: bool = False) -> Me
 
 
 WITHOUT = {"alike": "fewer than two filters of layer 1 answer"}
-"""Why a number is missing, where it is not that it can't be divided."""
+"""Why a number is missing, if the reason is not a division by 0."""
 
 
 def numbers(name: str, group: Mapping[str, Any], scale: Callable[[np.ndarray], np.ndarray]) -> pd.Series:
-    """Return a number of each of some networks, on a scale; NaN or infinite where there is none."""
+    """Return a number of each network on a scale; NaN or infinite if there is none."""
     with np.errstate(divide="ignore"):
         return pd.Series(scale(np.array([one[name] for one in group.values()], np.float64)), list(group))
 
 
 def exponential(one: Measure) -> Measure:
-    """Return a measure of a logarithm as one of the number itself."""
+    """Return the measure of a number from the measure of its logarithm."""
     ends = {end: None if (at := getattr(one, end)) is None else math.exp(at) for end in ("value", "low", "high")}
     return dataclasses.replace(one, **ends)
 
@@ -197,7 +197,7 @@ def exponential(one: Measure) -> Measure:
 SEEDS = "networks that differ in the seed alone: no difference, give or take their scatter"
 APART = {ALEXNET: 1.0, OURS: -1.0}
 LEARNED = {**APART, f"untrained {ALEXNET}": -1.0, f"untrained {OURS}": 1.0}
-"""AlexNet's number minus ours; the same minus what it is between the untrained two."""
+"""AlexNet's number minus ours; and this difference minus the one between the untrained networks."""
 UNLIKE = "the same difference between the two networks before training, which comes with size and stride alone"
 dominates = compared("dominance", {UNCLIPPED: 1.0}, times=True)
 aliases = compared("aliasing", {ALEXNET: 1.0, f"untrained {ALEXNET}": -1.0}, times=True)

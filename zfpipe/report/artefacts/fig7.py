@@ -1,4 +1,4 @@
-"""Fig. 7: images hidden place by place: (a) image, (b) a map's activity, (c) its projection, (d), (e) the output."""
+"""Fig. 7: occlusion at every place: (a) image, (b) a map's activity, (c) its projection, (d), (e) the output."""
 
 from collections.abc import Mapping, Sequence
 
@@ -63,7 +63,7 @@ METHODS = """
 """
 PANEL, SMALL = 290, 94  # sides of a panel, at least, and of the projections of other images, in pixels
 COLOURS, REST = ("#0072b2", "#e69f00", "#cc79a7", "#009e73", "#56b4e9", "#d55e00"), "#bbbbbb"
-"""Of the most frequent answers, the true class first, and of all others."""
+"""Colours of the most frequent answers, the true class first, and of all other answers."""
 TITLES = (
     ("(a) Image", "object outlined"),
     ("(b) Layer {layer}, strongest map", "total activity, by the square's place"),
@@ -83,7 +83,7 @@ SCORES = {
         "a tenth of the way from an untrained one's to 1",
     ),
 }
-"""What each score says, and the names of its value and of what it is compared with."""
+"""The meaning of each score, and the names of its value and of its comparison."""
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:
@@ -127,14 +127,14 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
 
 
 def over(values: pd.Series, step: int, crop: int) -> Shaped[np.ndarray, "y x"]:
-    """Return the value of the nearest place of the square at each pixel."""
+    """Return for each pixel the value of the square's nearest place."""
     side = round(len(values) ** 0.5)
     nearest = np.minimum(np.arange(crop) // step, side - 1)
     return values.to_numpy().reshape(side, side)[np.ix_(nearest, nearest)]
 
 
 def heat(axes: Axes, values: Float[np.ndarray, "y x"], most: float, words: str) -> None:
-    """Draw a value at each place of the square, from 0 to the largest, with a bar of colours."""
+    """Draw a value at each place of the square, from 0 to the largest, with a colour bar."""
     full = max(most, float(values.max())) or 1.0
     image = axes.imshow(values, vmin=0, vmax=full)
     bar = axes.figure.colorbar(image, cax=axes.inset_axes((1.03, 0, 0.06, 1)))
@@ -145,7 +145,7 @@ def heat(axes: Axes, values: Float[np.ndarray, "y x"], most: float, words: str) 
 def projections(
     arrays: Mapping[str, np.ndarray], row: int, drawing: style.Drawing
 ) -> tuple[tiles.Pixels, tiles.Pixels]:
-    """Return the image's projection in its place, blank where the unit sees nothing, and tiles of other images."""
+    """Return the image's projection at its place, blank outside the receptive field, and tiles of other images."""
     own, beside = np.full((drawing.crop, drawing.crop, 3), tiles.PAPER, np.uint8), list[tiles.Pixels]()
     groups = (arrays[name][row] for name in ("projections", "patches", "boxes"))
     for place, (pixels, patch, box) in enumerate(zip(*groups, strict=True)):
@@ -161,7 +161,7 @@ def projections(
 
 
 def answers(axes: Axes, labels: Int[np.ndarray, "y x"], classes: Sequence[str], true: int) -> None:
-    """Draw the most probable class at each place, and below which colour is which: the true one, then by frequency."""
+    """Draw the most probable class at each place, and a legend below: the true class, then others by frequency."""
     counts = np.bincount(labels.ravel())
     found = [true, *(int(label) for label in np.argsort(-counts, kind="stable") if counts[label] and label != true)]
     named = found if len(found) <= len(COLOURS) else found[: len(COLOURS) - 1]
@@ -175,12 +175,12 @@ def answers(axes: Axes, labels: Int[np.ndarray, "y x"], classes: Sequence[str], 
 
 
 def short(name: str) -> str:
-    """Return a class's name, cut where it would reach the next panel."""
+    """Return a class's name, cut so that it does not reach the next panel."""
     return name if len(name) < 21 else f"{name[:18]}…"
 
 
 def scores(data: Data) -> dict[str, tuple[float, float, Measure]]:
-    """Return the scores: ours, what it is compared with, and their paired difference over images."""
+    """Return each score: our value, its comparison, and their paired difference over images."""
     found = {}
     for row in ours(data, "scores.csv").to_dict("records"):
         difference = Measure(row["difference"], row["low"], row["high"], int(row["images"]), "images")
@@ -189,7 +189,7 @@ def scores(data: Data) -> dict[str, tuple[float, float, Measure]]:
 
 
 def sentences(data: Data) -> list[str]:
-    """Return the scores in words; where no object is known, that."""
+    """Return the scores in words, or a sentence that no object is known."""
     found = []
     for score, (value, against, difference) in scores(data).items():
         title, name, other = SCORES[score]
@@ -220,7 +220,7 @@ def details(data: Data) -> Details:
 
 
 def hidden(data: Data, score: str) -> list[Measure]:
-    """Measure by a score: its paired difference."""
+    """Return the paired difference of a score."""
     if score not in scores(data):
         raise Unmeasurable("fewer than two validation images have an object whose place is known (boxes or masks)")
     return [scores(data)[score][2]]

@@ -1,4 +1,4 @@
-"""Fig. 7b (not in the paper): where later methods say that the network looks, beside occlusion and the deconvnet."""
+"""Fig. 7b (not in the paper): later attribution methods next to occlusion and the deconvnet."""
 
 import textwrap
 from typing import Any
@@ -43,7 +43,7 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
     for row, axes in enumerate(grid):
         shown = [arrays["images"][row], arrays["drop"][row], *arrays["maps"][row]]
         for panel, values in zip(axes, shown, strict=True):
-            full = max(0.0, float(np.percentile(values, drawing.percentile))) or 1.0  # of no effect on an image
+            full = max(0.0, float(np.percentile(values, drawing.percentile))) or 1.0  # 0: no pixel matters
             style.bare(panel).imshow(values, vmin=0, vmax=full, interpolation="auto", aspect="auto", **PLACE)
             style.outline(panel, arrays["masks"][row] > 0, **PLACE)
         axes[0].set_xlabel(textwrap.fill(classes[row], 22), loc="left")
@@ -58,14 +58,14 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
         chance = f"{number(hit['against'], 2)} and {number(overlap['against'], 2)}"
         meaning = f"Numbers: over {number(hit['images'], 0)} images, at the occluder's places; by chance {chance}."
     style.note(figure, "Each map is scaled alone, from 0 (dark) up. The line is the outline of the object.", meaning)
-    figure.draw_without_rendering()  # the words take the height that they need; then the panels become squares
+    figure.draw_without_rendering()  # the layout first gives the words their height; then the panels become squares
     panel = grid[0, 0].get_window_extent()
     figure.set_figheight(figure.get_figheight() + len(grid) * (panel.width - panel.height) / style.DPI)
     return figure
 
 
 def scores(data: Data) -> dict[str, dict[str, Any]]:
-    """Return the rows of scores by method and score; none where no object is known."""
+    """Return the rows of scores by method and score; empty if no object is known."""
     rows = data["scores.csv"].to_dict("records")
     return {one["method"]: {row["score"]: row for row in rows if row["method"] == one["method"]} for one in rows}
 

@@ -1,4 +1,4 @@
-"""Fig. 8: the faces of the correspondence experiment, with the same parts hidden, and random places."""
+"""Fig. 8: the faces of the correspondence experiment, with the same parts or random places hidden."""
 
 from matplotlib.figure import Figure
 
@@ -29,7 +29,7 @@ HIDDEN = ("Original", "Right eye", "Left eye", "Nose", "Random")
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:
-    """Draw a row for each face, a column for each place that is hidden."""
+    """Draw a row for each face, and a column for each hidden place."""
     faces, pictures = data["images.json"]["images"], data["images.npy"]
     rows, columns = pictures.shape[:2]
     figure = style.figure(90 + rows * (style.WIDTH / columns + 26))
@@ -48,6 +48,6 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
 
 
 def alternative(data: Data) -> str:
-    """Say what the figure shows."""
+    """Return the figure in words."""
     faces = ", ".join(face["class"] for face in data["images.json"]["images"])
     return f"Faces ({faces}), each as it is, then with its right eye, left eye, nose and random places hidden."

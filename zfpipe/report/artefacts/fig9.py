@@ -1,4 +1,4 @@
-"""Figure 9: accuracy on Caltech-256 against training images per class, of the pretrained network and from scratch."""
+"""Fig. 9: accuracy on Caltech-256 by training images per class, pretrained and from scratch."""
 
 from matplotlib.figure import Figure
 
@@ -29,7 +29,7 @@ METHODS = """
 - What others reached on Caltech-256 is compared with on that set alone, not on drawn pictures
   {{ about("targets.caltech256.root") }}.
 """
-FEW = 6  # with so many images per class the pretrained network beats others' best with 60 (section 5.2)
+FEW = 6  # with 6 images per class the pretrained network beats others' best with 60 (section 5.2)
 BEATEN = table5.TABLE.printed("(Bo et al., 2013)", "60 per class")
 OURS = {"Ours, pretrained": (style.COLOURS[0], "o-"), "Ours, from scratch": (style.COLOURS[1], "s-")}
 PUBLISHED = {
@@ -44,13 +44,13 @@ Curve = dict[int, Measure]  # accuracy in % by training images per class
 
 
 def ours(data: Data) -> dict[str, Curve]:
-    """Return our curves; from scratch there is none where the network was trained elsewhere."""
+    """Return our curves, without the one from scratch if the network was not trained here."""
     found = zip(OURS, (transfer.pretrained(data), transfer.scratch(data)), strict=True)
     return {name: {count: Measure.mean(folds, "folds") for count, folds in by.items()} for name, by in found if by}
 
 
 def printed() -> dict[str, Curve]:
-    """Return the curves that Table 5 gives numbers of."""
+    """Return the published curves, from the numbers of Table 5."""
     found = {}
     for name in PUBLISHED:
         points = zip(transfer.counts(table5.TABLE), map(parted, table5.TABLE.row(name).values), strict=True)
@@ -61,7 +61,7 @@ def printed() -> dict[str, Curve]:
 
 
 def draw(data: Data, drawing: style.Drawing) -> Figure:
-    """Draw our curves beside the published ones."""
+    """Draw our curves and the published ones."""
     figure = style.figure(960)
     left, right = figure.subplots(1, 2)
     accuracies, curves, published = data["accuracy.csv"], ours(data), printed()
@@ -98,7 +98,7 @@ def alternative(data: Data) -> str:
 
 
 def details(data: Data) -> Details:
-    """Return every point."""
+    """Return every point of the curves as a table."""
     mine, theirs = ours(data), printed()
     columns = {
         "Pretrained, published": theirs[transfer.PRETRAINED],
@@ -114,7 +114,7 @@ def details(data: Data) -> Details:
 
 
 def few_images(data: Data, given: Given) -> list[Measure]:
-    """Return the pretrained network on few images minus one from scratch on the most."""
+    """Return the pretrained network's accuracy on few images minus the network from scratch on the most images."""
     if not (scratch := transfer.scratch(data)):
         raise Unmeasurable(transfer.NO_SCRATCH)
     published = BEATEN - table5.TABLE.printed(transfer.SCRATCH, "60 per class")
@@ -122,7 +122,7 @@ def few_images(data: Data, given: Given) -> list[Measure]:
 
 
 def beats_others(data: Data, given: Given) -> list[Measure]:
-    """Return the pretrained network on few images minus what others reached with 60."""
+    """Return the pretrained network's accuracy on few images minus others' best with 60."""
     if given.targets.caltech256.embedded:
         raise Unmeasurable(transfer.DRAWN.format("Caltech-256"))
     return [Measure.mean(few(data) - BEATEN, "folds")]

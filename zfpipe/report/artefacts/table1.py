@@ -50,13 +50,13 @@ METHODS = """
 """
 PARTS = ("Right Eye", "Left Eye", "Nose")
 SOURCES = {"ours": ("few", ""), "all": ("all", ""), "changed": ("all", "changed_")}
-"""What a column of ours is: of a few faces or all, and the distance of all features or of those that change."""
+"""Each of our columns: a few faces or all faces, and the distance of all features or of features that change."""
 DISTANCES = {"distance": "all features", "changed_distance": "changed in both"}
-"""The distances of pairs.parquet that the claims are judged by."""
+"""The distances of pairs.parquet by which the claims are judged."""
 
 
 def table(data: Data, runs: Runs) -> Filled:
-    """Return the paper's rows with ours; `not available` in the whole of ours where there is no data."""
+    """Return the paper's rows with ours; all of ours are `not available` if there is no data."""
     if not data:
         return Filled(TABLE, [Line(row) for row in TABLE.rows], [], list(SOURCES))
     rows = data["consistency.csv"].sort_values("layer")
@@ -87,9 +87,9 @@ def table(data: Data, runs: Runs) -> Filled:
 
 
 def gap(pairs: pd.DataFrame, part: str, layer: int, distance: str) -> Float[np.ndarray, "face face"]:
-    """Return how much further apart every two faces are when random places are hidden than when a part is.
+    """Return for every two faces the distance with random places hidden minus the distance with a part hidden.
 
-    NaN where one of the two has no distance.
+    The difference is NaN if one of the two distances is missing.
     """
     faces = 1 + max(pairs["other"].tolist())
     gaps = np.zeros((faces, faces))
@@ -100,7 +100,7 @@ def gap(pairs: pd.DataFrame, part: str, layer: int, distance: str) -> Float[np.n
 
 
 def learned(data: Data, part: str, layer: int, distance: str) -> Float[np.ndarray, "face face"]:
-    """Return that of the trained network minus that of the untrained one."""
+    """Return the gap in the trained network minus the gap in the untrained network."""
     trained, untrained = (
         gap(ours(data, name), part, layer, distance) for name in ("pairs.parquet", "untrained.parquet")
     )
@@ -108,14 +108,14 @@ def learned(data: Data, part: str, layer: int, distance: str) -> Float[np.ndarra
 
 
 def judged(gaps: Float[np.ndarray, "face face"], part: str) -> Measure:
-    """Return the mean over all pairs of faces."""
+    """Return the mean over all pairs of faces with its interval."""
     if np.isnan(gaps[~np.eye(len(gaps), dtype=bool)]).all():
         raise Unmeasurable("no two faces have a feature that changes in both")
     return Measure(*bootstrap_pairs(gaps), len(gaps), "faces", part)
 
 
 def more_alike(data: Data, _given: Given) -> list[Measure]:
-    """Return the gap of each part in the last convolution layer, trained minus untrained, by both distances."""
+    """Return each part's gap in the last convolution layer, trained minus untrained, by both distances."""
     layer = min(ours(data, "pairs.parquet")["layer"])
     return [
         judged(learned(data, part, layer, distance), f"{part.lower()}, {words}")
@@ -125,7 +125,7 @@ def more_alike(data: Data, _given: Given) -> list[Measure]:
 
 
 def less_above(data: Data, _given: Given) -> list[Measure]:
-    """Return the mean gap of the parts in the last convolution layer minus that in the highest hidden one."""
+    """Return the parts' mean gap in the last convolution layer minus their mean gap in the highest hidden layer."""
     layers = ours(data, "pairs.parquet")["layer"]
     low, high = min(layers), max(layers)
     if low == high:

@@ -1,4 +1,4 @@
-"""Table 2: errors of single networks and of several together."""
+"""Table 2: errors of single networks and of ensembles."""
 
 from zfpipe import paths
 from zfpipe.report.engine import networks
@@ -51,12 +51,12 @@ def table(data: Data, runs: Runs) -> Filled:
 
 
 def differences(data: Data, given: Given) -> list[Measure]:
-    """Return AlexNet's error minus that of Fig. 3's network."""
+    """Return AlexNet's error minus the error of Fig. 3's network."""
     return [networks.contrast(TABLE, data, given, COMPARED, part="AlexNet's error − that of Fig. 3's network")]
 
 
 def together(data: Data, given: Given, name: str) -> list[Measure]:
-    """Return the mean error of an ensemble's members minus theirs together, over the validation images."""
+    """Return the mean error of an ensemble's members minus the ensemble's error, over the validation images."""
     if name not in given.ensembles:
         raise Unmeasurable(f"params.yaml has no ensemble {name}")
     found = data["ensembles.json"][name]

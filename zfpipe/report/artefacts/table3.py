@@ -1,4 +1,4 @@
-"""Table 3: what removing and resizing layers does to the errors."""
+"""Table 3: effects of removing and resizing layers on the errors."""
 
 from zfpipe import paths
 from zfpipe.report.engine import networks
@@ -35,7 +35,7 @@ PRINTED = (
     (OURS, "Adjust layers 6,7: 8192 units and Layers 3,4,5: 512,1024,512 maps", "zfnet-wide-fc8192",
      (10.0, 38.3, 16.9)),
 )  # fmt: skip
-"""Each row's group, name and run of ours, and its errors."""
+"""Each row's group, name, our run and printed errors."""
 ROWS = tuple(Row(name, errors, run, group=group) for group, name, run, errors in PRINTED)
 TABLE = Table("Error %", 1, ("Train Top-1", "Val Top-1", "Val Top-5"), ROWS)
 METHODS = """
@@ -54,10 +54,10 @@ PAIRS = (
     ("Fig. 3, layers 6 and 7 of double size − single", "zfnet-fc8192", "zfnet"),
     ("Fig. 3, wider layers 3 to 5 − as they are", "zfnet-wide", "zfnet"),
 )
-"""Rows whose errors are compared, in words: the first one's minus the second's."""
+"""Pairs of rows whose errors are compared, first minus second, with the comparison in words."""
 DEPTH = {"alexnet-no3467": 1, "alexnet-no34": -1, "alexnet-no67": -1, "alexnet": 1}
 EVERYTHING = {"zfnet-wide-fc8192": 1, "zfnet": -1}
-"""The runs that a claim is about, each with its weight in a sum."""
+"""The runs of a claim, each with its weight in a sum."""
 SIZES = (("zfnet", 2048), ("zfnet", 8192), ("alexnet", 2048), ("alexnet", 8192))  # changes of layers 6 and 7
 
 
@@ -69,7 +69,7 @@ def table(data: Data, runs: Runs) -> Filled:
 
 
 def differences(data: Data, given: Given) -> list[Measure]:
-    """Return how much larger the error of one row is than that of another."""
+    """Return the differences of errors between rows."""
     gap = "Fig. 3, everything wider − as it is: validation − training error"
     return [
         *(networks.contrast(TABLE, data, given, {one: 1, other: -1}, part=part) for part, one, other in PAIRS),
@@ -78,12 +78,12 @@ def differences(data: Data, given: Given) -> list[Measure]:
 
 
 def grown(changed: str, base: str) -> float:
-    """Return by how many % a change raises the printed error."""
+    """Return the change of the printed error in % of the base's error."""
     return 100 * (TABLE.printed(changed, "Val Top-1") / TABLE.printed(base, "Val Top-1") - 1)
 
 
 def growth(data: Data, given: Given, changed: str, base: str = "alexnet", part: str = "") -> Measure:
-    """Return by how many % of the base's error a change raises the error; the ratio's interval by the delta method."""
+    """Return the change of the error in % of the base's error, with the ratio's interval by the delta method."""
     given.needs(changed, base)
     groups = networks.measured(data, given.runs)
     after, before = (float(networks.error(groups[run]).mean()) for run in (changed, base))
@@ -96,7 +96,7 @@ def growth(data: Data, given: Given, changed: str, base: str = "alexnet", part: 
 
 
 def sizes(data: Data, given: Given) -> list[Measure]:
-    """Return the growth of both networks with half and twice the units in layers 6 and 7, where they were trained."""
+    """Return the growth of both networks' errors with half and twice the units in layers 6 and 7, if they ran."""
     rows = [(f"{base}-fc{units}", base, f"{base}, {units} units") for base, units in SIZES]
     if not any(row[0] in given.runs for row in rows):
         given.needs(*(row[0] for row in rows))
@@ -106,7 +106,7 @@ def sizes(data: Data, given: Given) -> list[Measure]:
 SMALL = WIDER * max(grown("alexnet-no67", "alexnet"), grown("alexnet-no34", "alexnet"))
 DRAMATIC = NARROWER * grown("alexnet-no3467", "alexnet")
 LITTLE = WIDER * max(abs(grown(f"{base}-fc{units}", base)) for base, units in SIZES)
-"""How much of the error the paper calls slight or relatively small, dramatic, and little difference, in %."""
+"""Limits in % of the error for the paper's words slight or relatively small, dramatic, and little difference."""
 GROWTH, OF_ERROR = "growth of AlexNet's validation top-1 error", "% of the error"
 LARGEST = "one and a half times the largest growth that the paper calls slight or relatively small"
 

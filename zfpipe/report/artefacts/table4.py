@@ -1,4 +1,4 @@
-"""Table 4: Caltech-101, by features of the pretrained network and by the same network trained on it alone."""
+"""Table 4: Caltech-101, by features of the pretrained network and by the same network trained on Caltech alone."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Table 5: Caltech-256, by features of the pretrained network and by the same network trained on it alone."""
+"""Table 5: Caltech-256, by features of the pretrained network and by the same network trained on Caltech alone."""
 
 from functools import partial
 

@@ -44,11 +44,11 @@ METHODS += """
   {{ about("targets.voc2012.root") }}.
 """
 NAMES = {"Airplane": "aeroplane", "Table": "diningtable", "Plant": "pottedplant", "TV": "tvmonitor"}
-"""What VOC calls the paper's rows, where it differs."""
+"""VOC's names of the paper's rows, where the names differ."""
 
 
 def precisions(data: Data) -> dict[str, float]:
-    """Return our average precisions in % and their mean, by the paper's rows if the classes are VOC's, else by ours."""
+    """Return our average precisions in % and their mean, by the paper's rows for VOC's classes, else by class."""
     found = data["precision.csv"]
     ours = dict(zip(found["class"], (100 * found["average_precision"]).tolist(), strict=True))
     ours[MEAN.lower()] = sum(ours.values()) / len(ours)
@@ -81,7 +81,7 @@ def table(data: Data, runs: Runs) -> Filled:
 
 
 def below_others(data: Data, given: Given) -> list[Measure]:
-    """Return mean average precision minus that of the best others, class by class."""
+    """Return the mean over classes of our average precision minus the best of other groups."""
     if given.targets.voc2012.embedded:
         raise Unmeasurable(transfer.DRAWN.format("PASCAL VOC 2012"))
     ours = precisions(data)

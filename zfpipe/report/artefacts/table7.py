@@ -43,17 +43,17 @@ TABLE = Table("Accuracy %", 1, ("Caltech-101, 30 per class", "Caltech-256, 60 pe
 METHODS = """
 - Deeper is better: Spearman's rank correlation, which one weak layer can't decide as it could a slope.
 """
-LAYERS = (1, 2, 3, 4, 5, 7)  # those that the paper trains SVMs on
+LAYERS = (1, 2, 3, 4, 5, 7)  # the layers on which the paper trains SVMs
 
 
 def sets(data: Data) -> list[tuple[str, str, pd.DataFrame]]:
-    """Return the sets: the paper's name and column of each, and every classifier's accuracy on our own set."""
+    """Return for each set the paper's name and column, and every classifier's accuracy on our set."""
     folders = zip(TABLE.columns, ("caltech101", "caltech256"), strict=True)
     return [(column.partition(",")[0], column, data[f"{folder}/accuracy.csv"]) for column, folder in folders]
 
 
 def folds(accuracies: pd.DataFrame, kind: str, layer: int) -> transfer.Folds | None:
-    """Return a classifier's accuracies with the most training images, or None where there is no such classifier."""
+    """Return a classifier's accuracies with the most training images, or None if there is no such classifier."""
     rows = accuracies.query("classifier == @kind and layer == @layer and per_class == per_class.max()")
     return 100 * rows["accuracy"].to_numpy() if len(rows) else None
 
@@ -76,7 +76,7 @@ def table(data: Data, runs: Runs) -> Filled:
 
 
 def differences(data: Data, given: Given) -> list[Measure]:
-    """Return each layer's SVM minus that of the layer before it, on the same folds."""
+    """Return the accuracy of each layer's SVM minus the previous layer's, on the same folds."""
     found = []
     for name, column, accuracies in sets(data):
         for before, layer in pairwise(LAYERS):
@@ -88,7 +88,7 @@ def differences(data: Data, given: Given) -> list[Measure]:
 
 
 def deeper(data: Data, given: Given) -> list[Measure]:
-    """Return whether an SVM is the better the deeper the layer: rank correlation, fold by fold, on each set."""
+    """Return for each set the mean over folds of the rank correlation of SVM accuracy with depth."""
     found = []
     for name, column, accuracies in sets(data):
         rows = accuracies.query("classifier == 'svm' and per_class == per_class.max()")
@@ -101,7 +101,7 @@ def deeper(data: Data, given: Given) -> list[Measure]:
 
 
 def order(values: Float[np.ndarray, "layer fold"]) -> transfer.Folds:
-    """Return Spearman's correlation of each fold's values with the layers, lowest first; 0 where all are the same."""
+    """Return Spearman's correlation of each fold's values with the layers, lowest first; 0 if all are equal."""
     ranks = pd.DataFrame(values).rank().to_numpy()
     depths, apart = np.arange(len(ranks)) - (len(ranks) - 1) / 2, ranks - ranks.mean(0)
     norms = np.sqrt((depths @ depths) * (apart**2).sum(0))

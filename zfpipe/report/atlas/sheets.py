@@ -1,4 +1,4 @@
-"""The atlas: every feature map's strongest activations as sheets of small pictures, and a page to walk through them."""
+"""Write the atlas: every feature map's strongest activations on sheets of small pictures, and a page to browse them."""
 
 import json
 import math
@@ -19,7 +19,7 @@ from zfpipe.report.engine.style import Drawing
 COLUMNS, ROWS = 8, 4
 """Maps on a sheet, across and down."""
 SHARP, LARGEST = 32, 96
-"""Fields of up to so many pixels are kept as they are, as PNG; larger ones as JPEG, in tiles of at most so many."""
+"""Fields up to SHARP pixels are unscaled PNG; larger fields are JPEG in tiles of at most LARGEST pixels."""
 QUALITY = 85
 KINDS = ("projections", "patches")
 
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 
 @dataclass
 class Sheets:
-    """The sheets of one layer: a map is a square of tiles, on one sheet its projections, on another the patches."""
+    """The sheets of one layer: each map is a square of tiles, with projections on one sheet and patches on another."""
 
     folder: Path
     layer: int
@@ -40,17 +40,17 @@ class Sheets:
 
     @property
     def side(self) -> int:
-        """Tiles along a side of a map's square."""
+        """Number of tiles along a side of a map's square."""
         return math.ceil(math.sqrt(self.strongest))
 
     @property
     def tile(self) -> int:
-        """Side of a tile; JPEG's in whole blocks, so that neighbours don't bleed into each other."""
+        """Side of a tile in pixels; whole JPEG blocks, so that neighbouring tiles don't affect each other."""
         whole = self.receptive_field
         return whole if whole <= SHARP else min(LARGEST, -(-whole // 16) * 16)
 
     def add(self, rows: pd.DataFrame, projections: np.ndarray, patches: np.ndarray) -> None:
-        """The next map: its rows of the table by rank, projections and patches `(rank, y, x, 3)`."""
+        """Add the next map: its rows of the table by rank, projections and patches `(rank, y, x, 3)`."""
         fired = rows["activation"].to_numpy() > 0
         seen = [tiles.visible(box, self.drawing.crop) for box in rows[["x0", "y0", "x1", "y1"]].to_numpy()]
         shown = [
@@ -65,7 +65,7 @@ class Sheets:
             self.flush()
 
     def flush(self) -> None:
-        """Writes what waits as the next sheet of each kind."""
+        """Write the waiting maps as the next sheet of each kind."""
         for kind, squares in self.waiting.items():
             if squares:
                 name = f"layer{self.layer}_{kind}{len(self.files[kind])}"
@@ -74,7 +74,7 @@ class Sheets:
 
 
 def write_sheet(path: Path, squares: list[np.ndarray], sharp: bool) -> str:
-    """Squares of one size row by row, COLUMNS on each; returns the file's name, with its ending."""
+    """Write squares of one size in rows of COLUMNS; return the file's name with its suffix."""
     sheet = tiles.grid(squares, COLUMNS, 0, tiles.PAPER)
     path = path.with_suffix(".png" if sharp else ".jpg")
     with store.whole(path) as temporary:
@@ -86,7 +86,7 @@ def write_sheet(path: Path, squares: list[np.ndarray], sharp: bool) -> str:
 
 
 def write_filters(folder: Path, filters: np.ndarray) -> list[str]:
-    """Sheets of layer 1's filters `(map, y, x, 3)`, each scaled alone around mid-grey."""
+    """Write sheets of layer 1's filters `(map, y, x, 3)`, each scaled separately around mid-grey."""
     squares = [tiles.shaded(one, float(np.abs(one).max()) or 1.0) for one in filters]
     sheets = range(0, len(squares), COLUMNS * ROWS)
     return [
@@ -96,7 +96,7 @@ def write_filters(folder: Path, filters: np.ndarray) -> list[str]:
 
 
 def described(sheets: Sheets, rows: pd.DataFrame, statistics: pd.DataFrame) -> dict[str, Any]:
-    """What the page has to know of a layer; `statistics` are a row for each of its maps, in order."""
+    """Return the page's data on a layer; `statistics` has a row for each of its maps, in order."""
     tops: dict[int, list[list[float]]] = {}
     for row in rows.sort_values(by=["map", "rank"]).to_dict("records"):
         top = tops.setdefault(int(row["map"]), [])
@@ -114,14 +114,14 @@ def described(sheets: Sheets, rows: pd.DataFrame, statistics: pd.DataFrame) -> d
 
 
 def rounded(value: Any) -> float:
-    """Four digits are enough to read."""
+    """Return a number with four digits, which are enough to read."""
     return float(f"{float(value):.4g}")
 
 
 def write_page(
     folder: Path, layers: Iterable[dict[str, Any]], classes: list[str], filters: list[str], images: int
 ) -> None:
-    """The page and its data: a script, since a page that is opened from disk may not fetch files."""
+    """Write the page, and its data as a script, since a page opened from disk may not fetch files."""
     data = {"columns": COLUMNS, "rows": ROWS, "images": images, "classes": classes, "filters": filters}
     data |= {"layers": list(layers)}
     page = (HERE / "page.html").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The atlas of a network: every feature map and the strongest units above them, projected and laid out."""
+"""Make the atlas of a network: project every feature map and the strongest units, and lay them out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,27 +21,27 @@ from zfpipe.subject.subject import Subject
 from zfpipe.unavailable import UnavailableError
 
 MAPS = 32
-"""Maps that are projected before they are drawn: so many projections are in memory."""
+"""Number of maps that are projected together, which bounds the memory."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What was measured of some layers: rows of strongest activations, and a row of statistics for each map or unit."""
+    """Measurements of layers: rows of strongest activations, and a row of statistics for each map or unit."""
 
     strongest: pd.DataFrame
     statistics: pd.DataFrame
 
     def layers(self, number: str) -> Iterator[tuple[int, pd.DataFrame, pd.DataFrame]]:
-        """Each layer with its rows, by the `number` of map or unit and by rank, and its statistics."""
+        """Yield each layer with its rows, sorted by column `number` (map or unit) and rank, and its statistics."""
         for layer in sorted(set(self.strongest["layer"].tolist())):
             rows = self.strongest.query("layer == @layer").sort_values(by=[number, "rank"])
             yield layer, rows, self.statistics.query("layer == @layer")
 
 
 def write(subject: Subject, maps: Found, dense: Found, settings: Deconvnet, drawing: Drawing, folder: Path) -> None:
-    """Project the strongest activations of maps and units, and write their sheets and the page to walk through them.
+    """Project the strongest activations of maps and units, and write their sheets and the page to browse them.
 
-    Raises UnavailableError for a network that can't be projected.
+    Raise UnavailableError for a network that can't be projected.
     """
     if reason := refusal(subject.network, settings):
         raise UnavailableError(reason)
@@ -61,7 +61,7 @@ def write(subject: Subject, maps: Found, dense: Found, settings: Deconvnet, draw
 def convolutions(
     subject: Subject, found: Found, settings: Deconvnet, drawing: Drawing, folder: Path
 ) -> Iterator[dict[str, Any]]:
-    """Write the sheets of the convolution layers; yield what the page has to know of each."""
+    """Write the sheets of the convolution layers; yield the page's data on each layer."""
     crops = subject.images(set(found.strongest["id"].tolist()))
     foreign = subject.network.architecture.convs if isinstance(subject.network, Foreign) else ()
     names = {conv.layer: {"name": conv.name} for conv in foreign}
@@ -80,7 +80,7 @@ def convolutions(
 def fully_connected(
     subject: Subject, found: Found, settings: Deconvnet, drawing: Drawing, folder: Path
 ) -> Iterator[dict[str, Any]]:
-    """The same for the fully connected layers, whose units see the whole crop; ours: the paper stops below them."""
+    """Do the same for fully connected layers, whose units see the whole crop; the paper does not show these layers."""
     for layer, rows, statistics in found.layers("unit"):
         rows = rows.assign(map=rows["unit"], x0=0, y0=0, x1=subject.crop, y1=subject.crop)
         crops = subject.images(set(rows["id"].tolist()))

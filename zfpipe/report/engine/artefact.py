@@ -1,4 +1,4 @@
-"""What every figure and table of the report is, and where its numbers come from."""
+"""Define figures and tables of the report, and read their numbers."""
 
 import importlib
 import pkgutil
@@ -13,19 +13,19 @@ from zfpipe.errors import UserError
 from zfpipe.report import artefacts
 
 Data = Mapping[str, Any]
-"""What an artefact is made from: tables and arrays by the names of their files. Tests build one as a dict."""
+"""An artefact's inputs: tables and arrays by file name. Tests build a dict."""
 FORMATS = {".csv": "CSV", ".json": "JSON", ".parquet": "Parquet", ".safetensors": "safetensors"}
 
 
 def present(path: Path, stage: str) -> Path:
-    """Return a path. Raise UserError where it is missing, with a stage that makes it or needs it."""
+    """Return a path. Raise UserError if the path is missing, and name a stage that makes or needs it."""
     if not path.exists():
         raise UserError(f"{path} not found; make it: dvc repro {stage}")
     return path
 
 
 class Folder(dict[str, Any]):
-    """The files of a stage's folder by their names. Each is read when it is first asked for."""
+    """The files of a stage's folder by name. Each file is read at its first use."""
 
     def __init__(self, path: Path, stage: str):
         super().__init__()
@@ -41,7 +41,7 @@ class Folder(dict[str, Any]):
         return self.absent is None
 
     def __missing__(self, name: str) -> Any:
-        """Read a file. Raise UserError where the file is missing or can't be read."""
+        """Read a file. Raise UserError if the file is missing or can't be read."""
         path = present(self.path / name, self.stage)
         try:
             self[name] = store.load(path)
@@ -52,12 +52,12 @@ class Folder(dict[str, Any]):
 
 @dataclass(frozen=True)
 class Artefact:
-    """A figure or table: what a module of `zfpipe/report/artefacts/` calls `ARTEFACT`.
+    """A figure or table: the value of `ARTEFACT` in a module of `zfpipe/report/artefacts/`.
 
-    `caption` says in our words what it shows, `paper` what the paper says about it; empty: the paper does not have it.
-    `folder` is what it reads. `made_by` names the stages, last first. `printed` says which numbers the paper prints
-    with it. `parameters` are the sections and fields of params.yaml that shape it. `results` are files of the folder
-    to look at, and what they are. `place` is where the page has it, if not at its name.
+    `caption` says in our words what the artefact shows. `paper` is the paper's statement, empty if the paper lacks the
+    artefact. `folder` is read. `made_by` names the stages, last first. `printed` says which numbers the paper prints.
+    `parameters` are sections and fields of params.yaml that change the artefact. `results` are files of the folder for
+    readers, with descriptions. `place` is the anchor on the page if it is not the name.
     """
 
     name: str
@@ -84,12 +84,12 @@ class Artefact:
 
     @property
     def anchor(self) -> str:
-        """The artefact's place on the page."""
+        """The artefact's anchor on the page."""
         return self.place or self.name.lower().replace(" ", "-")
 
     @property
     def files(self) -> dict[str, str]:
-        """The results by their paths, and in words what they are and in which format."""
+        """The results by path, each with its description and format."""
         return {
             (self.folder / name).as_posix(): f"{words} ({FORMATS[Path(name).suffix]})"
             for name, words in self.results.items()
@@ -116,7 +116,7 @@ def module(stem: str) -> ModuleType:
 
 
 def numbers(kind: str) -> list[str]:
-    """Return the numbers of all figures (`fig`) or tables (`table`), by the names of their modules."""
+    """Return the numbers of all figures (`fig`) or tables (`table`), from their modules' names."""
     return [stem.removeprefix(kind) for stem in sorted(stems()) if stem.startswith(kind)]
 
 
@@ -126,7 +126,7 @@ def stems() -> list[str]:
 
 
 def modules() -> list[ModuleType]:
-    """Return the modules of all artefacts: figures, tables, others, each in the order of their numbers."""
+    """Return the modules of all artefacts: figures, then tables, then others, each in numerical order."""
 
     def order(one: ModuleType) -> tuple[int, int, str]:
         kind, number = one.ARTEFACT.kind, one.ARTEFACT.number

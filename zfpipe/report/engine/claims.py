@@ -1,4 +1,4 @@
-"""What the paper claims in words: the number that tests a claim, and the rule that judges the number."""
+"""Test the paper's claims in words: a number for each claim, and a rule that judges the number."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,20 +10,20 @@ from zfpipe.report.engine.artefact import Data
 from zfpipe.report.engine.measure import Measure, amount
 
 Verdict = Literal["holds", "does not hold", "undecided", "not measurable here"]
-WORST: tuple[Verdict, ...] = ("does not hold", "undecided", "holds")  # of several numbers the worst verdict counts
-WIDER = 1.5  # what the paper calls small may be half as large again here as the paper's own largest example
-NARROWER = 0.5  # what the paper calls large must be at least half of the paper's own smallest example
+WORST: tuple[Verdict, ...] = ("does not hold", "undecided", "holds")  # among several numbers the worst verdict counts
+WIDER = 1.5  # "small" may be up to 1.5 times the paper's own largest example
+NARROWER = 0.5  # "large" must be at least half of the paper's own smallest example
 
 
 class Unmeasurable(Exception):
-    """Why there is no number with these parameters or pictures, as a clause for the report."""
+    """These parameters or pictures give no number; the message is a clause for the report."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What a measurement needs of params.yaml. `elsewhere` is true where zfnet's layers were trained elsewhere.
+    """Values of params.yaml for a measurement. `elsewhere` is true if zfnet's layers were not trained here.
 
-    `metrics` are the errors of each run, as `evaluate` writes them.
+    `metrics` holds the errors of each run from the stage `evaluate`.
     """
 
     runs: Mapping[str, Run]
@@ -33,7 +33,7 @@ class Given:
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def needs(self, *runs: str) -> None:
-        """Raise Unmeasurable where a run is missing, or where the network of Fig. 3 was not trained here."""
+        """Raise Unmeasurable if a run is missing, or if the network of Fig. 3 was not trained here."""
         if missing := [run for run in runs if run not in self.runs]:
             raise Unmeasurable(f"params.yaml has no run {', '.join(missing)}")
         if self.elsewhere and any(self.runs[run].base == "model" for run in runs):
@@ -49,7 +49,7 @@ class Rule:
     high: float = inf
 
     def verdict(self, measure: Measure) -> Verdict:
-        """Judge by the whole interval: inside, it holds; outside on one side, it does not; else it is undecided."""
+        """Judge by the interval: all inside holds, all outside on one side does not, anything else is undecided."""
         if measure.low is None or measure.high is None:
             return "undecided"
         if (self.low < measure.low or self.low == -inf) and (measure.high < self.high or self.high == inf):
@@ -57,11 +57,11 @@ class Rule:
         return "does not hold" if measure.high < self.low or measure.low > self.high else "undecided"
 
     def margin(self, measure: Measure) -> float:
-        """Return how far the number lies inside."""
+        """Return how far inside the rule's limits the number lies."""
         return min(measure.value - self.low, self.high - measure.value)
 
     def words(self, unit: str) -> str:
-        """Return the rule as people read it."""
+        """Return the rule in words."""
 
         def limit(value: float) -> str:
             return f"{amount(value)} {unit}" if value and unit else amount(value)
@@ -84,17 +84,17 @@ def below(limit: float) -> Rule:
 
 
 def within(limit: float) -> Rule:
-    """Return the rule that the number is no further from 0 than a limit."""
+    """Return the rule that the number's size is at most a limit."""
     return Rule(-limit, limit)
 
 
 Measures = Callable[[Data, Given], Sequence[Measure]]
-"""Takes an artefact's files. Returns a number for each thing that must be so."""
+"""A function from an artefact's files to a number for each thing that the claim must hold for."""
 
 
 @dataclass(frozen=True)
 class Premise:
-    """What a claim takes for granted, as a clause. Where its numbers do not hold, the claim is not measurable."""
+    """An assumption of a claim, as a clause. If its numbers do not hold, the claim is not measurable."""
 
     words: str
     measure: Measures
@@ -103,12 +103,12 @@ class Premise:
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper in our words, and how it is tested.
+    """A claim of the paper in our words, and its test.
 
-    `measure` returns a number in `unit` for each thing that the claim must hold for; `statistic` says what the number
-    is, and `null` what it would be, or come from, without what is claimed. `published` is the paper's number of the
-    same where the measures bring none. `why` says where the limit of the rule comes from. `section` is the paper's, if
-    not the artefact's.
+    `measure` returns a number in `unit` for each thing that the claim must hold for. `statistic` says what the number
+    is. `null` says what the number would be if the claim were false. `published` is the paper's number, if the measures
+    do not have it. `why` says where the limit of the rule comes from. `section` is the paper's, if it is not the
+    artefact's.
     """
 
     id: str
@@ -125,13 +125,13 @@ class Claim:
 
 
 def judge(rule: Rule, measures: Sequence[Measure]) -> tuple[Verdict, Measure]:
-    """Return the worst verdict on some numbers, and the number that decides: the least inside the rule."""
+    """Return the worst verdict on some numbers, and the number that decides, which lies least inside the rule."""
     verdicts: list[tuple[Verdict, Measure]] = [(rule.verdict(one), one) for one in measures]
     return min(verdicts, key=lambda found: (WORST.index(found[0]), rule.margin(found[1])))
 
 
 def ours(data: Data, name: str) -> Any:
-    """Return a file of the artefact's folder. Raise Unmeasurable where its stage had no results."""
+    """Return a file of the artefact's folder. Raise Unmeasurable if its stage had no results."""
     if (reason := getattr(data, "absent", None)) is not None:
         raise Unmeasurable(reason)
     return data[name]

@@ -1,4 +1,4 @@
-"""Numbers with their intervals, and the one way to print a number."""
+"""Hold numbers with their intervals, and print all numbers in one way."""
 
 import math
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ NOTHING = "–"
 class Measure:
     """A number that this run measured, with its 95 % interval.
 
-    `low` and `high` are None where there is no interval. The number is over `n` of what `over` says, such as 5 seeds.
-    `part` names the layer, part or row that the number is of. `published` is the paper's number of the same.
-    `deviation` is the standard deviation over the `n`, where the paper prints one.
+    `low` and `high` are None without an interval. `n` and `over` say how many samples there are, such as 5 seeds.
+    `part` names the layer, part or row that was measured. `published` is the paper's number for it.
+    `deviation` is the standard deviation over the `n` samples, if the paper prints one.
     """
 
     value: float
@@ -32,7 +32,7 @@ class Measure:
 
     @classmethod
     def mean(cls, values: Float[np.ndarray, "one"], over: str, part: str = "", published: float | None = None) -> Self:
-        """Return the mean of a few values, with Student's interval where there are two or more."""
+        """Return the mean of a few values, with Student's interval if there are two or more."""
         value, n = float(values.mean()), len(values)
         if n < 2:
             return cls(value, None, None, n, over, part, published)
@@ -41,7 +41,7 @@ class Measure:
 
     @property
     def count(self) -> str:
-        """What the number is over, such as `1,000 images`, or `one seed: no interval`."""
+        """The samples behind the number, such as `1,000 images`, or `one seed: no interval`."""
         if self.n == 1:
             return f"one {self.over.removesuffix('s')}" + ": no interval" * (self.low is None)
         return f"{self.n:,} {self.over}" if self.n is not None else self.over
@@ -52,13 +52,13 @@ class Measure:
         return words if self.low is None else f"{words} ({self.interval(decimals, sign)})"
 
     def interval(self, decimals: int | None = None, sign: bool = False) -> str:
-        """Return `1.0 to 3.2`, or a dash where there is no interval."""
+        """Return `1.0 to 3.2`, or a dash without an interval."""
         if self.low is None:
             return NOTHING
         return f"{number(self.low, decimals, sign)} to {number(self.high, decimals, sign)}"
 
     def plus_minus(self, decimals: int) -> str:
-        """Return `12.3 ± 0.4`: the standard deviation where there is one, else half of the interval."""
+        """Return `12.3 ± 0.4`, with the standard deviation if there is one, else with half of the interval."""
         half = self.deviation
         if half is None and self.low is not None and self.high is not None:
             half = (self.high - self.low) / 2
@@ -67,9 +67,9 @@ class Measure:
 
 
 def number(value: float | None, decimals: int | None = None, sign: bool = False) -> str:
-    """Return a number as people read it, with a true minus and commas between thousands.
+    """Return a number as text, with a true minus sign and commas between thousands.
 
-    Without `decimals`, a number has about three digits. Nothing and NaN are a dash, infinity is `never`.
+    Without `decimals`, a number has about three digits. None and NaN become a dash, infinity becomes `never`.
     """
     if value is None or math.isnan(value):
         return NOTHING
@@ -87,5 +87,5 @@ def percent(share: float | None, decimals: int = 0) -> str:
 
 
 def amount(value: float) -> str:
-    """Return a number with three significant digits at most and no trailing zeros, as parameters are written."""
+    """Return a number with at most three significant digits and no trailing zeros, for parameters."""
     return f"{value:.3g}".replace("-", "−")

@@ -1,4 +1,4 @@
-"""Networks compared by their errors: the numbers of Tables 2 and 3, and their differences."""
+"""Compare networks by their errors: the numbers of Tables 2 and 3, and their differences."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -17,20 +17,20 @@ from zfpipe.report.engine.measure import Measure, number
 from zfpipe.report.engine.tables import NOT_RUN, OTHERS, Filled, Line, Runs, Table
 
 ERRORS = {"Train Top-1": "train_top1", "Val Top-1": "val_top1", "Val Top-5": "val_top5"}
-"""The paper's columns and our metrics of the same."""
+"""The paper's columns, and our metrics for them."""
 Groups = Mapping[str, pd.DataFrame]
 Number = Callable[[Any], Any]
-"""What is compared, `error` or `overfitting`: from ours or the printed errors, by the paper's columns."""
+"""The compared quantity, `error` or `overfitting`, computed from our or the printed errors by the paper's columns."""
 error: Number = itemgetter("Val Top-1")
 
 
 def overfitting(errors: Any) -> Any:
-    """Return how far validation errors lie above training errors."""
+    """Return validation error minus training error."""
     return errors["Val Top-1"] - errors["Train Top-1"]
 
 
 def measured(data: Data, runs: Runs) -> Groups:
-    """Return errors in %, by run or ensemble: of a run, a row for each run that differs from it in the seed alone."""
+    """Return errors in % by run or ensemble; a run has a row for each run that differs only in the seed."""
     groups = {run: {name: data[f"{name}.json"] for name in names} for run, names in alike(runs).items()}
     groups |= {name: {name: entry} for name, entry in data["ensembles.json"].items()}
     return {name: pd.DataFrame(list(map(percent, group.values())), list(group)) for name, group in groups.items()}
@@ -42,7 +42,7 @@ def percent(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fill(table: Table, data: Data, runs: Runs, *more: str) -> Filled:
-    """Return a table of errors with our runs and ensembles beside the rows that they measure, and `more` notes."""
+    """Return a table of errors with our runs and ensembles next to their printed rows, and `more` notes."""
     groups = measured(data, runs)
     found = [(row, groups.get(row.run or "")) for row in table.rows]
     lines = [
@@ -69,7 +69,7 @@ def fill(table: Table, data: Data, runs: Runs, *more: str) -> Filled:
 
 
 def cell(networks: pd.DataFrame, column: str) -> Measure | None:
-    """Return an error, of several seeds their mean; the table shows half of its interval."""
+    """Return an error, averaged over seeds; the table shows half of its interval."""
     if column not in networks:
         return None
     if "runs" in networks:
@@ -78,7 +78,7 @@ def cell(networks: pd.DataFrame, column: str) -> Measure | None:
 
 
 def tested(table: Table, data: Data, given: Given, weights: Mapping[str, float], what: Number = error) -> list[Measure]:
-    """Return a contrast that tests a claim. Raise Unmeasurable where it isn't one of the networks that it speaks of."""
+    """Return a contrast that tests a claim. Raise Unmeasurable if one of the claim's networks is missing."""
     given.needs(*weights)
     return [contrast(table, data, given, weights, what)]
 
@@ -86,7 +86,7 @@ def tested(table: Table, data: Data, given: Given, weights: Mapping[str, float],
 def contrast(
     table: Table, data: Data, given: Given, weights: Mapping[str, float], what: Number = error, part: str = ""
 ) -> Measure:
-    """Return a weighted sum of runs' numbers, means over their seeds; NaN where one of the runs is left out."""
+    """Return a weighted sum of runs' numbers, each averaged over seeds; NaN if a run is left out."""
     printed = {run: dict(zip(table.columns, table.row(run).values, strict=True)) for run in weights}
     published = sum(weight * what(printed[run]) for run, weight in weights.items())
     groups = measured(data, given.runs)
@@ -98,7 +98,7 @@ def contrast(
 def over_seeds(
     groups: Mapping[str, pd.Series], weights: Mapping[str, float], part: str = "", published: float | None = None
 ) -> Measure:
-    """Return a weighted sum of runs' numbers, means over their seeds; `groups` holds those of each run's seeds."""
+    """Return a weighted sum of runs' numbers, each averaged over seeds; `groups` holds each run's numbers by seed."""
     half, seeds = scatter(groups)
     value = sum(weight * float(groups[run].mean()) for run, weight in weights.items())
     wide = half * sum(weight**2 / len(groups[run]) for run, weight in weights.items()) ** 0.5
@@ -106,9 +106,9 @@ def over_seeds(
 
 
 def scatter(groups: Mapping[str, pd.Series]) -> tuple[float, int]:
-    """Return half of a single network's 95 % interval, and from how many seeds; NaN where there is one of each.
+    """Return half of a single network's 95 % interval, and the number of seeds; NaN if every run has one seed.
 
-    Every network is taken to scatter as those with several seeds do.
+    Networks with one seed are assumed to scatter as the networks with several seeds.
     """
     several = {tuple(one.index): one.to_numpy(np.float64) for one in groups.values() if len(one) > 1}
     deviation, freedom = spread(list(several.values()))
@@ -116,13 +116,13 @@ def scatter(groups: Mapping[str, pd.Series]) -> tuple[float, int]:
 
 
 def around(value: float, half: float, seeds: int, part: str, published: float | None) -> Measure:
-    """Return a number with its interval, without one where its half is NaN."""
+    """Return a number with its interval, or without an interval if `half` is NaN."""
     ends = (None, None) if isnan(half) else (value - half, value + half)
     return Measure(value, *ends, seeds, "seeds", part, published)
 
 
 def learned(*runs: str) -> Premise:
-    """Return the premise that each of some networks does better than to name the most frequent class every time."""
+    """Return the premise that each network does better than always naming the most frequent class."""
 
     def better(_: Data, given: Given) -> list[Measure]:
         given.needs(*runs)

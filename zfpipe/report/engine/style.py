@@ -1,4 +1,4 @@
-"""How every figure looks and is saved: one style file, one contrast rule, the same bytes every time."""
+"""Style and save every figure: one style file, one contrast rule, the same bytes every time."""
 
 import io
 from contextlib import AbstractContextManager
@@ -15,25 +15,25 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
 
 DPI = 100
-WIDTH = 2000  # of every figure, in pixels: the page shows it at about 1,200
-TITLE, SMALL = 24, 14.5  # sizes of letters in points, beside the style file's
+WIDTH = 2000  # width of every figure in pixels; the page shows figures at about 1,200
+TITLE, SMALL = 24, 14.5  # font sizes in points that are not in the style file
 INK, MUTED, MARK = "#1b1b1a", "#5d5d58", "#d95f02"
 COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999", "#f0e442", "#7f3c8d",
 )  # fmt: skip
-"""Of lines, told apart by the colour-blind too (Okabe and Ito)."""
+"""Line colours that colour-blind people can distinguish (Okabe and Ito)."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What figures need of params.yaml: `percentile` of the contrast rule and the side of a crop in pixels."""
+    """Values of params.yaml for figures: `percentile` of the contrast rule, and the side of a crop in pixels."""
 
     percentile: float
     crop: int
 
 
 def context() -> AbstractContextManager[Any]:
-    """Use the report's style, whatever the user's matplotlibrc says. Figures are made and saved within."""
+    """Return a context with the report's style and without the user's matplotlibrc, to make and save figures in."""
     return matplotlib.style.context(["default", Path(__file__).with_name("zfpipe.mplstyle")])
 
 
@@ -43,7 +43,7 @@ def figure(height: float) -> Figure:
 
 
 def notice(words: str) -> Figure:
-    """Return a figure that says why there is none."""
+    """Return a figure with only a text, which says why the real figure is missing."""
     made = figure(120)
     made.text(0.01, 0.5, words, color=MUTED, va="center", wrap=True)
     return made
@@ -56,14 +56,14 @@ def note(made: Figure | SubFigure, *lines: str) -> None:
 
 
 def heading(part: Figure | SubFigure, title: str, remark: str = "", left: float = 10) -> None:
-    """Write a part's title above it, `left` pixels from its edge, and a remark beside the title."""
+    """Write a part's title above the part, `left` pixels from its edge, and a remark next to the title."""
     words = part.suptitle(title, x=left / part.bbox.width, ha="left", fontsize=TITLE, fontweight="bold")
     if remark:
         part.add_artist(Annotation(remark, (1, 0.12), (20, 0), words, "offset points", color=MUTED, va="baseline"))
 
 
 def bare(axes: Axes) -> Axes:
-    """Take ticks and frame from axes that hold a picture."""
+    """Remove ticks and frame from axes that hold a picture."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.grid(False)
@@ -71,14 +71,14 @@ def bare(axes: Axes) -> Axes:
 
 
 def outline(axes: Axes, mask: Bool[np.ndarray, "y x"], **place: Any) -> None:
-    """Draw the outline of an object, white with a dark edge; none where the object is nowhere or everywhere."""
+    """Draw the outline of an object, white with a dark edge; draw none if the object is nowhere or everywhere."""
     if mask.any() and not mask.all():
         line = axes.contour(mask, levels=[0.5], colors="white", linewidths=2, **place)
         line.set_path_effects([withStroke(linewidth=5, foreground=INK)])
 
 
 def png(made: Figure) -> bytes:
-    """Return a figure as PNG, without the date and versions that matplotlib would put into it."""
+    """Return a figure as PNG, without the date and versions that matplotlib would add."""
     file = io.BytesIO()
     made.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Tables of the paper: the printed rows, ours beside them, written as CSV for programs and as words for people."""
+"""Write the paper's tables: printed rows next to ours, as CSV for programs and as text for people."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -13,7 +13,7 @@ from zfpipe.params import Run
 from zfpipe.report.engine.artefact import Artefact
 from zfpipe.report.engine.measure import NOTHING, Measure, number, percent
 
-RAN, NOT_RUN, OTHERS = "measured", "not run", "published by others"  # what a row can be
+RAN, NOT_RUN, OTHERS = "measured", "not run", "published by others"  # the status of a row
 UNAVAILABLE = "not available"
 TEX = {
     "\\": r"$\backslash$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", "$": r"\$", "{": r"\{", "}": r"\}",
@@ -24,19 +24,19 @@ COLUMNS = (
     "group", "row", "column", "status", "run", "published", "published_deviation", "part", "value", "low", "high",
     "deviation", "n", "over", "difference",
 )  # fmt: skip
-"""Of a table for programs."""
+"""Columns of a table for programs."""
 
 Runs = Mapping[str, Run]
 Printed = float | tuple[float, float] | None
-"""A number as the paper prints it, with its uncertainty where the paper prints one; None for a dash."""
+"""A number as the paper prints it, with its uncertainty if the paper prints one; None for a dash."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row as printed. Inconsistencies of the paper stay, nothing is corrected.
+    """A row as printed. The paper's inconsistencies are not corrected.
 
-    `run` is our run or ensemble that measures the same thing, as named in params.yaml. `others` marks numbers that
-    the paper quotes from other groups. `group` is the title that the row stands under.
+    `run` is our run or ensemble that measures the same, as named in params.yaml. `others` marks numbers that the paper
+    quotes from other groups. `group` is the title above the row.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table as printed: `columns` name the values of each row, in `unit`, printed with so many decimals."""
+    """A table as printed: `columns` name the values of each row, in `unit`, printed with `decimals` decimals."""
 
     unit: str
     decimals: int
@@ -56,7 +56,7 @@ class Table:
     rows: tuple[Row, ...]
 
     def row(self, name: str) -> Row:
-        """Return the row of this name, or of this run."""
+        """Return the row with this name or this run."""
         return next(row for row in self.rows if name in (row.name, row.run))
 
     def printed(self, name: str, column: str) -> float:
@@ -73,7 +73,7 @@ def parted(printed: Printed) -> tuple[float | None, float | None]:
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table with our numbers: by `part` (`ours`, and others beside it), for each column one or None."""
+    """A row of a table with our numbers: for each `part` (`ours` and others) a number or None in each column."""
 
     row: Row
     status: str = RAN
@@ -87,10 +87,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Filled:
-    """A table of the paper with our numbers in it. `notes` say what a reader has to know to compare.
+    """A table of the paper with our numbers. `notes` say what a reader must know to compare.
 
-    `parts` are the columns beside the published one: `ours`, `difference`, and what else the lines hold. Of the paper's
-    columns, those that this run `lacks` have no number of ours, and those `quoted` from others don't ask for one.
+    `parts` are the columns next to the published one: `ours`, `difference`, and the lines' other parts. `lacks` are the
+    paper's columns without a number of ours; `quoted` are its columns from other groups, which need no number of ours.
     """
 
     table: Table
@@ -101,17 +101,17 @@ class Filled:
     quoted: Sequence[str] = ()
 
     def split(self, column: str) -> list[str]:
-        """Return what a column of the paper splits into; without a number of ours there is no difference."""
+        """Return the parts that a column of the paper splits into; without a number of ours there is no difference."""
         lacking = self.parts if column in self.quoted else ["difference"] if column in self.lacks else []
         return ["published", *(part for part in self.parts if part not in lacking)]
 
     @property
     def width(self) -> int:
-        """How many cells a row has beside its name."""
+        """Number of cells of a row without its name."""
         return sum(len(self.split(column)) for column in self.table.columns)
 
     def cell(self, line: Line, column: str, part: str) -> str:
-        """Return a cell as people read it."""
+        """Return a cell as text for people."""
         place, decimals = self.table.columns.index(column), self.table.decimals
         if part == "published":
             value, uncertainty = parted(line.row.values[place])
@@ -128,7 +128,7 @@ class Filled:
         return NOT_RUN if line.status == NOT_RUN else NOTHING
 
     def difference(self, line: Line, place: int) -> float | None:
-        """Return ours minus the published number, both as shown, so that a reader who subtracts finds the same."""
+        """Return ours minus the published number, both rounded as shown, so that readers can check the subtraction."""
         found, (printed, _) = line.measured("ours", place), parted(line.row.values[place])
         return None if found is None or printed is None else round(found.value, self.table.decimals) - printed
 
@@ -168,7 +168,7 @@ TEMPLATES.filters["tex"] = lambda words: words.translate(str.maketrans(TEX))
 
 
 def fill(module: ModuleType, runs: Runs) -> Filled:
-    """Return the table of an artefact's module with our numbers, or the reason why there are none in its notes."""
+    """Return the table of an artefact's module with our numbers; if there are none, its notes say why."""
     data = module.ARTEFACT.data()
     if data.absent is None:
         return module.table(data, runs)

@@ -1,4 +1,4 @@
-"""Small pictures edge to edge: projections, image patches and filters. Their pixels are placed, never resampled."""
+"""Lay out projections, image patches and filters as small tiles. Pixels are placed without resampling."""
 
 import math
 from collections.abc import Sequence
@@ -11,16 +11,16 @@ from matplotlib.backend_bases import RendererBase
 from PIL import Image
 
 PAPER, HATCH, GREY = 240, 196, 128
-"""Shades: nothing there (beyond the image's border), the lines of what is dead, and a projection's zero."""
+"""Shades: beyond the image's border, the hatching of dead maps, and a projection's zero."""
 GAP = 2  # pixels between two tiles of a grid
 
 Pixels = UInt8[np.ndarray, "y x 3"]
 
 
 def contrast(projection: Float[np.ndarray, "y x 3"], visible: Bool[np.ndarray, "y x"], percentile: float) -> Pixels:
-    """Return a projection as bytes, by the one rule of every figure: zero is mid-grey.
+    """Return a projection as bytes, by the contrast rule of every figure: zero is mid-grey.
 
-    The percentile of |value| over the visible pixels is full contrast, up and down; what is larger is cut.
+    The percentile of |value| over the visible pixels is full contrast, up and down; larger values are clipped.
     """
     values = np.abs(projection[visible])
     full = float(np.percentile(values, percentile)) if values.size else 0.0
@@ -28,26 +28,26 @@ def contrast(projection: Float[np.ndarray, "y x 3"], visible: Bool[np.ndarray, "
 
 
 def shaded(values: Float[np.ndarray, "y x 3"], full: float) -> Pixels:
-    """Return values as bytes around mid-grey; `full` and more is as far as bytes go."""
+    """Return values as bytes around mid-grey; values of size `full` or more are clipped to black or white."""
     return np.rint(GREY + np.clip(values / full, -1, 1) * 127).astype(np.uint8)
 
 
 def scaled(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Return a picture at another size: magnified, pixels stay sharp squares; made smaller, they are averaged."""
+    """Return a picture at another size: enlarged, pixels become sharp squares; reduced, pixels are averaged."""
     larger = height >= pixels.shape[0] and width >= pixels.shape[1]
     way = Image.Resampling.NEAREST if larger else Image.Resampling.BOX
     return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((width, height), way))
 
 
 def visible(box: Sequence[int] | np.ndarray, crop: int) -> Bool[np.ndarray, "y x"]:
-    """Return which pixels of a receptive field lie inside the crop; `box` is x0, y0, x1, y1."""
+    """Return the mask of a receptive field's pixels inside the crop; `box` is x0, y0, x1, y1."""
     x0, y0, x1, y1 = (int(edge) for edge in box)
     columns, rows = np.arange(x0, x1), np.arange(y0, y1)
     return ((rows >= 0) & (rows < crop))[:, None] & ((columns >= 0) & (columns < crop))
 
 
 def tile(pixels: Pixels, visible: Bool[np.ndarray, "y x"], size: int) -> Pixels:
-    """Return a square tile; what is not visible is left blank, and the rest keeps a sharp edge to it."""
+    """Return a square tile; invisible pixels are blank, with a sharp edge to the visible ones."""
     canvas = np.full((size, size, 3), PAPER, np.uint8)
     rows, columns = (np.flatnonzero(visible.any(axis)) for axis in (1, 0))
     if rows.size and columns.size:
@@ -59,14 +59,14 @@ def tile(pixels: Pixels, visible: Bool[np.ndarray, "y x"], size: int) -> Pixels:
 
 
 def hatched(height: int, width: int) -> Pixels:
-    """Return the sign for what never fires: thin diagonal lines on blank paper."""
+    """Return the tile for a map that never fires: thin diagonal lines on blank paper."""
     y, x = np.mgrid[:height, :width]
     lines = (x + y) % 8 < 2
     return np.where(lines[..., None], HATCH, PAPER).astype(np.uint8).repeat(3, axis=2)
 
 
 def grid(tiles: Sequence[Pixels], columns: int, gap: int = GAP, paper: int = 255) -> Pixels:
-    """Return tiles of one size row by row, a thin gap between them, on white or another shade."""
+    """Return tiles of one size row by row, with a thin gap between them, on white or another shade."""
     height, width = tiles[0].shape[:2]
     rows = math.ceil(len(tiles) / columns)
     canvas = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, 3), paper, np.uint8)
@@ -94,6 +94,6 @@ class Placed(Artist):
 
 def place(axes: Axes, pixels: Pixels) -> None:
     """Put a picture unscaled at the top left of axes that show nothing else."""
-    axes.set(xticks=[], yticks=[])  # even unseen, ticks cost the layout most of its time
+    axes.set(xticks=[], yticks=[])  # even invisible ticks take most of the layout's time
     axes.set_axis_off()
     axes.add_artist(Placed(pixels))

@@ -1,4 +1,4 @@
-"""Features moved to another set: accuracies in %, pretrained and from scratch (Tables 4, 5 and 7, Fig. 9)."""
+"""Compare accuracies in % on another data set, pretrained and from scratch (Tables 4, 5 and 7, Fig. 9)."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -26,18 +26,18 @@ METHODS = """
   {%- else %}its own split {{ about(per_class) }}
   {%- endif %}{% if value(fewer) %}, and {{ p(fewer) }} for Fig. 9{% else %}{{ about(fewer) }}{% endif %}.
 """
-"""Which pictures a set is, for the methods."""
+"""The description of a set's pictures, for the methods."""
 
 Folds = Float[np.ndarray, "fold"]
 
 
 def pretrained(data: Data) -> dict[int, Folds]:
-    """Return the folds' accuracies of a softmax on the last hidden layer, by training images per class."""
+    """Return the accuracies of a softmax on the last hidden layer in each fold, by training images per class."""
     return by_count(data["accuracy.csv"].query("classifier == 'softmax' and layer == layer.max()"))
 
 
 def scratch(data: Data) -> dict[int, Folds]:
-    """Return the same of the network trained on the set alone; none where the layers were trained elsewhere."""
+    """Return the accuracies of a network trained on the set alone; empty if zfnet was not trained here."""
     return by_count(data["scratch.csv"])
 
 
@@ -52,14 +52,14 @@ def counts(table: Table) -> dict[int, str]:
 
 
 def gain(table: Table, data: Data, count: int, part: str) -> Measure:
-    """Return how much higher the accuracy is pretrained than from scratch with so many images."""
+    """Return pretrained minus from-scratch accuracy with `count` training images per class."""
     column = counts(table).get(count)
     theirs = None if column is None else table.printed(PRETRAINED, column) - table.printed(SCRATCH, column)
     return difference(pretrained(data).get(count), scratch(data).get(count), part, theirs)
 
 
 def difference(first: Folds | None, second: Folds | None, part: str, published: float | None) -> Measure:
-    """Return by how much the first accuracies are higher on the folds that both have; NaN where one side lacks."""
+    """Return first minus second accuracy on the folds that both have; NaN if one side is missing."""
     if first is None or second is None:
         return Measure(nan, part=part, published=published)
     both = min(len(first), len(second))
@@ -67,14 +67,14 @@ def difference(first: Folds | None, second: Folds | None, part: str, published: 
 
 
 def gains(table: Table, data: Data, given: Given) -> list[Measure]:
-    """Return that for each number of images that a network was trained on. Raise Unmeasurable where none was."""
+    """Return the gain for each number of images with a network from scratch. Raise Unmeasurable if there is none."""
     if not scratch(data):
         raise Unmeasurable(NO_SCRATCH)
     return [gain(table, data, count, f"{count} images per class") for count in scratch(data)]
 
 
 def claim(table: Table, name: str, words: str) -> Claim:
-    """Return the claim that pretraining helps by far on a set."""
+    """Return the claim that pretraining helps much on a set."""
     statistic = "accuracy, pretrained minus from scratch on the same folds; for each number of images per class"
     why = "half of the paper's smallest difference"
     far = NARROWER * min(table.printed(PRETRAINED, name) - table.printed(SCRATCH, name) for name in table.columns)
@@ -84,13 +84,13 @@ def claim(table: Table, name: str, words: str) -> Claim:
 
 
 def differences(table: Table, name: str, data: Data, given: Given) -> list[Measure]:
-    """Return that for each number of images in the table; `name` is the paper's of the set."""
+    """Return the gain for each number of images in the table; `name` is the paper's name of the set."""
     part = f"{name}, {{}} images: accuracy pretrained − from scratch"
     return [gain(table, data, count, part.format(count)) for count in counts(table)]
 
 
 def fill(table: Table, name: str, data: Data, runs: Runs) -> Filled:
-    """Return Table 4 or 5 with our accuracies; `name` is the paper's of the set."""
+    """Return Table 4 or 5 with our accuracies; `name` is the paper's name of the set."""
     ours = {PRETRAINED: pretrained(data), SCRATCH: scratch(data)}
     folds = {len(one) for one in ours[SCRATCH].values()}
     where = "".join(f", on {count} of the folds" for count in folds) or ": not trained, as model.source names a file"
@@ -103,14 +103,14 @@ def fill(table: Table, name: str, data: Data, runs: Runs) -> Filled:
 
 
 def line(row: Row, folds: Iterable[Folds | None]) -> Line:
-    """Return a row with the mean and deviation over folds of each column, None where nothing was measured."""
+    """Return a row with each column's mean and deviation over folds, or None without a measurement."""
     if row.others:
         return Line(row, OTHERS)
     return Line(row, ours={"ours": [None if one is None else Measure.mean(one, "folds") for one in folds]})
 
 
 def compared(name: str, accuracies: pd.DataFrame) -> str:
-    """Return the note on the unit and the images of both sides."""
+    """Return the note on the unit, and on the paper's and our images."""
     return (
         "Accuracy in %: the mean over the classes of the share of their test images that are recognised; ± standard "
         f"deviation over the folds. Published: on {name}. Ours: on {described(accuracies)}, "
@@ -120,5 +120,5 @@ def compared(name: str, accuracies: pd.DataFrame) -> str:
 
 
 def described(accuracies: pd.DataFrame) -> str:
-    """Return which set ours is."""
+    """Return a description of our set."""
     return f"{accuracies['classes'].iloc[0]} classes" + " that zfpipe draws" * bool(accuracies["drawn"].iloc[0])
