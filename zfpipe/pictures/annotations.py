@@ -1,7 +1,7 @@
-"""ImageNet's object boxes, from XML as in PASCAL VOC or from Kaggle's tables.
+"""Read ImageNet's object boxes, from XML as in PASCAL VOC or from Kaggle's tables.
 
-Pixels count from 0 and the last ones lie inside: many boxes start at 0, and those that reach an image's right edge end
-at its width minus 1 (`n03481172 131 0 499 254`, 500 pixels wide). PASCAL VOC's own count from 1.
+Pixels count from 0, and a box includes its last pixels: many boxes start at 0, and a box at an image's right edge ends
+at the width minus 1 (`n03481172 131 0 499 254`, 500 pixels wide). PASCAL VOC's own boxes count from 1.
 """
 
 import csv
@@ -25,7 +25,7 @@ ARCHIVES = (
 )
 TABLES = ("LOC_train_solution.csv", "LOC_val_solution.csv")
 LARGEST = 2**20
-"""Bytes that an image's XML may have."""
+"""Maximum size of an image's XML in bytes."""
 XML = re.compile(r"(?:.*/)?([^/]+)\.xml")
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -34,9 +34,9 @@ Corners = tuple[float, float, float, float]
 
 
 class Objects(NamedTuple):
-    """The objects in an image, with their class (or, of some dogs, its name), and the size they were marked at.
+    """The objects in an image with their class (for some dogs, the class's name), and the image size at the marking.
 
-    Size in pixels, width and height; None: the image's own.
+    The size is width and height in pixels, or None for the image's own size.
     """
 
     boxes: tuple[tuple[str, Corners], ...]
@@ -44,9 +44,9 @@ class Objects(NamedTuple):
 
 
 def first_box(objects: Objects, wnid: str, width: int | None, height: int | None) -> Box | None:
-    """The first object of a class, in pixels of an image `width` x `height`; None where there is none, or it is empty.
+    """Return a class's first object in pixels of an image `width` x `height`, or None if it is missing or empty.
 
-    Names that are no WordNet ids count as the image's class: many dogs are called `Scottish_deerhound`.
+    A name that is no WordNet id counts as the image's class: many dogs are called `Scottish_deerhound`.
     """
     corners = next((box for name, box in objects.boxes if name == wnid or not WNID.fullmatch(name)), None)
     if corners is None or width is None or height is None:
@@ -58,7 +58,7 @@ def first_box(objects: Objects, wnid: str, width: int | None, height: int | None
 
 
 def read_objects(root: Path) -> dict[str, Objects]:
-    """The objects of every image that the archives and tables in `root` mark, by the image's name without ending."""
+    """Return the objects in the archives and tables of `root`, by the image's name without suffix."""
     found: dict[str, Objects] = {}
     for name in TABLES:
         if (root / name).is_file():
@@ -71,7 +71,7 @@ def read_objects(root: Path) -> dict[str, Objects]:
 
 
 def parse_xml(data: bytes, what: str) -> Objects:
-    """The objects that an XML lists. Raises UserError, which calls it `what`, when it is damaged."""
+    """Return the objects that an XML lists. Raise UserError, which names the XML as `what`, if it is damaged."""
     try:
         tree = parse(data)
         size = tree.find("size")
@@ -86,9 +86,9 @@ def parse_xml(data: bytes, what: str) -> Objects:
 
 
 def parse(data: bytes) -> ElementTree.Element:
-    """The tree of an XML file in UTF-8. Raises ParseError, or ValueError for a DOCTYPE, without which are no entities.
+    """Return the tree of an XML file. Raise ParseError, or ValueError for a DOCTYPE (entities) or if it is not UTF-8.
 
-    Of text the parser takes no other encoding from a declaration, but it would still see UTF-16 in every other byte 0.
+    The parser ignores a declared encoding if it gets text, but it would still detect UTF-16 by its zero bytes.
     """
     text = data.decode()
     if "\0" in text or "<!DOCTYPE" in text:
@@ -97,19 +97,19 @@ def parse(data: bytes) -> ElementTree.Element:
 
 
 def marked_size(size: ElementTree.Element) -> tuple[float, float] | None:
-    """Width and height of an image as it was marked; None where it says 0, as it does for some."""
+    """Return width and height of an image at its marking, or None if the file says 0, as some files do."""
     width, height = (finite(size.findtext(side)) for side in ("width", "height"))
     return (width, height) if width > 0 and height > 0 else None
 
 
 def corners(texts: list[str | None]) -> Corners:
-    """The four numbers of a box. Raises ValueError."""
+    """Return the four numbers of a box. Raise ValueError for others."""
     x0, y0, x1, y1 = (finite(text) for text in texts)
     return x0, y0, x1, y1
 
 
 def finite(text: str | None) -> float:
-    """A number. Raises ValueError."""
+    """Return a finite number. Raise ValueError for other text."""
     number = float(text or "nan")
     if not math.isfinite(number):
         raise ValueError(f"{text!r} is no number")
@@ -117,7 +117,7 @@ def finite(text: str | None) -> float:
 
 
 def read_table(path: Path) -> dict[str, Objects]:
-    """Kaggle's table of a split: `ImageId,PredictionString`, the latter `wnid xmin ymin xmax ymax` once or more."""
+    """Read Kaggle's table of a split: `ImageId,PredictionString`, each object being `wnid xmin ymin xmax ymax`."""
     found: dict[str, Objects] = {}
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -134,7 +134,7 @@ def read_table(path: Path) -> dict[str, Objects]:
 
 
 def list_of_two(rows: Iterator[list[str]]) -> Iterator[tuple[str, str]]:
-    """The rows below the head. Raises ValueError for one with more or less than two columns, or another head."""
+    """Yield the rows below the head. Raise ValueError for another head, or a row without exactly two columns."""
     if next(rows, None) != ["ImageId", "PredictionString"]:
         raise ValueError("the first line must be ImageId,PredictionString")
     for row in rows:

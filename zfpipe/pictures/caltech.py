@@ -1,4 +1,4 @@
-"""Caltech-101 and Caltech-256 as they are unpacked: a folder per class, no split of their own (section 5.2)."""
+"""Read Caltech-101 and Caltech-256 as unpacked: a folder for each class, and no split (section 5.2)."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,15 +12,15 @@ from zfpipe.pictures.files import class_folders, is_image, walk
 from zfpipe.pictures.split import split_classes
 
 CLUTTER = ("BACKGROUND_Google", "257.clutter")
-"""What belongs to no class: left out unless `pictures.clutter` asks for it."""
+"""Folders of images without a class, which are left out unless `pictures.clutter` is set."""
 
 
 def entries(folder: str, name: Callable[[str], str], root: Path, settings: Pictures) -> Iterator[Entry]:
-    """Every image of the set, training first; `folder` is its own name, which `root` may hold or be.
+    """Yield every image of the set, training first; `folder` is the set's folder, which `root` may contain or be.
 
-    Only files directly in a class's folder count: Caltech-256 has strays below two of them (`056.dog/greg`,
+    Only files directly in a class's folder count: Caltech-256 has stray files below two of them (`056.dog/greg`,
     `198.spider/RENAME2`), which are counted in the log. Caltech-101's Faces and Faces_easy, the same photographs
-    cropped, both stay, as its 9,144 images have them.
+    cropped, are both kept, since its 9,144 images include both.
     """
     base = root / folder if (root / folder).is_dir() else root
     classes: dict[str, list[Path]] = {}
@@ -44,14 +44,14 @@ def entries(folder: str, name: Callable[[str], str], root: Path, settings: Pictu
 
 
 def class_images(folder: Path) -> tuple[list[Path], int]:
-    """The images directly in a class's folder, sorted, and how many other files are in it and below it."""
+    """Return the sorted images directly in a class's folder, and the number of other files in and below the folder."""
     files = [path for files in walk(folder) for path in files]
     images = sorted(path for path in files if path.parent == folder and is_image(path.name))
     return images, len(files) - len(images)
 
 
 def without_number(directory: str) -> str:
-    """`001.ak47` as `ak47`."""
+    """Return `001.ak47` as `ak47`."""
     number, _, name = directory.partition(".")
     return name if number.isdigit() and name else directory
 

@@ -1,4 +1,4 @@
-"""Image files below a folder, as every source finds them."""
+"""Find image files below a folder, by the same rules for every source."""
 
 import os
 import warnings
@@ -15,25 +15,25 @@ EXTENSIONS = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".mpo", ".png", ".apng", ".gif", ".webp", ".avif", ".bmp", ".dib",
     ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx",
 )  # fmt: skip
-"""Of the formats that the betons stage decodes."""
+"""Suffixes of the formats that the betons stage decodes."""
 SYSTEM = {
     "__macosx", "$recycle.bin", "system volume information", "lost+found", "@eadir", "#recycle", "thumbs.db",
     "ehthumbs.db", "desktop.ini",
 }  # fmt: skip
-"""Names, in small letters, that systems leave in folders."""
+"""Lower-case names of files and folders that operating systems create."""
 ORIENTATION = 0x0112
-"""EXIF's tag; from 5 on, the picture lies on its side."""
+"""EXIF's tag of the orientation; values from 5 on mean a quarter turn."""
 
 
 def passed_over(name: str) -> bool:
-    """Whether a file or folder is hidden or a system's, at any depth and in every source."""
+    """Return whether a file or folder is skipped because it is hidden or the operating system's."""
     return name.startswith(".") or name.casefold() in SYSTEM
 
 
 def class_folders(folder: Path) -> list[str]:
-    """Return the folders in a folder, sorted, hidden ones and a system's left out.
+    """Return the folders in a folder, sorted, without hidden ones and the operating system's.
 
-    Raises UserError where there are none, and where two are the same folder by links.
+    Raise UserError if there are none, or if two of them are the same folder through links.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; it must hold a folder for each class")
@@ -49,7 +49,7 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def refuse_same(folders: Iterator[Path]) -> None:
-    """Raises UserError where links make two folders one: its images would count twice."""
+    """Raise UserError if links make two folders the same, since its images would count twice."""
     seen: dict[str, Path] = {}
     for path in folders:
         first = seen.setdefault(os.path.realpath(path), path)
@@ -58,15 +58,15 @@ def refuse_same(folders: Iterator[Path]) -> None:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file counts as an image, by its name."""
+    """Return whether a file counts as an image, by its name."""
     return name.lower().endswith(EXTENSIONS) and not passed_over(name)
 
 
 def image_paths(folder: Path, others: Counter[str] | None = None, seen: dict[str, str] | None = None) -> list[Path]:
-    """Return every image below a folder, sorted by path; hidden files are passed over, links are followed.
+    """Return every image below a folder, sorted by path; hidden files are skipped, links are followed.
 
-    Other files are counted in `others` by their suffix; `seen` holds the folders of the set so far. Raises UserError
-    when there is no image, and as `walk` does.
+    Other files are counted in `others` by suffix. `seen` holds the folders of the set so far. Raise UserError if there
+    is no image, and in the cases of `walk`.
     """
     files = [path for held in walk(folder, seen) for path in held]
     paths = sorted(path for path in files if is_image(path.name))
@@ -80,7 +80,7 @@ def image_paths(folder: Path, others: Counter[str] | None = None, seen: dict[str
 
 
 def listed(others: Counter[str]) -> str:
-    """Return files by suffix in words, most first, and what to do where these are photographs that are not decoded."""
+    """Return the counts of files by suffix in words, and advice if the files are photographs that are not decoded."""
     kinds = sorted(others.items(), key=lambda one: (-one[1], one[0]))
     words = ", ".join(f"{count:,} {suffix or 'without a suffix'}" for suffix, count in kinds[:8])
     rest = f", {len(kinds) - 8} more kinds" if len(kinds) > 8 else ""
@@ -88,10 +88,10 @@ def listed(others: Counter[str]) -> str:
 
 
 def walk(folder: Path, seen: dict[str, str] | None = None) -> Iterator[list[Path]]:
-    """Yield the files of a folder, then of each one below it; hidden ones are passed over, links are followed.
+    """Yield the files of a folder, then of each folder below it; hidden ones are skipped, links are followed.
 
-    Raises UserError for what DVC stops at, hidden or not (a name that is not UTF-8, a link that leads nowhere, a pipe),
-    and where links lead to a folder twice, of those in `seen` too; OSError for a folder that can't be read.
+    Raise UserError for a file that stops DVC, hidden or not (a name that is not UTF-8, a broken link, a pipe), and if
+    links lead to a folder twice or to one in `seen`. Raise OSError for a folder that can't be read.
     """
     seen = {} if seen is None else seen
     waiting = [os.fspath(folder)]
@@ -115,7 +115,7 @@ def walk(folder: Path, seen: dict[str, str] | None = None) -> Iterator[list[Path
 
 
 def refuse_odd(path: Path) -> None:
-    """Raises UserError for a link that leads nowhere, at which DVC stops, and for a pipe, for which DVC waits."""
+    """Raise UserError for a broken link, at which DVC stops, and for a pipe, for which DVC waits."""
     if not path.exists():
         raise UserError(f"{path} is a link that leads nowhere; remove it, or mend what it leads to")
     if not (path.is_dir() or path.is_file()):
@@ -123,7 +123,7 @@ def refuse_odd(path: Path) -> None:
 
 
 def within(root: Path, name: str, parameter: str) -> Path:
-    """Return the path of a file of the user's in a set. Raises UserError where DVC would not see the file change."""
+    """Return the path of a user's file in a set. Raise UserError if DVC would not see the file change."""
     path = Path(name)
     parents = [root.joinpath(*path.parts[: count + 1]) for count in range(len(path.parts) - 1)]
     if path.is_absolute() or ".." in path.parts or any(parent.is_symlink() for parent in parents):
@@ -132,7 +132,7 @@ def within(root: Path, name: str, parameter: str) -> Path:
 
 
 def named(path: Path) -> Path:
-    """The path itself, which the index can hold. Raises UserError where its name is not UTF-8."""
+    """Return the path. Raise UserError if its name is not UTF-8, which the index can't store."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -141,9 +141,9 @@ def named(path: Path) -> Path:
 
 
 def image_size(path: Path | BytesIO) -> tuple[int, int] | tuple[None, None]:
-    """Width and height, upright, out of the header alone; None where it can't be read (the betons stage says why)."""
+    """Read upright width and height from the header, or None if that fails (the betons stage says why)."""
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # images that are odd but whole
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # warnings of readable images
             width, height = image.size
             return (height, width) if lies_on_its_side(image) else (width, height)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
@@ -151,13 +151,13 @@ def image_size(path: Path | BytesIO) -> tuple[int, int] | tuple[None, None]:
 
 
 def lies_on_its_side(image: Image.Image) -> bool:
-    """Whether EXIF turns an opened image by a quarter, as it is when it is decoded.
+    """Return whether EXIF turns an opened image by a quarter when the image is decoded.
 
-    Of a TIFF Pillow gives the upright size itself; of a PNG it would read all pixels to look for EXIF behind them.
+    Pillow itself gives a TIFF's upright size. In a PNG Pillow would read all pixels to look for EXIF behind them.
     """
     if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
         return False
     try:
         return image.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
-    except Exception:  # damaged EXIF raises almost anything, and then the image stays as it lies
+    except Exception:  # damaged EXIF can raise almost anything; then the image is not turned
         return False

@@ -1,4 +1,4 @@
-"""Your own images: a folder per class, in `train/` and `val/` (ImageFolder) or in the root itself."""
+"""Read a user's images: a folder for each class, in `train/` and `val/` (ImageFolder) or in the root itself."""
 
 import re
 from collections import Counter
@@ -22,18 +22,18 @@ from zfpipe.pictures.files import (
 from zfpipe.pictures.split import split_classes
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation")}
-"""Names of the folders of a split, in small or large letters."""
+"""Names of a split's folder, in lower or upper case."""
 TEST = ("test", "testing")
 SPLIT = re.compile(r"(^|[_\-. ])(train|training|test|testing|val|valid|validation)([_\-. ]|$)", re.IGNORECASE)
-"""Names that look like a split's, such as seg_train or test_set."""
+"""Names that look like a split's folder, such as seg_train or test_set."""
 
 
 def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
     """Yield every image below `root`, training first, in the order of classes and names.
 
-    With no folder of a split below it, the root's own folders, at least two, are the classes, and `settings.val_share`
-    of each is for validation. Labels follow the class names, or the list of them that `settings.order` names. Raises
-    UserError, in one line, when the layout is not as expected.
+    Without a split's folder, the root's own folders, at least two, are the classes, and `settings.val_share` of each
+    class is for validation. Labels follow the order of class names, or the list in the file `settings.order`. Raise
+    UserError, in one line, if the layout is not as expected.
     """
     if not root.is_dir():
         raise UserError(f"pictures.root = {root} is not a folder; it must hold train/ and val/ with a folder per class")
@@ -53,7 +53,7 @@ def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
 
 
 def names(root: Path, split: str) -> list[str]:
-    """Return the folders whose name says that they hold a split."""
+    """Return the names of folders that are names of a split."""
     return sorted(path.name for path in root.iterdir() if path.name.casefold() in SPLITS[split] and path.is_dir())
 
 
@@ -80,7 +80,7 @@ def split_folders(root: Path, settings: Pictures) -> Iterator[Entry]:
 
 
 def only(root: Path, split: str) -> str:
-    """Return the one folder of a split. Raises UserError where there is none, or two."""
+    """Return the folder of a split. Raise UserError if there is none, or more than one."""
     found = names(root, split)
     if len(found) > 1:
         raise UserError(f"pictures.root = {root} holds {found[0]}/ and {found[1]}/; must be one for {split}")
@@ -92,7 +92,7 @@ def only(root: Path, split: str) -> str:
 
 
 def refuse_splits(root: Path, classes: list[str]) -> None:
-    """Raises UserError where what should be classes are splits: all hold the same folders and no image beside them."""
+    """Raise UserError if the classes look like splits: all contain the same folders, and no images next to these."""
     held = [sorted(path.name for path in (root / name).iterdir() if not passed_over(path.name)) for name in classes]
     same = len(held[0]) > 1 and all(inner == held[0] for inner in held)
     split = [
@@ -114,7 +114,7 @@ def refuse_splits(root: Path, classes: list[str]) -> None:
 
 
 def ordered(classes: list[str], root: Path, settings: Pictures) -> list[str]:
-    """Return the classes in the order of their labels. Raises UserError where a given order is not of these classes."""
+    """Return the classes in the order of their labels. Raise UserError if a given order is not of these classes."""
     if settings.order is None:
         return classes
     path = within(root, settings.order, "pictures.order")
@@ -129,7 +129,7 @@ def ordered(classes: list[str], root: Path, settings: Pictures) -> list[str]:
 
 
 def tell(root: Path, above: list[Path], others: Counter[str], found: dict[Path, list[Path]]) -> None:
-    """Say what is passed over, and which images lie deeper than in the folder of their class."""
+    """Log the skipped files, and the images in folders below their class's folder."""
     if others:
         stage.log(f"{others.total():,} files passed over, not images by their suffix: {listed(others)}")
     strays = [path for folder in above for path in sorted(folder.iterdir()) if is_image(path.name) and path.is_file()]

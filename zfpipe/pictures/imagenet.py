@@ -1,4 +1,4 @@
-"""ImageNet 2012 as it is downloaded: the archives, read where they lie; folders of classes; or Kaggle's layout."""
+"""Read ImageNet 2012 as downloaded: the archives in place, folders of classes, or Kaggle's layout."""
 
 import io
 import re
@@ -31,11 +31,11 @@ KAGGLE = "ILSVRC/Data/CLS-LOC"
 MARKED = "ILSVRC/Annotations/CLS-LOC"
 JPEG = re.compile(r"([^/.][^/]*)\.jpe?g", re.IGNORECASE)
 HEAD = 4096
-"""Bytes of an image in which its width and height nearly always stand."""
+"""Number of first bytes of an image that nearly always include its width and height."""
 BUFFER = 16384
 """Bytes read at a time: a member's header and the head of its image."""
 AHEAD = 16
-"""Places searched ahead of the index, for each worker: bounds the memory."""
+"""Places that each worker searches ahead of the index, which bounds the memory."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -43,9 +43,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Place:
-    """Where images lie, relative to `root`: a folder, or the tar `name` that starts at a byte of a file.
+    """A place of images relative to `root`: a folder, or the tar `name` that starts at a byte of a file.
 
-    `marked` is a folder with the images' XML, `most` the largest number of images wanted, the first by name.
+    `marked` is a folder with the images' XML. At most `most` images are used, the first by name.
     """
 
     root: Path
@@ -58,7 +58,7 @@ class Place:
 
 
 class Found(NamedTuple):
-    """An image: its name without ending, its file and place there (bytes), width and height (pixels), its objects."""
+    """An image: its name without suffix, its file and place in it (bytes), width and height (pixels), its objects."""
 
     name: str
     path: str
@@ -71,9 +71,9 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the training images of each class lie, by WordNet id, and the validation images.
+    """The places of each class's training images, by WordNet id, and of the validation images.
 
-    `truth` has the classes of validation images by name; None: each class has a place, in the order of their ids.
+    `truth` has the classes of validation images by name, or is None if each class has its own place, in id order.
     """
 
     train: dict[str, Place]
@@ -83,10 +83,10 @@ class Layout:
 
 
 def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
-    """Every image below `root`, training first, in the order of classes and names; labels follow the WordNet ids.
+    """Yield every image below `root`, training first, by class and name; labels follow the WordNet ids.
 
-    Only the first `settings.classes` classes and `settings.per_class` training images of each are read. Raises
-    UserError, in one line, when an archive is damaged, something is missing, or a class lacks images in one split.
+    Only the first `settings.classes` classes and `settings.per_class` training images of each are read. Raise
+    UserError, in one line, if an archive is damaged, a file is missing, or a class lacks images in one split.
     """
     layout = recognise(root)
     wnids = sorted(layout.train)
@@ -106,7 +106,7 @@ def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
 def class_entries(
     split: str, label: int, wnid: str, layout: Layout, images: list[Found], objects: dict[str, Objects]
 ) -> Iterator[Entry]:
-    """The images of one class in one split."""
+    """Yield the images of one class in one split."""
     class_name = layout.names.get(wnid, wnid)
     for name, path, offset, size, width, height, own in images:
         marked = own or objects.get(name)
@@ -115,7 +115,7 @@ def class_entries(
 
 
 def recognise(root: Path) -> Layout:
-    """Which of the three layouts `root` has. Raises UserError when it is none of them, or not all of it is there."""
+    """Recognise the layout of `root`. Raise UserError if it is none of the three, or incomplete."""
     if not root.is_dir():
         raise UserError(f"pictures.root = {root} is not a folder; it must hold {TRAIN}, ILSVRC/, or train/ and val/")
     if (root / TRAIN).is_file():
@@ -131,7 +131,7 @@ def recognise(root: Path) -> Layout:
 
 
 def archives(root: Path) -> Layout:
-    """The three archives of image-net.org. Raises UserError when one is missing or damaged."""
+    """Return the layout of image-net.org's three archives. Raise UserError if one is missing or damaged."""
     for name in (VAL, DEVKIT):
         if not (root / name).is_file():
             raise UserError(f"pictures.root = {root} holds {TRAIN} but not {name}; put it there too")
@@ -141,7 +141,7 @@ def archives(root: Path) -> Layout:
 
 
 def class_tars(root: Path) -> dict[str, Place]:
-    """The tars in the tar of the training images, by WordNet id."""
+    """Return the places of the class tars in the tar of training images, by WordNet id."""
     path = root / TRAIN
     tars: dict[str, Place] = {}
     others = 0
@@ -159,7 +159,7 @@ def class_tars(root: Path) -> dict[str, Place]:
 
 
 def folders(root: Path) -> Layout:
-    """`train/` and `val/`, each with a folder per class. Raises UserError when they hold different classes."""
+    """Return the layout of `train/` and `val/` with a folder for each class. Raise UserError if classes differ."""
     if (root / "val").is_dir() and any(is_image(path.name) for path in (root / "val").iterdir()):
         raise UserError(
             f"pictures.root = {root}: val/ holds images outside of class folders, as downloaded; sort them into a "
@@ -173,7 +173,7 @@ def folders(root: Path) -> Layout:
 
 
 def kaggle(root: Path) -> Layout:
-    """Kaggle's folders: training images by class, validation images in one folder, their classes in a table."""
+    """Return Kaggle's layout: training images by class, validation images in one folder, their classes in a table."""
     table = root / TABLES[1]
     for path, kind in ((root / KAGGLE / "val", "folder"), (table, "file")):
         if not path.exists():
@@ -187,9 +187,9 @@ def kaggle(root: Path) -> Layout:
 
 
 def by_class(root: Path, layout: Layout, wnids: list[str], found: list[list[Found]]) -> dict[str, list[Found]]:
-    """The validation images of each class; those of classes without training images are left out, and counted.
+    """Return each class's validation images; images of classes without training images are left out and counted.
 
-    Raises UserError when images and ground truth differ, or a class has none.
+    Raise UserError if images and ground truth differ, or if a class has no image.
     """
     if layout.truth is None:
         return dict(zip(wnids, found, strict=True))
@@ -206,7 +206,7 @@ def by_class(root: Path, layout: Layout, wnids: list[str], found: list[list[Foun
 
 
 def refuse_difference(root: Path, alone: set[str], images: int, truths: int) -> None:
-    """Stops where validation images and their ground truth are not of the same images."""
+    """Raise UserError if the validation images and their ground truth are not of the same images."""
     if alone or images != truths:
         first = f", the first that is in one alone is {min(alone)!r}" if alone else ""
         raise UserError(
@@ -216,7 +216,7 @@ def refuse_difference(root: Path, alone: set[str], images: int, truths: int) -> 
 
 
 def refuse_alone(root: Path, alone: set[str], one: str, other: str) -> None:
-    """Stops where classes are in one split only."""
+    """Raise UserError if a class is in one split only."""
     if alone:
         raise UserError(
             f"pictures.root = {root}: class {min(alone)} is in {one} but not in {other} "
@@ -225,12 +225,12 @@ def refuse_alone(root: Path, alone: set[str], one: str, other: str) -> None:
 
 
 def find(place: Place) -> list[Found]:
-    """The images at a place, sorted by name. Raises UserError when there are none, or the archive is damaged."""
+    """Return the images at a place, sorted by name. Raise UserError if there are none, or the archive is damaged."""
     return in_folder(place) if place.offset is None else in_archive(place)
 
 
 def in_folder(place: Place) -> list[Found]:
-    """The images in a folder, with their objects where XML marks them."""
+    """Return the images in a folder, with the objects in their XML if there is one."""
     marked = place.root / place.marked if place.marked else None
     found: list[Found] = []
     others: Counter[str] = Counter()
@@ -246,11 +246,11 @@ def in_folder(place: Place) -> list[Found]:
 
 
 def in_archive(place: Place) -> list[Found]:
-    """The images in a tar; what else is there is counted, never followed."""
+    """Return the images in a tar; other members are counted and not read, and links are not followed."""
     assert place.offset is not None
     assert place.size is not None
     what = f"{place.root / place.path}{place.name}"
-    images: dict[str, Member] = {}  # of two with one name the later counts, as when they are unpacked
+    images: dict[str, Member] = {}  # of two members with one name the later counts, as in unpacking
     others = 0
     with (place.root / place.path).open("rb", buffering=BUFFER) as archive:
         for member in members(archive, what, place.offset, place.offset + place.size):
@@ -269,13 +269,13 @@ def in_archive(place: Place) -> list[Found]:
 
 
 def log_others(what: str, count: int) -> None:
-    """Says how many members of an archive are not what it is there for."""
+    """Log how many members of an archive are not images of the set."""
     if count:
         stage.log(f"{what}: {count} members passed over (links, other files, or names with folders)")
 
 
 def pixels(archive: BinaryIO, member: Member) -> tuple[int, int] | tuple[None, None]:
-    """Width and height of an image in an archive, from its head or else the whole of it; None: not known."""
+    """Read width and height of an image in an archive from its first bytes or all of it; None if unknown."""
     archive.seek(member.offset)
     size = jpeg_size(archive.read(min(HEAD, member.size)))
     if size is not None:
@@ -285,15 +285,15 @@ def pixels(archive: BinaryIO, member: Member) -> tuple[int, int] | tuple[None, N
 
 
 def in_order(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Generator[Result, None, None]:
-    """What a function makes of each job, in their order, by `worker_count` processes; one needs no other process.
+    """Yield a function's result for each job, in order, from `worker_count` processes; one worker is this process.
 
-    Raises UserError when one of them is killed.
+    Raise UserError if a process is killed.
     """
     workers = worker_count()
     if workers == 1:
         yield from map(function, jobs)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"))  # a fork would inherit locks of threads it has not
+    pool = ProcessPoolExecutor(workers, get_context("spawn"))  # a fork would inherit locks held by other threads
     waiting: deque[Future[Result]] = deque()
     try:
         for job in jobs:

@@ -1,4 +1,4 @@
-"""Imagenette: ten easy classes of ImageNet, `train/` and `val/` with a folder per WordNet id."""
+"""Read Imagenette: ten easy classes of ImageNet, `train/` and `val/` with a folder for each WordNet id."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +23,6 @@ NAMES = {
 
 
 def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
-    """As `folder.entries`, with names for the classes; labels follow the WordNet ids."""
+    """Yield the images of `folder.entries` with class names; labels follow the WordNet ids."""
     for entry in folder.split_folders(root, settings):
         yield replace(entry, class_name=NAMES.get(entry.class_name, entry.class_name))

@@ -1,4 +1,4 @@
-"""Links to folders below the root of a set: images there change without DVC, which does not follow such links."""
+"""Find links to folders below the root of a set: DVC does not follow them, so it does not see images there change."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from zfpipe.pictures.files import passed_over, walk
 
 
 def linked(root: Path) -> Iterator[Path]:
-    """Yield the links to folders below a folder, in order, at any depth; what they lead to is not searched."""
+    """Yield the links to folders below a folder, in order, at any depth; the linked folders are not searched."""
     for parent, folders, _ in os.walk(root):
         if ".dvc" in folders and Path.cwd() in Path(parent).absolute().parents:
             raise UserError(f"{parent} is a DVC project of its own, into which this one does not look; remove its .dvc")
@@ -19,7 +19,7 @@ def linked(root: Path) -> Iterator[Path]:
 
 
 def check(root: Path, section: str, watched: bool) -> None:
-    """Raises UserError where a set has links to folders which nothing watches."""
+    """Raise UserError if a set has links to folders and the stage `watch` does not watch them."""
     first = None if watched else next(linked(root), None)
     if first is not None:
         raise UserError(
@@ -31,7 +31,7 @@ def check(root: Path, section: str, watched: bool) -> None:
 def digests(root: Path, before: dict[str, str] | None) -> dict[str, str]:
     """Return a hash of names, sizes and times of the files behind each link to a folder below `root`.
 
-    Where the set is not on this machine, what was found `before` on another stays.
+    If the set is not on this machine, return the hashes found `before` on another machine.
     """
     if not root.exists() and before is not None:
         return before
@@ -42,7 +42,7 @@ def digest(folder: Path) -> str:
     """Return a hash of names, sizes in bytes and times of the files below a folder."""
     found = hashlib.sha256()
     for path in sorted(path for files in walk(folder) for path in files):
-        about = path.stat() if path.exists() else None  # a link that leads nowhere
+        about = path.stat() if path.exists() else None  # a broken link
         size = about and (about.st_size, about.st_mtime_ns)
         found.update(f"{path.relative_to(folder)} {size}\n".encode())
     return found.hexdigest()

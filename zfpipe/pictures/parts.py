@@ -1,4 +1,4 @@
-"""Boxes of parts (eyes, nose, ...) that a user supplies for any set, so that Table 1 can be made (section 4.3)."""
+"""Read boxes of parts (eyes, nose, ...) that a user supplies for any set; Table 1 needs them (section 4.3)."""
 
 import csv
 import math
@@ -13,15 +13,15 @@ COLUMNS = ["image", "part", *SIDES]
 
 
 def read_parts(path: Path) -> dict[str, dict[str, Box]]:
-    """Boxes by image and part, from a CSV file with the columns image, part, x0, y0, x1, y1.
+    """Return boxes by image and part, from a CSV file with the columns image, part, x0, y0, x1, y1.
 
-    `image` is the path in the index; x0, y0 the first pixel inside, x1, y1 the first one beyond. Raises UserError, in
-    one line, for other columns, an empty box, or the same part twice.
+    `image` is the path in the index. x0, y0 is the first pixel inside the box, x1, y1 the first pixel beyond. Raise
+    UserError, in one line, for other columns, an empty box, or the same part twice.
     """
     if not path.is_file():
         raise UserError(f"pictures.parts: {path} not found; it must lie in pictures.root")
     found: dict[str, dict[str, Box]] = {}
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:  # spreadsheets write a mark first
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:  # spreadsheets begin with a BOM
         rows = csv.reader(file)
         try:
             if next(rows, None) != COLUMNS:
@@ -35,7 +35,7 @@ def read_parts(path: Path) -> dict[str, dict[str, Box]]:
 
 
 def add(row: list[str], found: dict[str, dict[str, Box]], where: str) -> None:
-    """Adds a row's box to those found. Raises UserError."""
+    """Add a row's box to `found`. Raise UserError for a wrong row."""
     if len(row) != len(COLUMNS):
         raise UserError(f"{where}: {len(row)} columns; must be {len(COLUMNS)}")
     image, part, *sides = row
@@ -46,7 +46,7 @@ def add(row: list[str], found: dict[str, dict[str, Box]], where: str) -> None:
 
 
 def box(sides: list[str], where: str) -> Box:
-    """A box that holds at least something."""
+    """Return the box of four numbers. Raise UserError if it is empty."""
     try:
         found = Box(*(float(side) for side in sides))
     except ValueError:
@@ -57,7 +57,7 @@ def box(sides: list[str], where: str) -> Box:
 
 
 def with_parts(entries: Iterable[Entry], parts: dict[str, dict[str, Box]]) -> Iterator[Entry]:
-    """The entries with their parts. Raises UserError for a box beyond its image, and images that are not there.
+    """Yield the entries with their parts. Raise UserError for a box beyond its image, and for unknown images.
 
     An image in an archive has no path of its own, so it has no parts.
     """
@@ -78,7 +78,7 @@ def with_parts(entries: Iterable[Entry], parts: dict[str, dict[str, Box]]) -> It
 
 
 def refuse_beyond(entry: Entry, part: str, box: Box) -> None:
-    """Stops where a box does not lie in its image, as far as its size is known."""
+    """Raise UserError if a box does not lie in its image, as far as the image's size is known."""
     width, height = entry.width or math.inf, entry.height or math.inf
     if box.x0 < 0 or box.y0 < 0 or box.x1 > width or box.y1 > height:
         size = f", {width}x{height} pixels" if entry.width else ""

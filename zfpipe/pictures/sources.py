@@ -1,4 +1,4 @@
-"""Every kind of image set by its name in `pictures.source`, each read where it lies."""
+"""Choose the reader of an image set by its name in `pictures.source`; sets are read in place."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,13 +17,13 @@ from zfpipe.pictures.parts import read_parts, with_parts
 
 
 class Source(Protocol):
-    """Finds every image of a set, training first; labels count the class names in their order.
+    """A function that finds every image of a set, training first; labels number the class names in their order.
 
-    Raises UserError, in one line, when the layout below `root` is not as expected.
+    It raises UserError, in one line, if the layout below `root` is not as expected.
     """
 
     def __call__(self, root: Path, settings: Pictures) -> Iterable[Entry]:
-        """The images below `root`."""
+        """Return the images below `root`."""
         ...
 
 
@@ -40,7 +40,7 @@ SOURCES: dict[str, Source] = {
 
 
 def found(pictures: Pictures) -> Iterator[Entry]:
-    """The images of a set as the parameters ask for them: with a user's parts, and perhaps only some classes."""
+    """Yield a set's images as the parameters ask: with a user's parts, and possibly only some classes."""
     entries = SOURCES[pictures.source](pictures.base, pictures)
     if pictures.parts is not None:
         entries = with_parts(entries, read_parts(within(Path(pictures.root), pictures.parts, "pictures.parts")))
@@ -48,16 +48,16 @@ def found(pictures: Pictures) -> Iterator[Entry]:
 
 
 def whole(other: OtherSet, pictures: Pictures) -> Iterable[Entry]:
-    """All images of another set, its clutter too, split as `pictures` would split them."""
+    """Return all images of another set with its clutter, split by the rules of `pictures`."""
     settings = pictures.model_copy(update={"clutter": True, "classes": None, "per_class": None})
     return SOURCES[other.source](Path(other.root), settings)
 
 
 def limited(entries: Iterable[Entry], settings: Pictures) -> Iterator[Entry]:
-    """The entries of the first `settings.classes` classes and the first `settings.per_class` training images of each.
+    """Yield entries of the first `settings.classes` classes, with `settings.per_class` training images of each.
 
-    Images whose objects are all marked difficult are left out, and counted: they have no label that can be trusted.
-    Raises UserError when the set has fewer classes, or one alone.
+    Images whose objects are all marked difficult are left out and counted, since their labels can't be trusted. Raise
+    UserError if the set has fewer classes, or only one.
     """
     counts: Counter[int] = Counter()
     left_out = 0

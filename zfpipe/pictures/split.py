@@ -1,4 +1,4 @@
-"""Training and validation images of a set that has no split of its own."""
+"""Split a set that has no split of its own into training and validation images."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from zfpipe.pictures.files import image_size
 
 
 def split_classes(root: Path, classes: dict[str, list[Path]], settings: Pictures) -> Iterator[Entry]:
-    """The images of each class, `settings.val_share` of them, chosen by the seed, for validation; training first.
+    """Yield the images, training first; the seed chooses `settings.val_share` of each class for validation.
 
-    A choice depends on the seed, the class and the files in it alone: a class more or less moves no image of the
-    others. Files with the same bytes within a class stay on one side. Raises UserError for a class with fewer than two
+    A choice depends only on the seed, the class and the class's files, so that adding a class moves no image of other
+    classes. Files of a class with the same bytes stay in one split. Raise UserError for a class with fewer than two
     different images.
     """
     chosen = {name: validation(name, paths, settings) for name, paths in classes.items()}
@@ -28,12 +28,12 @@ def split_classes(root: Path, classes: dict[str, list[Path]], settings: Pictures
 
 
 def validation(name: str, paths: list[Path], settings: Pictures) -> set[Path]:
-    """The files of a class that are for validation: at least one, never all."""
+    """Return the validation files of a class: at least one, never all."""
     copies: dict[bytes, list[Path]] = {}
     for path in paths:
         try:
             copies.setdefault(hashlib.sha256(path.read_bytes()).digest(), []).append(path)
-        except OSError:  # the betons stage lists it and says why
+        except OSError:  # the betons stage lists the unreadable file and the reason
             copies.setdefault(str(path).encode(), []).append(path)
     if len(copies) < 2:
         raise UserError(

@@ -1,4 +1,4 @@
-"""ImageNet's classes, each with a WordNet id such as n01440764: their names, and the classes of validation images."""
+"""Read the names of ImageNet's classes by WordNet id, such as n01440764, and the classes of validation images."""
 
 import io
 import re
@@ -18,19 +18,19 @@ TRUTH = "data/ILSVRC2012_validation_ground_truth.txt"
 MAPPING = "LOC_synset_mapping.txt"
 WNID = re.compile("n[0-9]{8}")
 LARGEST = 64 * 2**20
-"""Bytes that one file of the development kit may have."""
+"""Maximum size of a file of the development kit in bytes."""
 
 
 @dataclass(frozen=True)
 class Devkit:
-    """The development kit: class names by WordNet id, and the WordNet id of each validation image, in their order."""
+    """The development kit: class names by WordNet id, and the WordNet id of each validation image in order."""
 
     names: dict[str, str]
     truth: list[str]
 
 
 def class_names(root: Path) -> dict[str, str]:
-    """Names by WordNet id, from the development kit or Kaggle's list in `root`; empty where neither is there."""
+    """Return names by WordNet id, from the development kit or Kaggle's list in `root`; empty if both are missing."""
     if (root / DEVKIT).is_file():
         return read_devkit(root / DEVKIT).names
     if (root / MAPPING).is_file():
@@ -39,14 +39,14 @@ def class_names(root: Path) -> dict[str, str]:
 
 
 def first_words(words: dict[str, str]) -> dict[str, str]:
-    """The first of each class's synonyms; where two classes share it (crane, maillot), with the WordNet id behind."""
+    """Return each class's first synonym; if two classes share it (crane, maillot), the WordNet id is added."""
     first = {wnid: synonyms.partition(",")[0].strip() or wnid for wnid, synonyms in words.items()}
     counts = Counter(first.values())
     return {wnid: word if counts[word] == 1 else f"{word} ({wnid})" for wnid, word in first.items()}
 
 
 def read_mapping(path: Path) -> dict[str, str]:
-    """Class names out of Kaggle's list: lines such as `n01440764 tench, Tinca tinca`."""
+    """Read class names from Kaggle's list, with lines such as `n01440764 tench, Tinca tinca`."""
     words: dict[str, str] = {}
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
         wnid, _, synonyms = line.partition(" ")
@@ -57,7 +57,7 @@ def read_mapping(path: Path) -> dict[str, str]:
 
 
 def read_devkit(path: Path) -> Devkit:
-    """Reads the development kit where it lies. Raises UserError when it is damaged or lacks a file."""
+    """Read the development kit in place. Raise UserError if it is damaged or lacks a file."""
     wanted = re.compile(f"(?:.*/)?({re.escape(META)}|{re.escape(TRUTH)})")
     files = {match[1]: data for match, data in zipped_files(path, wanted, LARGEST)}
     for name in (META, TRUTH):
@@ -65,7 +65,7 @@ def read_devkit(path: Path) -> Devkit:
             raise UserError(f"{path} holds no {name}; download it again")
     try:
         wnids, words = parse_meta(files[META])
-    except Exception as error:  # scipy raises almost anything of a damaged file
+    except Exception as error:  # scipy can raise almost anything for a damaged file
         raise UserError(f"{path}: {META} can't be read ({type(error).__name__}); download it again") from None
     truth: list[str] = []
     for number, line in enumerate(files[TRUTH].decode(errors="replace").split(), 1):
@@ -76,8 +76,8 @@ def read_devkit(path: Path) -> Devkit:
 
 
 def parse_meta(data: bytes) -> tuple[dict[str, str], dict[str, str]]:
-    """WordNet ids by the number that the ground truth uses, and words by WordNet id, of classes without subclasses."""
-    from scipy.io import loadmat  # takes a while, and only archives need it
+    """Return WordNet ids by number in the ground truth, and words by WordNet id, for classes without subclasses."""
+    from scipy.io import loadmat  # a slow import that only archives need
 
     table: Any = loadmat(io.BytesIO(data), squeeze_me=True, variable_names=["synsets"])["synsets"]
     leaves = [row for row in np.atleast_1d(table) if int(row["num_children"]) == 0]

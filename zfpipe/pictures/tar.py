@@ -1,4 +1,4 @@
-"""Tar archives read in place: where each member's bytes lie. Nothing is unpacked and no link is followed."""
+"""Find where the bytes of tar members lie. Nothing is unpacked, and no link is followed."""
 
 import re
 import sys
@@ -13,13 +13,13 @@ from zfpipe.errors import UserError
 BLOCK = 512
 FOLDER, FILES = b"5", (b"0", b"\0", b"7")
 NOTES = (b"x", b"g", b"L", b"K")
-"""What pax and GNU tar write before a member, such as times and long names; ours have short ones."""
+"""Types of pax's and GNU tar's extra headers, such as times and long names; ImageNet's names are short."""
 PADDING = 2**21
-"""Zero bytes that may stand at the end; more of them is a download that left a hole."""
+"""Maximum number of zero bytes at the end; more zeros are a hole that a download left."""
 
 
 class Member(NamedTuple):
-    """A member of an archive, its first byte and length there; `regular`: a file, not a link or a device."""
+    """A member of an archive with its first byte and length; `regular` means a file, not a link or a device."""
 
     name: str
     offset: int
@@ -28,11 +28,11 @@ class Member(NamedTuple):
 
 
 def members(archive: BinaryIO | GzipFile, what: str, start: int = 0, end: int | None = None) -> Iterator[Member]:
-    """Every member but folders, of the tar between two bytes of an open file; None: as far as it goes.
+    """Yield every member except folders of the tar between bytes `start` and `end` (None: the end) of an open file.
 
-    `tarfile` takes several times as long, and takes an archive cut off between two members for a whole one. Between
-    two members the caller may read the file anywhere. Raises UserError, which calls the archive `what`, when it is cut
-    short or damaged.
+    `tarfile` is several times slower, and does not notice an archive that is cut off between two members. Between two
+    members the caller may read the file anywhere. Raise UserError, which names the archive as `what`, if the archive is
+    cut short or damaged.
     """
     place, last = start, sys.maxsize if end is None else end
     while place + BLOCK <= last:
@@ -54,7 +54,7 @@ def members(archive: BinaryIO | GzipFile, what: str, start: int = 0, end: int | 
 
 
 def parsed(header: bytes, offset: int) -> Member | None:
-    """The member that a block describes, whose bytes start at `offset`; None where the block is no header."""
+    """Return the member of a header block, with bytes from `offset`, or None if the block is no header."""
     try:
         if octal(header[148:156]) != sum(header) - sum(header[148:156]) + 8 * ord(" "):
             return None
@@ -67,7 +67,7 @@ def parsed(header: bytes, offset: int) -> Member | None:
 
 
 def octal(field: bytes) -> int:
-    """A number in a header; blanks and zero bytes may stand around it. Raises ValueError."""
+    """Return a number in a header, with blanks and zero bytes removed. Raise ValueError for other text."""
     digits = field.strip(b" \0") or b"0"
     if not digits.isdigit():
         raise ValueError
@@ -75,14 +75,14 @@ def octal(field: bytes) -> int:
 
 
 def text(field: bytes) -> str:
-    """A text in a header, up to its first zero byte."""
+    """Return a text in a header, up to its first zero byte."""
     return field.partition(b"\0")[0].decode(errors="replace")
 
 
 def zipped_files(path: Path, pattern: re.Pattern[str], largest: int) -> Iterator[tuple[re.Match[str], bytes]]:
-    """The files in a .tar.gz whose whole names match a pattern, of at most `largest` bytes; others are passed over.
+    """Yield the files in a .tar.gz with at most `largest` bytes whose full names match a pattern; skip other files.
 
-    Raises UserError when the archive is cut short or damaged.
+    Raise UserError if the archive is cut short or damaged.
     """
     try:
         with GzipFile(path) as archive:
@@ -91,7 +91,7 @@ def zipped_files(path: Path, pattern: re.Pattern[str], largest: int) -> Iterator
                 if match and member.regular and member.size <= largest:
                     archive.seek(member.offset)
                     yield match, archive.read(member.size)
-            while archive.read(2**20):  # to the end, where the checksum stands
+            while archive.read(2**20):  # read to the end, since gzip checks the checksum there
                 pass
     except (EOFError, zlib.error, BadGzipFile) as error:
         raise UserError(f"{path} is damaged ({type(error).__name__}); download it again") from None

@@ -1,4 +1,4 @@
-"""The sets that features are transferred to (section 5.2): as they are downloaded, or drawn."""
+"""Read or draw the sets that features are transferred to (section 5.2)."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,14 +10,14 @@ from zfpipe.pictures.sources import SOURCES
 
 
 def entries(name: str, target: Target, seed: int, folder: Path) -> Iterable[Entry]:
-    """Every image of a set; an embedded one is drawn into `folder`.
+    """Return every image of a set; an embedded set is drawn into `folder`.
 
-    Caltech's images all count as one: folds are chosen later. VOC has its own training and validation images.
+    Caltech's images are not split: folds are chosen later. VOC has its own training and validation images.
     """
     if target.embedded:
         half = target.pictures // 2
         return archive.draw_all(seed, {"train": target.pictures - half, "val": half}, folder, which=name)
-    # What Caltech's readers split is put together again, and no limits apply
+    # Undo the split of Caltech's readers; no limits apply
     fields = {
         "train": 1,
         "val": 1,

@@ -1,4 +1,4 @@
-"""Tiny-ImageNet in its own layout: 64 x 64 pixels, an object box for every image."""
+"""Read Tiny-ImageNet in its own layout: 64 x 64 pixels, an object box for every image."""
 
 import re
 from collections.abc import Iterator
@@ -12,15 +12,14 @@ from zfpipe.pictures.files import class_folders, image_paths, image_size, walk
 from zfpipe.pictures.synsets import first_words
 
 SIDE = re.compile("[0-9]{1,4}")
-"""A pixel's place in a picture."""
+"""A pixel's coordinate in a picture."""
 
 
 def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
-    """Every image below `root`, training first; labels follow the WordNet ids, names are the first of `words.txt`.
+    """Yield every image below `root`, training first; labels follow WordNet ids, names are the first of `words.txt`.
 
-    Boxes name the last pixel inside (64 pixels end at 63). Validation images of classes without training images, and
-    those without annotation, are left out, and counted. Raises UserError, in one line, when the layout is not as
-    expected.
+    Boxes include their last pixel (64 pixels end at 63). Validation images without an annotation, or of classes without
+    training images, are left out and counted. Raise UserError, in one line, if the layout is not as expected.
     """
     if not (root / "val/images").is_dir():
         raise UserError(
@@ -50,12 +49,12 @@ def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
 
 
 def entry(root: Path, path: Path, split: str, label: int, name: str, found: Box | None) -> Entry:
-    """One image."""
+    """Return the entry of one image."""
     return Entry(split, label, name, path.relative_to(root).as_posix(), *image_size(path), box=found)
 
 
 def class_names(root: Path, wnids: list[str]) -> dict[str, str]:
-    """Names by WordNet id; the id itself where `words.txt` does not know it."""
+    """Return names by WordNet id; an id that is not in `words.txt` is its own name."""
     words: dict[str, str] = {}
     if (root / "words.txt").is_file():
         words = {row[0]: row[1] for row in table(root / "words.txt", 2) if row[0] in set(wnids)}
@@ -63,7 +62,7 @@ def class_names(root: Path, wnids: list[str]) -> dict[str, str]:
 
 
 def table(path: Path, columns: int) -> list[list[str]]:
-    """Rows of a file with tabs between the columns. Raises UserError when it is missing or has other columns."""
+    """Return the rows of a tab-separated file. Raise UserError if it is missing or has other columns."""
     if not path.is_file():
         raise UserError(f"{path} not found; pictures.root must hold Tiny-ImageNet as it is unpacked")
     rows: list[list[str]] = []
@@ -78,7 +77,7 @@ def table(path: Path, columns: int) -> list[list[str]]:
 
 
 def is_box(sides: list[str]) -> bool:
-    """Whether four texts are the first and last pixel of a box."""
+    """Return whether four texts are the first and last pixel of a box."""
     if not all(SIDE.fullmatch(side) for side in sides):
         return False
     x0, y0, x1, y1 = (int(side) for side in sides)
@@ -86,6 +85,6 @@ def is_box(sides: list[str]) -> bool:
 
 
 def box(sides: list[str]) -> Box:
-    """A box from its first and last pixel inside."""
+    """Return a box from its first and last pixel inside."""
     x0, y0, x1, y1 = (float(side) for side in sides)
     return Box(x0, y0, x1 + 1, y1 + 1)

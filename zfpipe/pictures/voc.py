@@ -1,4 +1,4 @@
-"""PASCAL VOC 2012: several classes in an image, object boxes in XML (section 5.2, Table 6)."""
+"""Read PASCAL VOC 2012: several classes in an image, object boxes in XML (section 5.2, Table 6)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +18,12 @@ LAYOUT = "VOCdevkit/VOC2012"
 
 
 def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
-    """The images of the sets train and val, by their names.
+    """Yield the images of the sets train and val, by name.
 
-    `labels` are the classes with an object that is not marked `difficult`, and `difficult` those with objects that all
-    are: the development kit counts an image neither for nor against them. `label` and the box are those of the largest
-    object, of one that is not difficult if there is any. Raises UserError, in one line, when the layout is not as
-    expected.
+    `labels` are the classes with an object that is not marked `difficult`. `difficult` are the classes whose objects
+    all are marked: the development kit ignores the image for these classes. `label` and the box are of the largest
+    object that is not difficult, or of the largest object if all are. Raise UserError, in one line, if the layout is
+    not as expected.
     """
     base = root / LAYOUT if (root / LAYOUT).is_dir() else root
     for split in ("train", "val"):
@@ -49,7 +49,7 @@ def entries(root: Path, settings: Pictures) -> Iterator[Entry]:
 
 
 def listed(path: Path) -> list[str]:
-    """The names in a list of images."""
+    """Return the names in a list of images."""
     if not path.is_file():
         raise UserError(f"{path} not found; pictures.root must hold {LAYOUT} as it is unpacked")
     names = path.read_text(errors="replace").split()
@@ -60,7 +60,7 @@ def listed(path: Path) -> list[str]:
 
 
 def inside(box: Box, width: int | None, height: int | None, name: str) -> Box:
-    """A box cut at the picture's border, where its size is known. Raises UserError when nothing is left."""
+    """Return a box cut at the picture's border, if the size is known. Raise UserError if nothing is left."""
     x1, y1 = min(box.x1, width or box.x1), min(box.y1, height or box.y1)
     cut = Box(max(box.x0, 0), max(box.y0, 0), x1, y1)
     if cut.x0 >= cut.x1 or cut.y0 >= cut.y1:
@@ -69,9 +69,9 @@ def inside(box: Box, width: int | None, height: int | None, name: str) -> Box:
 
 
 def read_objects(path: Path) -> tuple[list[tuple[int, Box]], list[tuple[int, Box]]]:
-    """Class and box of every object: of those that are not marked difficult, and of those that are.
+    """Return class and box of every object that is not marked difficult, then of every difficult object.
 
-    Boxes in the file count from 1, last pixels inside.
+    Boxes in the file count pixels from 1 and include their last pixels.
     """
     try:
         tree = parse(path.read_bytes())

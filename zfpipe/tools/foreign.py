@@ -20,7 +20,7 @@ from zfpipe.writing.decode import decode_in_order
 IMAGES = 100
 """Number of validation images on which the network is tested."""
 SURE = 0.01
-"""If guessing reaches the accuracy with more than this probability, doubt the labels' order or the network."""
+"""The number of right answers differs from chance if its probability under guessing is below this value."""
 
 
 def network(settings: Params, classes: int, rows: pd.DataFrame) -> Iterator[Finding]:
