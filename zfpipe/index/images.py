@@ -1,4 +1,4 @@
-"""The index: one row for every image, wherever it comes from."""
+"""Read and write the index, which has one row for every image of any source."""
 
 import errno
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -15,7 +15,7 @@ from zfpipe import store
 
 
 def described(name: str, kind: pa.DataType, unit: str, meaning: str) -> pa.Field:
-    """A column with its unit and meaning in the schema."""
+    """Return a column of the schema with its unit and meaning."""
     return pa.field(name, kind, metadata={"unit": unit, "meaning": meaning})
 
 
@@ -50,16 +50,16 @@ SCHEMA = pa.schema(
 HEAVY = ("labels", "difficult", "mask", "parts")
 """Columns that are read only when asked for."""
 ROWS = 50_000
-"""Rows written at a time."""
+"""Number of rows written at a time."""
 PLAIN = ("split", "label", "labels", "difficult", "path", "offset", "size", "width", "height", "mask")
 """Columns that are fields of an entry."""
 NULLABLE = ("offset", "size", "width", "height")
-"""Whole numbers that may be missing, which plain pandas would turn into fractions."""
+"""Integer columns with missing values, which plain pandas would turn into floats."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels: first pixel inside and first one beyond, along x and y."""
+    """A rectangle in pixels: the first pixel inside and the first pixel beyond, along x and y."""
 
     x0: float
     y0: float
@@ -87,9 +87,9 @@ class Entry:
 
 
 def write_index(entries: Iterable[Entry], path: Path) -> int:
-    """Writes the index in a stream and returns how many images it has; ids count them in their order.
+    """Write the index as a stream and return its number of images; ids number the images in order.
 
-    The same entries give the same bytes; memory does not grow with their number.
+    The same entries give the same bytes. Memory does not grow with the number of entries.
     """
     count = 0
     with store.whole(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
@@ -100,14 +100,14 @@ def write_index(entries: Iterable[Entry], path: Path) -> int:
 
 
 def batched(entries: Iterable[Entry], size: int) -> Iterator[list[Entry]]:
-    """Lists of `size` entries, the last one shorter."""
+    """Yield lists of `size` entries; the last list may be shorter."""
     rest = iter(entries)
     while rows := list(islice(rest, size)):
         yield rows
 
 
 def index_table(entries: Sequence[Entry], first: int) -> pa.Table:
-    """Some rows of the index, with ids from `first`; column by column, which is several times as fast as row by row."""
+    """Return rows of the index with ids from `first`; by column, which is several times faster than by row."""
     boxes = [entry.box for entry in entries]
     columns = {
         "id": range(first, first + len(entries)),
@@ -120,21 +120,21 @@ def index_table(entries: Sequence[Entry], first: int) -> pa.Table:
 
 
 def part_rows(parts: dict[str, Box]) -> list[dict[str, Any]] | None:
-    """Parts as the index lists them; None where there are none."""
+    """Return parts in the index's form, or None if there are none."""
     return [{"part": part, **vars(place)} for part, place in parts.items()] if parts else None
 
 
 def read_index(path: Path, also: Collection[str] = ()) -> pd.DataFrame:
-    """Reads the index, the columns `HEAVY` only where `also` names them; `NULLABLE` columns are Int64."""
+    """Read the index, with columns of `HEAVY` only if `also` names them; `NULLABLE` columns are Int64."""
     columns = [name for name in SCHEMA.names if name not in HEAVY or name in also]
     frame = pq.read_table(store.opened(path), columns=columns).to_pandas()
     return frame.astype(dict.fromkeys(NULLABLE, pd.Int64Dtype()))
 
 
 def image_bytes(base: Path, path: str, offset: int | None, size: int | None) -> bytes:
-    """The bytes of an image: a whole file below `base`, or a piece of an archive there.
+    """Return the bytes of an image: a whole file below `base`, or a piece of an archive there.
 
-    Raises OSError, also where the archive has become shorter than it was when it was indexed.
+    Raise OSError if reading fails, also if the archive is shorter than when it was indexed.
     """
     if offset is None or size is None:
         return (base / path).read_bytes()

@@ -1,7 +1,7 @@
-"""Image files of any kind to square RGB pixels (section 3: shortest side resized, centre square cut).
+"""Decode image files of any kind to square RGB pixels (section 3: shortest side resized, centre square cut).
 
-An ordinary JPEG is decoded by libjpeg-turbo (simplejpeg), everything else by Pillow. The pixels are those of Pillow's
-decoder and bilinear filter, but for one grey level at most. What becomes of files that are odd:
+An ordinary JPEG is decoded by libjpeg-turbo (simplejpeg), any other file by Pillow. The pixels differ from Pillow's
+decoder and bilinear filter by at most one grey level. Unusual files have these outcomes:
 
 | file | outcome |
 |---|---|
@@ -36,12 +36,12 @@ from PIL import Image, UnidentifiedImageError
 from zfpipe.writing.resize import centre_square
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "JPEG2000")
-"""Pillow's names of what is decoded; it knows others, of which one starts a program (EPS)."""
+"""Pillow's names of the decoded formats; others are refused, since one of them starts a program (EPS)."""
 MOST_PIXELS = 210_000_000
-"""A telephone's 200 megapixels: 0.6 gigabytes of RGB in each worker that decodes one."""
+"""A telephone's 200 megapixels, which take 0.6 gigabytes of RGB in each worker."""
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS
 BITS, WHITE, PLANAR = 258, 262, 284
-"""Tags of TIFF: bits a channel, 0 where white is 0, 2 where each channel has a plane of its own."""
+"""Tags of TIFF: bits a channel; a value of 0 if white is 0; a value of 2 if each channel has its own plane."""
 DARK = 2**12
 """An image of 16 bits a channel whose numbers all lie below this has 12 bits in 16."""
 KINDS = (
@@ -56,7 +56,7 @@ KINDS = (
     (rb"\xff\x0a|.{4}JXL ", "JPEG XL; make it a JPEG"),
     (rb".{128}DICM", "a DICOM file; make it a PNG"),
 )
-"""How files that people take for images begin, and what they are."""
+"""First bytes of files that are mistaken for images, and their descriptions."""
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -66,17 +66,17 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""By EXIF's orientation."""
+"""The operation that makes an image upright, by EXIF's orientation."""
 LOSSES = ("premature end", "Premature end", "bad Huffman code", "found marker")
-"""In libjpeg's warnings: part of the picture is missing. Others, of bytes too many for one, leave it whole."""
+"""Words of libjpeg's warnings that part of the picture is missing; other warnings, as of extra bytes, are harmless."""
 AHEAD = 64
-"""Images decoded ahead of those that are asked for, for each worker: bounds the memory."""
+"""Images that each worker decodes ahead of use, which bounds the memory."""
 
-Image.init()  # here, not in several threads at once
+Image.init()  # once here, not at the same time in several threads
 
 
 class UnreadableImageError(Exception):
-    """An image that can't be decoded, with the reason in words that do not change from run to run."""
+    """An image can't be decoded; the message is the reason, in the same words in every run."""
 
 
 def decode_in_order(
@@ -86,10 +86,10 @@ def decode_in_order(
     workers: int,
     encode: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> Iterator[np.ndarray | UnreadableImageError]:
-    """Decodes images in several threads (the decoder releases Python's lock) but yields them in the order of `rows`.
+    """Decode images in several threads (the decoder releases Python's lock), and yield them in the order of `rows`.
 
-    `encode` is what the threads then do with an image's pixels. Some hundreds of images at a time are read in the order
-    in which they lie in their archives: a disk that spins has a short way from one to the next.
+    The threads then call `encode` on an image's pixels. Some hundreds of images at a time are read in the order of their
+    places in the archives, which keeps the seeks of a hard disk short.
     """
 
     def decode(path: str, offset: int | None, size: int | None) -> np.ndarray | UnreadableImageError:
@@ -98,7 +98,7 @@ def decode_in_order(
         except OSError as error:
             return UnreadableImageError(error.strerror or type(error).__name__)
         try:
-            pixels = square(data, resize)  # an OSError here is not the image's: the compiled kernel could not be kept
+            pixels = square(data, resize)  # an OSError here is not the image's: the compiled kernel can't be cached
         except UnreadableImageError as error:
             return error
         return encode(pixels)
@@ -120,20 +120,20 @@ def decode_in_order(
 
 
 def whole_or_none(column: Any) -> list[int | None]:
-    """A column of places in an archive, which plain files have none of."""
+    """Return a column of places in an archive as a list; plain files have None."""
     return [None if missing else int(value) for value, missing in zip(column, column.isna(), strict=True)]
 
 
 def square(data: bytes, resize: int) -> np.ndarray:
-    """Decodes an image file: uint8 `(resize, resize, 3)`, RGB. Raises UnreadableImageError.
+    """Decode an image file to RGB, uint8 `(resize, resize, 3)`. Raise UnreadableImageError if that fails.
 
-    The centre square is cut first, then resized: the same pixels, and a long panorama costs no more than another.
+    The centre square is cut before resizing, which gives the same pixels and makes panoramas no slower.
     """
     return centre_square(pixels(data), resize)
 
 
 def pixels(data: bytes) -> np.ndarray:
-    """Decodes an image file: uint8 `(y, x, 3)`, RGB, upright. Raises UnreadableImageError."""
+    """Decode an image file to upright RGB, uint8 `(y, x, 3)`. Raise UnreadableImageError if that fails."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
@@ -145,20 +145,20 @@ def pixels(data: bytes) -> np.ndarray:
                 if decoded is not None and turn(image) is None:
                     return decoded
             return pillow_pixels(image)
-    except (UnreadableImageError, MemoryError):  # the second says something of this machine, not of the image
+    except (UnreadableImageError, MemoryError):  # MemoryError concerns this machine, not the image
         raise
     except UnidentifiedImageError:
         raise UnreadableImageError(unidentified(data)) from None
     except Image.DecompressionBombError:
         raise UnreadableImageError(f"more than {MOST_PIXELS:,} pixels") from None
-    except Exception as error:  # decoders of damaged files raise almost anything
+    except Exception as error:  # decoders can raise almost anything for damaged files
         raise UnreadableImageError(reason(error)) from None
 
 
 def jpeg_pixels(data: bytes) -> np.ndarray | None:
-    """A JPEG as it lies: uint8 `(y, x, 3)`, RGB; None where it is odd, CMYK for one, and Pillow must decide.
+    """Decode a JPEG without turning it: RGB, uint8 `(y, x, 3)`; None for unusual files (CMYK) that Pillow must decode.
 
-    Raises UnreadableImageError where part of the picture is missing, which Pillow would fill with grey.
+    Raise UnreadableImageError if part of the picture is missing, since Pillow would fill the part with grey.
     """
     try:
         return simplejpeg.decode_jpeg(data, "RGB")
@@ -169,7 +169,7 @@ def jpeg_pixels(data: bytes) -> np.ndarray | None:
 
 
 def pillow_pixels(image: Image.Image) -> np.ndarray:
-    """An opened image of any kind, upright: uint8 `(y, x, 3)`, RGB."""
+    """Return an opened image of any kind as upright RGB, uint8 `(y, x, 3)`."""
     tags = dict(getattr(image, "tag_v2", {}))
     if tags.get(BITS, (8,))[0] > 8 and (tags.get(PLANAR) == 2 or tags.get(WHITE) == 0):
         raise UnreadableImageError("a TIFF of 16 bits in planes, or with white as 0; save it otherwise, or with 8 bits")
@@ -184,13 +184,13 @@ def pillow_pixels(image: Image.Image) -> np.ndarray:
 
 
 def deep_jpeg2000(data: bytes) -> bool:
-    """Whether a JPEG 2000 says that it has more than 8 bits a channel, in the marker SIZ that comes first of all."""
+    """Return whether a JPEG 2000 has more than 8 bits a channel, by its first marker, SIZ."""
     start = data.find(b"\xff\x4f\xff\x51")
     return start >= 0 and any((byte & 0x7F) > 7 for byte in data[start + 42 :: 3][: data[start + 41]])
 
 
 def brightest(image: Image.Image) -> float:
-    """The largest number of any colour in a loaded image of 16 bits a channel, of which Pillow may keep the upper 8."""
+    """Return the largest value in a loaded image of 16 bits a channel, of which Pillow may keep only the upper 8."""
     if image.mode.startswith("I"):
         return float(np.asarray(image).max())
     ranges = image.getextrema()
@@ -200,18 +200,18 @@ def brightest(image: Image.Image) -> float:
 
 
 def turn(image: Image.Image) -> Image.Transpose | None:
-    """What puts an image upright, by its EXIF; None: nothing, or its EXIF can't be read.
+    """Return the operation that makes an image upright, by EXIF; None if upright, or if EXIF can't be read.
 
-    Pillow's `exif_transpose` would also write the EXIF anew, and fail where another part of it is damaged.
+    Pillow's `exif_transpose` also rewrites the EXIF, which fails if another part of the EXIF is damaged.
     """
     try:
         return TURNS.get(image.getexif().get(0x0112, 1))
-    except Exception:  # the pixels are whole all the same
+    except Exception:  # the pixels are complete even if the EXIF is damaged
         return None
 
 
 def unidentified(data: bytes) -> str:
-    """Why no decoder takes a file."""
+    """Return the reason why no decoder accepts a file."""
     if data.startswith(b"\xff\xd8"):
         return "JPEG with a damaged header, or of a rare kind (12 bits, lossless)"
     for start, kind in KINDS:
@@ -221,7 +221,7 @@ def unidentified(data: bytes) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong in one line that is the same on every machine: without folders and places in memory."""
+    """Return an error in one line that is the same on every machine: without folders and memory addresses."""
     message = re.sub(r"0x[0-9a-fA-F]+", "0x...", re.sub(r"/[\w./-]*/", "", " ".join(str(error).split())))
     if not message:
         return type(error).__name__
@@ -229,8 +229,8 @@ def reason(error: Exception) -> str:
 
 
 def rgb(image: Image.Image) -> Image.Image:
-    """An image in any mode as 8-bit RGB."""
-    if image.mode.startswith("I"):  # 16 bits a channel, which `convert` would clip
+    """Return an image of any mode as 8-bit RGB."""
+    if image.mode.startswith("I"):  # 16 bits a channel: `convert` would clip them
         return Image.fromarray((np.asarray(image, np.float64) / 257).round().clip(0, 255).astype(np.uint8)).convert(
             "RGB"
         )

@@ -1,7 +1,7 @@
-"""The centre square of a picture in another size, as by Pillow's antialiased bilinear filter in a fifth of its time.
+"""Resize the centre square of a picture like Pillow's antialiased bilinear filter, in a fifth of Pillow's time.
 
-Whole numbers only: the same bytes on every machine. Along each axis a pixel is a weighted mean of the pixels around its
-place; the weights fall off linearly to zero over one pixel of the coarser of the two grids.
+Only integers are used, so the bytes are the same on every machine. Along each axis a pixel is a weighted mean of the
+pixels around its place. The weights fall linearly to zero over one pixel of the coarser of the two grids.
 """
 
 from functools import lru_cache
@@ -13,13 +13,13 @@ import numpy as np
 from zfpipe.beton.compiled import numba
 
 BITS = 22
-"""Binary places of the weights: 8 more for the pixels and one for rounding fit in int32."""
+"""Fractional bits of the weights: 8 more bits for the pixels and one for rounding fit in int32."""
 
 
 def centre_square(image: np.ndarray, side: int) -> np.ndarray:
-    """The centre square of an image, uint8 `(y, x, 3)` in one piece, resized: uint8 `(side, side, 3)`.
+    """Return the centre square of an image, contiguous uint8 `(y, x, 3)`, resized to uint8 `(side, side, 3)`.
 
-    Of an odd margin the smaller half is at the top and on the left.
+    If the margin is odd, its smaller half is at the top and on the left.
     """
     size = min(image.shape[:2])
     top, left = (image.shape[0] - size) // 2, (image.shape[1] - size) // 2
@@ -29,7 +29,7 @@ def centre_square(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def mixed(image: np.ndarray, left: int, width: int, first: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Columns `left` to `left + width` with another number of rows: uint8 `(len(first), width, 3)`."""
+    """Return columns `left` to `left + width` resized along y: uint8 `(len(first), width, 3)`."""
     out = np.empty((len(first), width, 3), np.uint8)
     mix_rows(image.reshape(len(image), -1), 3 * left, first, weights, out.reshape(len(out), -1))
     return out
@@ -37,8 +37,8 @@ def mixed(image: np.ndarray, left: int, width: int, first: np.ndarray, weights: 
 
 @lru_cache(512)
 def filters(size: int, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """What each of `side` pixels is made of, out of `size`: its first pixel, int64 `(side,)`, and the weights of that
-    one and those after it, int32 `(side, taps)`; they add up to `2**BITS`, which is 1.
+    """Return for each of `side` pixels its first source pixel of `size`, int64 `(side,)`, and the weights of this and
+    the following pixels, int32 `(side, taps)`. The weights add up to `2**BITS`, which stands for 1.
     """
     reach = max(size / side, 1.0)
     centre = (np.arange(side) + 0.5) * size / side
@@ -50,7 +50,7 @@ def filters(size: int, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit(nogil=True, cache=True)
-@no_type_check  # a checker around it could not be compiled
+@no_type_check  # numba can't compile a type checker's wrapper
 def mix_rows(image, left, first, weights, out):  # pragma: no cover - compiled
     """Row `y` of `out` becomes `weights[y]` times the rows from `first[y]`, from column `left`: uint8 `(y, x)`."""
     width = out.shape[1]

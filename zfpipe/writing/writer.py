@@ -1,4 +1,4 @@
-"""Images of one split into a beton: decoded in parallel, written in one fixed order by one hand."""
+"""Write images of one split into a beton: decode in parallel, write in one fixed order from one thread."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -51,11 +51,11 @@ def write_beton(
     beton: Path,
     workers: int | None = None,
 ) -> Sidecar:
-    """Writes the images of one split, with label and id, and their sidecar and list of rejected images beside them.
+    """Write the images of one split with label and id, and next to the beton its sidecar and rejected images' list.
 
-    `rows` are the split's rows of the index; `read` gives the bytes of an image by path, offset and size. The order is
-    a permutation by `settings.seed`, so that any part of the beton is a random sample. An image that can't be
-    read is listed and left out. Raises UserError when too many are, or all of a class.
+    `rows` are the split's rows of the index. `read` returns the bytes of an image by path, offset and size. The order
+    is a permutation by `settings.seed`, so that any part of the beton is a random sample. An image that can't be read
+    is listed and left out. Raise UserError if too many images, or all images of a class, are left out.
     """
     rows = rows.sort_values("id").iloc[np.random.default_rng(settings.seed).permutation(len(rows))]
     classes = class_names(rows, beton.stem)
@@ -75,7 +75,7 @@ def write_beton(
 
     with store.whole(beton) as temporary:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the decoder's, of images that are odd but whole
+            warnings.simplefilter("ignore")  # the decoder warns of unusual images that it can read
             count = write_ffcv(temporary, samples(), len(rows), settings)
         rejected_path = beton.with_suffix(".rejected.csv")
         with store.whole(rejected_path) as listing:
@@ -94,28 +94,28 @@ def write_beton(
             write_mode=settings.write_mode,
             versions={name: version(name) for name in ("ffcv", "numpy", "pillow", "simplejpeg")},
         )
-        beton.unlink(missing_ok=True)  # never an old beton beside a new sidecar, whenever this is interrupted
+        beton.unlink(missing_ok=True)  # so that an interruption never leaves an old beton with a new sidecar
         write_sidecar(sidecar, beton)
     check(beton)
     return sidecar
 
 
 def encoded(settings: Betons, pixels: np.ndarray) -> np.ndarray:
-    """A square image `(resize, resize, 3)` as the bytes that FFCV would store."""
+    """Return a square image `(resize, resize, 3)` as the bytes that FFCV would store."""
     assert pixels.shape == (settings.resize, settings.resize, 3)
     assert pixels.dtype == np.uint8
     return encode_jpeg(pixels, settings.jpeg_quality) if settings.write_mode == "jpg" else pixels.reshape(-1)
 
 
 class EncodedField(RGBImageField):
-    """FFCV's field of images, for bytes that are encoded already: in several threads, not in the one that writes."""
+    """FFCV's image field for bytes that several threads have encoded, so that the writing thread need not encode."""
 
     def __init__(self, settings: Betons):
         super().__init__(write_mode=settings.write_mode)
         self.side = settings.resize
 
     def encode(self, destination: np.ndarray, image: np.ndarray, malloc: Callable[..., Any]) -> None:
-        """Puts an image into its page, and where it lies into its row of metadata."""
+        """Write an image into its page, and its place into its row of metadata."""
         destination["mode"] = MODES[self.write_mode]
         destination["height"] = destination["width"] = self.side
         destination["data_ptr"], storage = malloc(image.nbytes)
@@ -123,7 +123,7 @@ class EncodedField(RGBImageField):
 
 
 def class_names(rows: pd.DataFrame, split: str) -> list[str]:
-    """Names of the classes in the order of their labels, 0, 1, ... Raises UserError when one has no image."""
+    """Return class names in the order of labels 0, 1, ... Raise UserError if a class has no image."""
     names = {int(label): str(name) for label, name in zip(rows["label"], rows["class"], strict=True)}
     if not names:
         raise UserError(f"{split}: the index has no images; each class needs at least one in this split")
@@ -136,7 +136,7 @@ def class_names(rows: pd.DataFrame, split: str) -> list[str]:
 def refuse_losses(
     beton: Path, classes: list[str], counts: np.ndarray, rejected: list[Rejected], max_rejected: float
 ) -> None:
-    """Stops when too many images could not be read, or all of a class."""
+    """Raise UserError if too many images, or all images of a class, could not be read."""
     total = int(counts.sum()) + len(rejected)
     first = f"the first: {rejected[0].path}: {rejected[0].reason}" if rejected else ""
     if len(rejected) > max_rejected * total:
@@ -153,10 +153,10 @@ def refuse_losses(
 
 
 def write_ffcv(path: Path, samples: Iterator[tuple[np.ndarray, int, int]], most: int, settings: Betons) -> int:
-    """Writes samples, of encoded images, in FFCV's format and returns how many there were, at most `most`.
+    """Write samples of encoded images in FFCV's format, and return their number, at most `most`.
 
-    FFCV's own writer hands samples to processes: with two, bytes differ from run to run; with an exception in one,
-    it waits for ever; killed, it leaves shared memory behind. This one fills the same structures in this process.
+    FFCV's own writer uses several processes: with two, bytes differ between runs; after an exception in one, the writer
+    waits for ever; if killed, it leaves shared memory. This function fills the same structures in this process.
     """
     fields = {
         "image": EncodedField(settings),
@@ -189,7 +189,7 @@ def write_ffcv(path: Path, samples: Iterator[tuple[np.ndarray, int, int]], most:
 
 
 def without(rows: pd.DataFrame, lists: Sequence[Path]) -> pd.DataFrame:
-    """The rows of a training set that none of some lists name. Raises UserError when none are left."""
+    """Return the rows of a training set that no list names. Raise UserError if none are left."""
     listed = [image for path in lists for image in store.load(path)["id"]]
     names = ", ".join(map(str, lists))
     left = rows.iloc[np.flatnonzero(~np.isin(rows["id"].to_numpy(), listed))]
