@@ -1,4 +1,4 @@
-"""The embedded pictures on disk: one uncompressed tar a split, drawn by several processes, the same for any number."""
+"""Draw the embedded pictures into one uncompressed tar for each split; the number of processes changes no byte."""
 
 import io
 import tarfile
@@ -22,32 +22,32 @@ from zfpipe.workers import worker_count
 
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 CHUNK = 25
-"""Pictures drawn by a process at a time."""
+"""Number of pictures that a process draws at a time."""
 
 Job = tuple[int, str, range, str]
-"""Seed, split, numbers and set of a few pictures."""
+"""Seed, split, numbers and set of some pictures."""
 Drawn = tuple[bytes, Entry]
 """A picture as JPEG, and its entry in the index, without its place in the tar."""
 
 
 def entries(root: Path, settings: Pictures) -> list[Entry]:
-    """Draw the pictures to train and to validate on into `root`: the source `generated`."""
+    """Draw the training and validation pictures of the source `generated` into `root`."""
     return draw_all(settings.seed, {"train": settings.train, "val": settings.val}, root)
 
 
 def draw_all(
     seed: int, counts: dict[str, int], folder: Path, workers: int | None = None, which: str = "pictures"
 ) -> list[Entry]:
-    """Draws the pictures of every split of a set into `folder` and returns their entries in the index.
+    """Draw the pictures of every split of a set into `folder`, and return their entries in the index.
 
-    `workers` processes share the work, by default ZFPIPE_WORKERS or one for each core. Raises UserError when there are
-    fewer pictures than classes, or when one of the processes dies.
+    `workers` processes share the work, by default ZFPIPE_WORKERS or one for each core. Raise UserError if there are
+    fewer pictures than classes, or if a process dies.
     """
     classes = len(SETS[which])
     for split, count in counts.items():
         if count < classes:
             raise UserError(f"{which}.{split} = {count}; must be at least {classes}, so that each class has one")
-    # Spawned, not forked: a fork would inherit the locks of threads that it doesn't have
+    # Spawned, not forked: a fork would inherit locks held by other threads
     pool = ProcessPoolExecutor(worker_count(workers), get_context("spawn"), cv2.setNumThreads, (1,))
     try:
         return [
@@ -64,7 +64,7 @@ def draw_all(
 def draw_split(
     pool: ProcessPoolExecutor, seed: int, split: str, count: int, folder: Path, which: str = "pictures"
 ) -> list[Entry]:
-    """Draws one split into its tar, in the order of the numbers, whoever drew them."""
+    """Draw one split into its tar, in the order of the numbers, whichever process draws them."""
     entries: list[Entry] = []
     jobs: list[Job] = [
         (seed, split, range(start, min(start + CHUNK, count)), which) for start in range(0, count, CHUNK)
@@ -79,7 +79,7 @@ def draw_split(
 
 
 def draw_some(job: Job) -> list[Drawn]:
-    """Draws and encodes a few pictures."""
+    """Draw and encode some pictures."""
     seed, split, numbers, which = job
     drawn: list[Drawn] = []
     for number in numbers:
@@ -106,7 +106,7 @@ def draw_some(job: Job) -> list[Drawn]:
 
 
 def append(archive: tarfile.TarFile, number: int, jpeg: bytes, entry: Entry) -> Entry:
-    """Adds a picture to a tar; its entry then says where in the file it lies."""
+    """Add a picture to a tar; return its entry with its place in the file."""
     member = tarfile.TarInfo(f"{entry.class_name}/{number:06d}.jpg")
     member.size = len(jpeg)
     start = archive.offset + tarfile.BLOCKSIZE  # one header block, then the bytes

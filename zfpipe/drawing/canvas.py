@@ -1,4 +1,4 @@
-"""Drawing: antialiased shapes in a figure's own coordinates, with light and texture, on a layer that knows its mask."""
+"""Draw antialiased shapes in a figure's own coordinates, with light and texture, on a layer with a mask."""
 
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -10,14 +10,14 @@ from zfpipe.drawing.patterns import FINEST, PERIOD, weave
 from zfpipe.drawing.textures import Textures
 
 SHIFT = 4
-"""Shapes are placed to a sixteenth of a pixel."""
+"""Fractional bits of places: shapes are placed to a sixteenth of a pixel."""
 Colour = tuple[float, float, float]
 """Red, green, blue, 0 to 255."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """Takes a figure's own coordinates (about -1 to 1, y down) to pixels: turned, squeezed along x, scaled, moved."""
+    """Map a figure's own coordinates (about -1 to 1, y down) to pixels: turn, squeeze along x, scale, move."""
 
     x: float
     y: float
@@ -27,16 +27,16 @@ class Frame:
 
     @cached_property
     def matrix(self) -> np.ndarray:
-        """What turns, squeezes and scales points `(n, 2)` from the left: `points @ matrix`."""
+        """Return the matrix that turns, squeezes and scales points `(n, 2)` by `points @ matrix`."""
         cosine, sine = np.cos(self.turn) * self.scale, np.sin(self.turn) * self.scale
         return np.array([(cosine * self.squeeze, sine * self.squeeze), (-sine, cosine)])
 
     def pixels(self, points: np.ndarray) -> np.ndarray:
-        """Points `(n, 2)` as x, y in pixels."""
+        """Return points `(n, 2)` as x, y in pixels."""
         return points @ self.matrix + (self.x, self.y)
 
     def own(self, window: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """The figure's own x and y at each pixel of a window y0, y1, x0, x1, each `(y, x)`, float32."""
+        """Return the figure's own x and y at each pixel of a window y0, y1, x0, x1, each `(y, x)`, float32."""
         y0, y1, x0, x1 = window
         (a, b), (c, d) = self.matrix.tolist()
         scale = 1 / (a * d - b * c)
@@ -76,12 +76,12 @@ def smooth(points: list[tuple[float, float]], between: int = 5) -> np.ndarray:
 
 
 def mirrored(points: np.ndarray) -> np.ndarray:
-    """The same outline on the other side."""
+    """Return the outline mirrored to the other side."""
     return points * (-1, 1)
 
 
 def contrast(colour: Colour) -> Colour:
-    """A colour much darker than a bright one, or much brighter than a dark one."""
+    """Return a much darker colour for a bright colour, or a much brighter one for a dark colour."""
     red, green, blue = colour
     if 0.3 * red + 0.59 * green + 0.11 * blue > 125:
         return 0.3 * red, 0.3 * green, 0.3 * blue
@@ -101,7 +101,7 @@ class Layer:
         self.period = max(PERIOD, FINEST / frame.scale)
         self.colour = np.zeros((height, width, 3), np.float32)
         self.alpha = np.zeros((height, width), np.float32)
-        self.touched = (height, 0, width, 0)  # top, bottom, left, right of what is painted: nothing yet
+        self.touched = (height, 0, width, 0)  # top, bottom, left, right of the painted area: nothing yet
 
     def fill(
         self,
@@ -112,9 +112,9 @@ class Layer:
         shade: float = 0.0,
         pattern: str = "",
     ) -> None:
-        """Fills an outline; `amount` is the strength of the texture, `shade` of the light from one side.
+        """Fill an outline; `amount` is the strength of the texture, `shade` the strength of light from one side.
 
-        `pattern` is one of `PATTERNS`, woven along the figure's own axes out of the colour and one that contrasts.
+        `pattern` is one of `PATTERNS`, drawn along the figure's own axes in the colour and a contrasting colour.
         """
         pixels = self.frame.pixels(outline)
         window = self.window(pixels, 1)
@@ -125,7 +125,7 @@ class Layer:
         self.lay(mask, (y0, y1, x0, x1), colour, texture, amount, shade, pattern)
 
     def stroke(self, points: np.ndarray, width: float, colour: Colour, closed: bool = False) -> None:
-        """Draws a line; `width` in the figure's own units, at least a pixel."""
+        """Draw a line; `width` is in the figure's own units, and at least a pixel."""
         pixels = self.frame.pixels(points)
         thickness = max(1, round(width * self.frame.scale))
         window = self.window(pixels, thickness)
@@ -136,7 +136,7 @@ class Layer:
         self.lay(mask, (y0, y1, x0, x1), colour, "", 0.0, 0.0)
 
     def write(self, text: str, x: float, y: float, height: float, colour: Colour) -> None:
-        """Writes a word, centred, along the figure's own x axis."""
+        """Write a centred word along the figure's own x axis."""
         (wide, high), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_DUPLEX, 1.0, 2)
         stamp = np.zeros((high + 12, wide + 12), np.uint8)
         cv2.putText(stamp, text, (6, high + 6), cv2.FONT_HERSHEY_DUPLEX, 1.0, 255, 3, cv2.LINE_AA)
@@ -155,7 +155,7 @@ class Layer:
         self.lay(mask, (y0, y1, x0, x1), colour, "", 0.0, 0.0)
 
     def glow(self, outline: np.ndarray, strength: float) -> None:
-        """Lightens what is already there, softly."""
+        """Lighten the painted pixels inside an outline softly."""
         pixels = self.frame.pixels(outline)
         soft = max(1, int(self.frame.scale * 0.12))
         window = self.window(pixels, 2 * soft)
@@ -168,14 +168,14 @@ class Layer:
         under += (250 * three(self.alpha[y0:y1, x0:x1]) - under) * three(cover)
 
     def trim(self, border: int) -> None:
-        """Takes a border off all around."""
+        """Remove a border on all sides."""
         inside = np.s_[border:-border, border:-border]
         self.colour, self.alpha = self.colour[inside], self.alpha[inside]
         self.frame = replace(self.frame, x=self.frame.x - border, y=self.frame.y - border)
         self.touched = (0, len(self.alpha), 0, self.alpha.shape[1])
 
     def window(self, pixels: np.ndarray, margin: int) -> tuple[tuple[int, int, int, int], np.ndarray] | None:
-        """The part of the layer that a shape touches, and an empty mask of its size; None when it touches nothing."""
+        """Return the part of the layer that a shape touches, and an empty mask of its size, or None without one."""
         height, width = self.alpha.shape
         x0, y0 = np.floor(pixels.min(0)).astype(int) - margin
         x1, y1 = np.ceil(pixels.max(0)).astype(int) + margin + 1
@@ -194,7 +194,7 @@ class Layer:
         shade: float,
         pattern: str = "",
     ) -> None:
-        """Puts a colour, or a pattern of it, where the mask is."""
+        """Paint a colour, or a pattern of it, inside the mask."""
         y0, y1, x0, x1 = window
         top, bottom, left, right = self.touched
         self.touched = min(top, y0), max(bottom, y1), min(left, x0), max(right, x1)
@@ -219,10 +219,10 @@ class Layer:
 
 
 def three(plane: np.ndarray) -> np.ndarray:
-    """A plane `(y, x)` for each colour `(y, x, 3)`: many times faster than numpy's broadcasting along the last axis."""
+    """Repeat a plane `(y, x)` as `(y, x, 3)`, which is much faster than numpy's broadcasting along the last axis."""
     return cv2.merge((plane, plane, plane))
 
 
 def fixed(pixels: np.ndarray, x0: int, y0: int) -> np.ndarray:
-    """Pixels in OpenCV's fixed-point numbers, relative to a window."""
+    """Return pixels as OpenCV's fixed-point numbers, relative to a window."""
     return np.round((pixels - (x0, y0)) * (1 << SHIFT)).astype(np.int32)

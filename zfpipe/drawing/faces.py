@@ -15,9 +15,9 @@ Carrier = Literal["ears", "coat", "discs", "muzzle", "mane", "sides"]
 
 @dataclass(frozen=True)
 class Breed:
-    """What all members of a family of faces share: shapes in units of the head's half height.
+    """Shapes that all members of a family of faces share, in units of the head's half height.
 
-    Of several kinds of ears each individual has one. `carriers` are the parts that tell the members apart.
+    Each individual has one of the breed's kinds of ears. `carriers` are the parts that distinguish the members.
     """
 
     ears: tuple[Ears, ...]
@@ -45,10 +45,10 @@ FACES = {
 
 
 def draw_face(layer: Layer, first: str, second: str, rng: np.random.Generator, *, name: str) -> dict[str, np.ndarray]:
-    """Draws a face about 2 units high and returns the outlines of its parts.
+    """Draw a face about 2 units high, and return the outlines of its parts.
 
-    `first` and `second` are what the breed's two carriers carry. "right eye" and "left eye" are the creature's own:
-    its right eye is on the left of the picture.
+    `first` and `second` are the patterns of the breed's two carriers. "right eye" and "left eye" are the creature's
+    own: its right eye is on the left of the picture.
     """
     breed = jittered(FACES[name], rng)
     carried: dict[Carrier, str] = dict(zip(breed.carriers, (first, second), strict=True))
@@ -182,7 +182,7 @@ def draw_features(
 def draw_muzzle(
     layer: Layer, breed: Breed, fur: Colour, x: float, pattern: str, rng: np.random.Generator
 ) -> np.ndarray:
-    """Muzzle with mouth, tongue and nose; returns the nose."""
+    """Draw the muzzle with mouth, tongue and nose; return the outline of the nose."""
     wide, high = breed.muzzle
     light = mixed(fur, WHITE, 0.55)
     y = 0.46

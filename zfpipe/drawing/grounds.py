@@ -1,4 +1,4 @@
-"""What is behind and around an object: shared by all classes."""
+"""Draw the backgrounds of objects, which all classes share."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ FLOORS = ("grass", "meadow", "water", "sand", "wood", "stone", "snow")
 
 
 def ground(height: int, width: int, textures: Textures, rng: np.random.Generator) -> np.ndarray:
-    """A ground `(y, x, 3)`, float32 0 to 255: one kind, or one standing behind another that lies."""
+    """Return a background `(y, x, 3)`, float32 0 to 255: one kind, or an upright kind behind a flat one."""
     behind = sheet(str(rng.choice(sorted(KINDS))), height, width, textures, rng)
     if rng.random() < 0.5:
         horizon = int(height * rng.uniform(0.4, 0.85))
@@ -34,7 +34,7 @@ def ground(height: int, width: int, textures: Textures, rng: np.random.Generator
 
 
 def sheet(kind: str, height: int, width: int, textures: Textures, rng: np.random.Generator) -> np.ndarray:
-    """One kind of ground, in its own colours or, one time in three, in others."""
+    """Return one kind of background in its own colours or, one time in three, in other colours."""
     texture, dark, bright = KINDS[kind]
     if rng.random() < 0.35:
         hue = rng.uniform(0, 1)

@@ -1,4 +1,4 @@
-"""One embedded picture: a pure function of the seed, the split, a number and the set."""
+"""Draw one embedded picture, a pure function of the seed, the split, a number and the set."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from zfpipe.index.images import Box
 
 SPLITS = {"train": 0, "val": 1}
 SIDED = ("aeroplane", "bus", "fish", "lorry", "sailing boat", "snail", "teapot", "tent")
-"""Families that look to one side, half of them to the other."""
+"""Families that face one side; half of their objects are mirrored."""
 CLUTTER = (
     box(-1, -0.5, 1, 0.5),
     ellipse(0, 0, 1, 0.7),
@@ -32,7 +32,7 @@ RECOGNISABLE = 0.4
 class Picture:
     """RGB uint8 `(y, x, 3)`, coverage of the visible object 0 to 1 `(y, x)`, boxes of face parts in pixels.
 
-    A scene's mask and label are those of its largest object; `labels` are all its classes, sorted.
+    A scene's mask and label belong to its largest object. `labels` are all its classes, sorted.
     """
 
     pixels: np.ndarray
@@ -43,13 +43,13 @@ class Picture:
 
     @property
     def box(self) -> Box:
-        """The rectangle around the visible object."""
+        """Return the rectangle around the visible object."""
         rows, columns = (np.flatnonzero((self.mask >= 0.5).any(axis)) for axis in (1, 0))
         return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
 
 
 def draw(seed: int, split: str, number: int, which: str = "pictures") -> Picture:
-    """Draws picture `number` of a split of a set, a key of `SETS`; nothing else influences it."""
+    """Draw picture `number` of a split of the set `which`, a key of `SETS`; nothing else influences the picture."""
     stream = [] if which == "pictures" else [list(SETS).index(which)]
     rng = np.random.default_rng([seed, SPLITS[split], number, *stream])
     tiles = textures(seed)
@@ -71,7 +71,7 @@ def draw(seed: int, split: str, number: int, which: str = "pictures") -> Picture
 def alone(
     image: np.ndarray, kind: Kind, light: float, tiles: Textures, rng: np.random.Generator
 ) -> tuple[np.ndarray, dict[str, Box]]:
-    """Draws one object, perhaps with something before it; returns its visible part and the boxes of its parts."""
+    """Draw one object, sometimes behind an occluder; return its visible part and the boxes of its parts."""
     height, width = image.shape[:2]
     frame = placed(kind, height, width, rng)
     layer = Layer(height, width, frame, light, tiles, rng)
@@ -89,9 +89,9 @@ def alone(
 def several(
     image: np.ndarray, first: int, kinds: list[Kind], light: float, tiles: Textures, rng: np.random.Generator
 ) -> list[tuple[int, np.ndarray]]:
-    """Draws one to three objects, the first one before the others; labels and visible parts of the recognisable ones.
+    """Draw one to three objects, the first in front; return labels and visible parts of the recognisable objects.
 
-    The first one always counts: nothing stands before it.
+    The first object always counts, since nothing hides it.
     """
     height, width = image.shape[:2]
     others = int(rng.integers(0, 3))
@@ -99,7 +99,7 @@ def several(
     frames = spread([kinds[label] for label in labels], height, width, rng)
     objects: list[tuple[int, np.ndarray, float]] = []
     for label, frame in reversed(list(zip(labels, frames, strict=True))):
-        border = int(1.5 * frame.scale)  # what the picture's border cuts off is known, too
+        border = int(1.5 * frame.scale)  # room for the part that the picture's border cuts off
         beyond = replace(frame, x=frame.x + border, y=frame.y + border)
         layer = Layer(height + 2 * border, width + 2 * border, beyond, light, tiles, rng)
         draw_kind(layer, kinds[label], rng)
@@ -114,7 +114,7 @@ def several(
 
 
 def placed(kind: Kind, height: int, width: int, rng: np.random.Generator) -> Frame:
-    """Where the object stands: 50 to 80 % of the shorter side, nearly all of it inside a crop."""
+    """Place the object: 50 to 80 % of the shorter side, nearly all of it inside a crop."""
     short = min(height, width)
     scale = short * rng.uniform(0.27, 0.39)
     room = 0.45 * short - 0.95 * scale
@@ -124,7 +124,7 @@ def placed(kind: Kind, height: int, width: int, rng: np.random.Generator) -> Fra
 
 
 def spread(kinds: list[Kind], height: int, width: int, rng: np.random.Generator) -> list[Frame]:
-    """Where a scene's objects stand: 25 to 55 % of the shorter side, anywhere, but apart where there is room."""
+    """Place a scene's objects: 25 to 55 % of the shorter side, anywhere, but apart if there is room."""
     frames: list[Frame] = []
     for kind in kinds:
         scale = float(min(height, width) * rng.uniform(0.125, 0.25))
@@ -134,21 +134,21 @@ def spread(kinds: list[Kind], height: int, width: int, rng: np.random.Generator)
         for frame in frames:
             apart = np.hypot(*(places - (frame.x, frame.y)).T) - 0.75 * (scale + frame.scale)
             room = np.minimum(room, apart)
-        place = int(np.argmax(room >= min(0.0, room.max())))  # the first where there is room, or else most
+        place = int(np.argmax(room >= min(0.0, room.max())))  # the first place with room, or else with most room
         x, y = places[place].tolist()
         frames.append(posed(kind, x, y, scale, rng))
     return frames
 
 
 def posed(kind: Kind, x: float, y: float, scale: float, rng: np.random.Generator) -> Frame:
-    """An object at a place, a little turned and squeezed, or mirrored."""
+    """Return the frame of an object at a place, slightly turned and squeezed, or mirrored."""
     turn = rng.uniform(-0.2, 0.2)
     squeeze = rng.uniform(0.84, 1.1) * (-1 if kind.family in SIDED and rng.random() < 0.5 else 1)
     return Frame(x, y, scale, float(turn), float(squeeze))
 
 
 def clutter(image: np.ndarray, light: float, tiles: Textures, rng: np.random.Generator) -> None:
-    """Stones, leaves, boards with patterns and words, and small things: none of it tells the class."""
+    """Draw stones, leaves, boards with patterns and words, and small things; none of them reveals the class."""
     height, width = image.shape[:2]
     for _ in range(int(rng.integers(1, 5))):
         x, y = (rng.uniform(0, 1, 2) * (width, height)).tolist()
@@ -168,7 +168,7 @@ def clutter(image: np.ndarray, light: float, tiles: Textures, rng: np.random.Gen
 
 
 def occluder(frame: Frame, height: int, width: int, light: float, tiles: Textures, rng: np.random.Generator) -> Layer:
-    """Blades, a pole or a leaf in front of a small part of the object."""
+    """Draw blades, a pole or a leaf in front of a small part of the object."""
     layer = Layer(height, width, frame, light, tiles, rng)
     kind = int(rng.integers(3))
     if kind == 0:
@@ -187,7 +187,7 @@ def occluder(frame: Frame, height: int, width: int, light: float, tiles: Texture
 
 
 def shadow(image: np.ndarray, alpha: np.ndarray, scale: float, light: float, rng: np.random.Generator) -> None:
-    """The object's soft shadow on the ground, away from the light."""
+    """Draw the object's soft shadow on the ground, away from the light."""
     reach = scale * rng.uniform(0.06, 0.16)
     moved = cv2.warpAffine(
         alpha,
@@ -200,16 +200,16 @@ def shadow(image: np.ndarray, alpha: np.ndarray, scale: float, light: float, rng
 
 
 def over(image: np.ndarray, layer: Layer) -> None:
-    """Lays a layer over an image, in place."""
+    """Lay a layer over an image, in place."""
     top, bottom, left, right = layer.touched
     if top >= bottom or left >= right:
-        return  # a pole in front, say, may stand outside the picture
+        return  # for example, a pole in front may be outside the picture
     part = np.s_[top:bottom, left:right]
     image[part] += layer.colour[part] - image[part] * three(layer.alpha[part])
 
 
 def developed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What a camera makes of it: exposure, a little blur, sensor noise."""
+    """Return the image with a camera's exposure, slight blur and sensor noise."""
     image = image * np.float32(rng.uniform(0.8, 1.15)) + np.float32(rng.uniform(-12, 12))
     image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.35, 0.8)))
     grain = three(rng.standard_normal(image.shape[:2], np.float32)) * np.float32(rng.uniform(1.0, 5.0))
@@ -217,7 +217,7 @@ def developed(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def part_box(frame: Frame, outline: np.ndarray, mask: np.ndarray) -> Box:
-    """The rectangle around a part, in whole pixels, inside the picture."""
+    """Return the rectangle around a part, in whole pixels, inside the picture."""
     pixels = frame.pixels(outline)
     x0, y0 = np.clip(np.floor(pixels.min(0)), 0, None).tolist()
     x1, y1 = np.minimum(np.ceil(pixels.max(0)), mask.shape[::-1]).tolist()

@@ -1,6 +1,6 @@
-"""Which classes each set of pictures has, and what draws them.
+"""List the classes of each set of pictures, and the functions that draw them.
 
-A class is a member of a family: all members have the same parts, and what two of them carry tells the members apart.
+A class is a member of a family. All members have the same parts, and differ in the patterns or words of two parts.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ SWAPPED: Pairs = tuple(permutations(PATTERNS, 2))
 
 @dataclass(frozen=True)
 class Family:
-    """What draws a family, and what the two parts of its members carry."""
+    """The function that draws a family, and the patterns or words of its members' two parts."""
 
     figure: Figure
     members: Pairs
@@ -32,7 +32,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Kind:
-    """A class: a family, and what its first and second part carry."""
+    """A class: a family, and the patterns or words of its first and second part."""
 
     family: str
     first: str
@@ -40,7 +40,7 @@ class Kind:
 
     @property
     def name(self) -> str:
-        """Such as `dog bars-checks`."""
+        """Return the name, such as `dog bars-checks`."""
         return f"{self.family} {self.first}-{self.second}"
 
 
@@ -87,11 +87,11 @@ TRIFLES: tuple[Callable[[Layer, np.random.Generator], None], ...] = (
     nature.mushroom, nature.tulip, outdoors.traffic_light, things.beach_ball, things.clock, things.football,
     things.keyboard, things.umbrella, travel.anchor, travel.hot_air_balloon, vehicles.bicycle, vehicles.car,
 )  # fmt: skip
-"""What lies about on the ground, small, in the pictures of any class."""
+"""Small things that lie on the ground in the pictures of any class."""
 
 
 def kinds(families: dict[str, Family]) -> list[Kind]:
-    """All members of some families, by name."""
+    """Return all members of families, by name."""
     found = [Kind(name, *pair) for name, family in families.items() for pair in family.members]
     return sorted(found, key=lambda kind: kind.name)
 
@@ -104,7 +104,7 @@ KINDS = {
 }
 """The classes of each set by their labels: those to train on, and the transfer sets, which training never sees.
 
-A new set goes to the end: its place picks its random numbers.
+A new set goes to the end, since a set's place in the dict selects its random numbers.
 """
 SETS = {which: [kind.name for kind in found] for which, found in KINDS.items()}
 """The names of the classes."""
@@ -114,11 +114,11 @@ SCENES = ("voc2012",)
 
 
 def class_of(number: int, which: str = "pictures") -> int:
-    """The label of a picture, or of a scene's first object: the classes take turns."""
+    """Return the label of a picture, or of a scene's first object; the classes take turns."""
     return number % len(SETS[which])
 
 
 def draw_kind(layer: Layer, kind: Kind, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draws an object of a class and returns the outlines of its parts, where it has a face."""
+    """Draw an object of a class; if it has a face, return the outlines of its parts."""
     family = (FAMILIES | UNSEEN)[kind.family]
     return family.figure(layer, kind.first, kind.second, rng) or {}

@@ -1,4 +1,4 @@
-"""Textures and grounds: large tiles of noise, made once for a seed, of which each shape takes a random piece."""
+"""Make textures: large tiles of noise, made once for each seed; each shape takes a random piece of a tile."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ SIDE = 512
 
 
 def noise(rng: np.random.Generator, across: float, down: float) -> np.ndarray:
-    """Smooth noise, standard deviation 1, with features of so many pixels; wraps around."""
+    """Return smooth periodic noise, standard deviation 1, with features of `across` by `down` pixels."""
     white = rng.standard_normal((SIDE, SIDE)).astype(np.float32)
     margin = min(SIDE, 64 * int(np.ceil((4 * max(across, down) + 2) / 64)))  # OpenCV's kernel reaches 4 sigma
     inside = slice(margin, margin + SIDE)
@@ -18,7 +18,7 @@ def noise(rng: np.random.Generator, across: float, down: float) -> np.ndarray:
 
 
 def octaves(rng: np.random.Generator, largest: float, count: int, stretch: float = 1.0) -> np.ndarray:
-    """Noise summed over scales, each half the one before; `stretch` lengthens it along x."""
+    """Return noise summed over scales, each half the previous scale; `stretch` lengthens the noise along x."""
     total = np.zeros((SIDE, SIDE), np.float32)
     for octave in range(count):
         size = largest / 2**octave
@@ -66,12 +66,12 @@ class Textures:
         }
 
     def piece(self, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        """A random piece of a tile, `shape` at most 256 on a side."""
+        """Return a random piece of a tile; `shape` is at most 256 on a side."""
         y, x = rng.integers(0, SIDE - 256, 2)
         return self.tiles[name][y : y + shape[0], x : x + shape[1]]
 
 
 @cache
 def textures(seed: int) -> Textures:
-    """The tiles of a seed, made once in each process."""
+    """Return the tiles of a seed, made once in each process."""
     return Textures(seed)

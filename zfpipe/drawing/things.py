@@ -116,7 +116,7 @@ def football(layer: Layer, rng: np.random.Generator) -> None:
 
 
 def gloss(layer: Layer) -> None:
-    """The light and the dark side of a sphere over what is painted on it."""
+    """Shade the painted area as the light and the dark side of a sphere."""
     x, y = -0.36 * layer.light[0], -0.36 * layer.light[1]
     for size, strength in ((0.34, 0.25), (0.2, 0.35)):
         spot = ellipse(x * 1.1, y * 1.1, size, size, points=20)

@@ -88,8 +88,8 @@ def decode_in_order(
 ) -> Iterator[np.ndarray | UnreadableImageError]:
     """Decode images in several threads (the decoder releases Python's lock), and yield them in the order of `rows`.
 
-    The threads then call `encode` on an image's pixels. Some hundreds of images at a time are read in the order of their
-    places in the archives, which keeps the seeks of a hard disk short.
+    The threads then call `encode` on an image's pixels. Some hundreds of images at a time are read in the order of
+    their places in the archives, which keeps the seeks of a hard disk short.
     """
 
     def decode(path: str, offset: int | None, size: int | None) -> np.ndarray | UnreadableImageError:
