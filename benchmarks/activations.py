@@ -39,7 +39,7 @@ def made_up(images: int) -> Iterator[tuple[range, dict[int, np.ndarray]]]:
 
 
 def streamed(images: int, folder: Path) -> float:
-    """What `measure` and `write` do."""
+    """Time the steps of `measure` and `write`."""
     with tempfile.TemporaryDirectory(dir=folder) as spooled:
         spool = activations.Spool(Path(spooled))
         for ids, layers in made_up(images):
@@ -75,7 +75,7 @@ def in_memory(images: int, folder: Path) -> float:
 
 
 def check_maxima(network: ConvNet, images: torch.Tensor) -> None:
-    """Fails where a map's maximum is not PyTorch's, or not where its place says."""
+    """Fail if a map's maximum differs from PyTorch's, or is not at its place."""
     with torch.inference_mode():
         for trace in network.trace(images, switches=False):
             found, flat = activations.maxima(trace).entries(), trace.rectified.flatten(2)
@@ -85,13 +85,13 @@ def check_maxima(network: ConvNet, images: torch.Tensor) -> None:
 
 
 def check_tables(folder: Path) -> None:
-    """Fails where the two tables differ."""
+    """Fail if the two tables differ."""
     ours, plain = (pd.read_parquet(folder / name) for name in ("val.parquet", "plain.parquet"))
     harness.agree("activations, tables", ours, plain)
 
 
 def forward_passes(network: ConvNet, images: torch.Tensor) -> None:
-    """Measuring beside the plain forward pass."""
+    """Compare measuring with the plain forward pass."""
 
     def measured() -> float:
         for trace in network.trace(images, switches=False):

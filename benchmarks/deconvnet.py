@@ -48,7 +48,7 @@ Chosen = tuple[Units, Tensor]
 
 
 def papers_network() -> ConvNet:
-    """The network of Fig. 3, random weights."""
+    """Return the network of Fig. 3 with random weights."""
     target = Path("benchmarks/params.yaml")
     target.write_text(Path("params.yaml").read_text())
     try:
@@ -62,7 +62,7 @@ def papers_network() -> ConvNet:
 
 
 def pictures(folder: Path | None, count: int) -> Tensor:
-    """Centre crops, minus their mean: `(image, 3, 224, 224)`."""
+    """Return centre crops minus their mean: `(image, 3, 224, 224)`."""
     if folder is None:
         found = (draw(0, "val", number).pixels for number in range(count))
     else:
@@ -81,7 +81,7 @@ def pictures(folder: Path | None, count: int) -> Tensor:
 
 @torch.inference_mode()
 def strongest(network: ConvNet, images: Tensor, every: int) -> dict[int, Chosen]:
-    """The nine of every so manieth map, by layer."""
+    """Return the strongest nine of each `every`th map, by layer."""
     seen: dict[int, list[tuple[Tensor, ...]]] = {}
     for batch in tqdm(images.split(BATCH), desc="activations", leave=False):
         for trace in network.trace(batch, switches=False):
@@ -97,13 +97,13 @@ def strongest(network: ConvNet, images: Tensor, every: int) -> dict[int, Chosen]
 
 
 def some(chosen: Chosen, which: Tensor) -> Chosen:
-    """A part of a layer's units."""
+    """Return a part of a layer's units."""
     units, rows = chosen
     return Units(units.layer, units.maps[which], units.ys[which], units.xs[which]), rows[which]
 
 
 def by_captum(network: ConvNet, images: Tensor, chosen: Chosen) -> Tensor:
-    """Whole images, as a user of captum gets them: not yet times the activation."""
+    """Return captum's projections in whole images, not yet multiplied by the activation."""
     (units, rows), modules = chosen, []
     for conv in network.architecture.convs[: units.layer]:
         modules += [network.conv(conv.layer), nn.ReLU()]
@@ -115,7 +115,7 @@ def by_captum(network: ConvNet, images: Tensor, chosen: Chosen) -> Tensor:
 
 
 def captums(network: ConvNet, images: Tensor, layers: list[Chosen], batch: int) -> float:
-    """A round of captum: all these units, batched layer by layer."""
+    """Run a round of captum on all these units, batched in each layer."""
     for chosen in layers:
         for part in torch.arange(len(chosen[1]), device=images.device).split(batch):
             by_captum(network, images, some(chosen, part))
@@ -123,7 +123,7 @@ def captums(network: ConvNet, images: Tensor, layers: list[Chosen], batch: int) 
 
 
 def ours(network: ConvNet, images: Tensor, layers: list[Chosen], of: Tensor) -> float:
-    """A round of ours: all units of these layers in the images `of`, which ascend."""
+    """Run a round of ours: all units of these layers in the images `of`, in ascending order."""
     for part in of.split(BATCH):
         here = [some(chosen, torch.isin(chosen[1], part)) for chosen in layers]
         asked = [(units, torch.searchsorted(part, rows)) for units, rows in here]
@@ -132,7 +132,7 @@ def ours(network: ConvNet, images: Tensor, layers: list[Chosen], of: Tensor) -> 
 
 
 def check(network: ConvNet, images: Tensor, chosen: Chosen) -> None:
-    """Fails where captum's, our own on whole images, and those on receptive fields differ."""
+    """Fail if projections by captum, by ours on whole images, and by ours on receptive fields differ."""
     units, rows = chosen
     whole, activations = project(network, images[rows], units, SETTINGS)
     theirs = by_captum(network, images, chosen) * activations[:, None, None, None]

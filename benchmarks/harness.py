@@ -37,7 +37,7 @@ def arguments(module_doc: str | None) -> argparse.Namespace:
 
 
 def agree(what: str, ours: ArrayLike, theirs: ArrayLike, relative: float = 0.0) -> None:
-    """Raises AssertionError where two ways differ by more than a part of the largest value, before they are timed."""
+    """Raise AssertionError if two ways differ by more than the share `relative` of the largest value."""
     one, other = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     assert one.shape == other.shape, f"{what}: shapes {one.shape} and {other.shape}"
     apart, allowed = np.abs(one - other).max(), relative * np.abs(other).max()
@@ -71,7 +71,7 @@ def compare(case: str, unit: str, ways: Mapping[str, Way], rounds: int = 5) -> d
 
 
 def keep(case: str, way: str, unit: str, values: list[float], ratio: float | None = None) -> None:
-    """Adds a row to the file, if one is asked for."""
+    """Add a row to the CSV file, if the environment names one."""
     if FILE not in os.environ:
         return
     path = Path(os.environ[FILE])
@@ -84,18 +84,18 @@ def keep(case: str, way: str, unit: str, values: list[float], ratio: float | Non
 
 
 def on_gpu() -> bool:
-    """Whether a GPU computes."""
+    """Return whether a GPU computes."""
     return os.environ.get("ZFPIPE_DEVICE", "cpu") != "cpu"
 
 
 def synchronise() -> None:
-    """Waits for what a GPU still computes."""
+    """Wait until a GPU has finished its work."""
     if on_gpu():
         torch.cuda.synchronize()
 
 
 def device_name() -> str:
-    """The GPU, where one is used; the processor otherwise."""
+    """Return the name of the GPU if one is used, or else of the CPU."""
     if on_gpu():
         return torch.cuda.get_device_name()
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
@@ -104,5 +104,5 @@ def device_name() -> str:
 
 
 def versions() -> str:
-    """Of Python and what the cases compare."""
+    """Return the versions of Python and of the compared libraries."""
     return " ".join([f"python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)])

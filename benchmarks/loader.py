@@ -50,12 +50,12 @@ def prepare(root: Path, pictures: list[Path]) -> None:
 
 
 def ours(batches: Batches) -> float:
-    """An epoch of ours, and how many images it had."""
+    """Run an epoch of ours; return its number of images."""
     return sum(len(batch.images) for batch in batches.epoch(1))
 
 
 def theirs(loader: Iterable[tuple[torch.Tensor, ...]]) -> float:
-    """The same of FFCV's loader or torch's."""
+    """Run an epoch of FFCV's or torch's loader; return its number of images."""
     return sum(len(images) for images, *_ in loader)
 
 
@@ -86,7 +86,7 @@ def torchvision(folder: Path, workers: int, small: bool) -> DataLoader[tuple[tor
 
 
 def check(beton: Path, workers: int) -> None:
-    """Fails where our centre crops are not FFCV's."""
+    """Fail if our centre crops differ from FFCV's."""
     with Batches(beton, batch=BATCH, crop=CROP, crops="centre") as centre:
         for batch, (images, *_) in zip(centre.epoch(), ffcv(beton, workers, random=False), strict=True):
             harness.agree("loader, centre crops", batch.images.numpy(), images.numpy())

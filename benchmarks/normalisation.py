@@ -20,7 +20,7 @@ SIZES = {"default": (32, ((24, 23), (64, 5))), "paper": (16, ((96, 55), (256, 13
 
 
 def forward(norm: Callable[[Tensor], Tensor], several: list[Tensor]) -> float:
-    """Both layers; how many images that were."""
+    """Run both layers forward; return the number of images."""
     with torch.inference_mode():
         for maps in several:
             norm(maps)
@@ -28,7 +28,7 @@ def forward(norm: Callable[[Tensor], Tensor], several: list[Tensor]) -> float:
 
 
 def both(norm: Callable[[Tensor], Tensor], several: list[Tensor]) -> float:
-    """The same and the gradient."""
+    """Run both layers forward and backward; return the number of images."""
     for maps in several:
         torch.autograd.grad(norm(maps), maps, torch.ones_like(maps))
     return len(several[0])

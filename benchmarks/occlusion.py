@@ -36,7 +36,7 @@ Way = Callable[[int, int], Tensor]
 
 
 def positions(side: int, step: int) -> Occluders:
-    """As captum goes: down the columns."""
+    """Return the positions in captum's order, down the columns."""
     places = torch.arange(0, CROP - side + 1, step)
     lefts, tops = torch.cartesian_prod(places, places).unbind(1)
     return Occluders(tops, lefts, side, side)
@@ -65,7 +65,7 @@ def by_captum(
 def by_images(
     network: ConvNet, image: Tensor, fill: Tensor, target: int, steps: Steps, side: int, batch: int
 ) -> Tensor:
-    """Our own whole forward passes."""
+    """Compute the probabilities by our own whole forward passes."""
     found = []
     for part in positions(side, steps[side][1]).split(batch):
         whole = Windows(torch.zeros_like(part.tops), CROP)
@@ -86,7 +86,7 @@ def by_differences(
 
 @cache
 def planned(network: ConvNet, side: int, step: int, batch: int) -> Plan:
-    """Once for all rounds."""
+    """Return the plan, made once for all rounds."""
     return Plan(network, positions(side, step), batch)
 
 

@@ -42,13 +42,13 @@ def as_they_come(images: int, path: Path) -> None:
 
 
 def filtered(path: Path, number: int) -> pd.DataFrame:
-    """By pyarrow's filter."""
+    """Return the strongest nine by pyarrow's filter."""
     table = pq.read_table(path, filters=[("layer", "==", LAYER), ("map", "==", number)]).to_pandas()
     return table.sort_values(["activation", "id"], ascending=[False, True]).head(NINE)
 
 
 def queries(folder: Path) -> dict[str, Query]:
-    """Ours first."""
+    """Return the ways to query, ours first."""
     ours, plain = folder / "val.parquet", folder / "plain.parquet"
     return {
         "ours": lambda number: activations.strongest(ours, LAYER, number, NINE),
@@ -58,7 +58,7 @@ def queries(folder: Path) -> dict[str, Query]:
 
 
 def check(ways: dict[str, Query], number: int) -> None:
-    """Fails where two ways name other images or values."""
+    """Fail if two ways name different images or values."""
     found = {name: way(number).filter(["id", "activation"]) for name, way in ways.items()}
     for name, table in found.items():
         harness.agree(f"query, {name}", found["ours"], table)
