@@ -96,7 +96,12 @@ class Responses:
 
 
 def measured(runs: Mapping[str, Run]) -> list[str]:
-    """The runs that are drawn, and those that differ from one of them in the seed alone."""
+    """Return the runs that are drawn, and those that differ from one of them in the seed alone.
+
+    Raises UnavailableError where the parameters leave out a run that is drawn.
+    """
+    if missing := [run for run in DRAWN if run not in runs]:
+        raise UnavailableError(f"it compares {', '.join(DRAWN)}, and runs has no {missing[0]}")
     same = alike(runs)
     return list(dict.fromkeys(name for run in DRAWN for name in same[run]))
 
