@@ -72,6 +72,9 @@ def computed(func: Any, args: Any, kwargs: Any) -> Any:
         kwargs["device"] = torch.device("cpu")
     known = {id(one.held): one for one in ours}
     plain_args, plain_kwargs = tree_map(lambda one: one.held if isinstance(one, Pretended) else one, (args, kwargs))
+    if name == "aten::_fused_sgd_":  # autograd lays a gradient out like its weight, but not one of a kind of its own
+        weights, gradients, *rest = plain_args
+        plain_args = (weights, [torch.empty_like(w).copy_(g) for w, g in zip(weights, gradients, strict=True)], *rest)
     found = func(*plain_args, **plain_kwargs)
     if name == "aten::_to_copy" and there and found is plain_args[0]:
         found = found.clone()
