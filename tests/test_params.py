@@ -227,6 +227,8 @@ def test_a_profile_keeps_the_rows_that_it_names(tmp_path: Path) -> None:
     [
         ("rows: [zfnet, zfnets]", "one.yaml: rows names zfnets; must be runs and ensembles: zfnet, zfnet-seed1, "),
         ("rows: zfnet", "one.yaml: rows = zfnet; must be a list of runs and ensembles: zfnet, zfnet-seed1, "),
+        ("rows: [zfnet", "one.yaml is not valid YAML: "),
+        ("- rows", "one.yaml must hold sections such as `model:`"),
         ("rows: [zfnet, zfnet-five]", "params.yaml: ensembles.zfnet-five = zfnet-seed1; must be runs: zfnet"),
     ],
 )

@@ -21,6 +21,7 @@ from zfpipe.probes import activations, filters, projections
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
 from zfpipe.subject.subject import Subject
+from zfpipe.unavailable import UnavailableError
 
 
 @pytest.fixture(scope="module")
@@ -233,3 +234,9 @@ def test_filters_of_all_seeds_and_of_untrained_twins(beton: Path, inputs: MeanSu
     expected = filters.measure(twin, models["alexnet"], SETTINGS.deconvnet)[0] | {"renorm_radius": None}
     assert numbers["untrained"]["alexnet"] == expected
     assert twin.untrained.network.conv(1).weight.equal(twin.network.conv(1).weight), "whatever it was before"
+
+
+def test_filters_without_a_drawn_run_are_unavailable() -> None:
+    runs = {name: Run(base="model", seed=0) for name in ("zfnet", "alexnet")}
+    with pytest.raises(UnavailableError, match=r"runs has no zfnet-unclipped$"):
+        filters.measured(runs)

@@ -96,7 +96,12 @@ class Responses:
 
 
 def measured(runs: Mapping[str, Run]) -> list[str]:
-    """Return the names of the drawn runs, and of the runs that differ from a drawn run only in the seed."""
+    """Return the names of the drawn runs, and of the runs that differ from a drawn run only in the seed.
+
+    Raise UnavailableError if the parameters leave out a drawn run.
+    """
+    if missing := [run for run in DRAWN if run not in runs]:
+        raise UnavailableError(f"it compares {', '.join(DRAWN)}, and runs has no {missing[0]}")
     same = alike(runs)
     return list(dict.fromkeys(name for run in DRAWN for name in same[run]))
 

@@ -70,7 +70,9 @@ def write(values: dict[str, Any], path: Path, target: Path) -> list[str]:
 
 def read(path: Path, root: Path) -> dict[str, Any]:
     """Return a profile's values, laid over the values of the file in the project's root that it may extend."""
-    own = YAML(typ="safe").load(path.read_text())
+    text = path.read_text()
+    params.check_yaml(text, str(path))
+    own = YAML(typ="safe").load(text)
     if "extends" not in own:
         return own
     base = own.pop("extends")
