@@ -143,6 +143,6 @@ def test_what_a_gpu_refuses_is_refused() -> None:
         there = here.to(device)
         assert torch.equal((there * 2 + torch.tensor(1.0))[torch.tensor([0])].cpu(), torch.tensor([3.0]))
         with pytest.raises(RuntimeError, match="same device"):
-            there + here
+            _ = there + here
         with pytest.raises((RuntimeError, TypeError)):
             there.numpy()
