@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zfpipe.anynet.network import AnyNet, replaced
+from zfpipe.anynet.network import AnyNet
+from zfpipe.anynet.outline import replaced
 from zfpipe.errors import UserError
 from zfpipe.foreign import built, code, state
 from zfpipe.foreign.words import failed
