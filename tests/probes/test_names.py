@@ -16,6 +16,7 @@ from zfpipe.network.convnet import ConvNet
 from zfpipe.network.receptive_field import ReceptiveField
 from zfpipe.probes import names
 from zfpipe.subject.subject import Subject
+from zfpipe.subject.truth import Truth
 
 PARTS = {"right eye": (30, 30, 40, 38), "left eye": (60, 30, 70, 38), "nose": (46, 50, 56, 56)}
 SETTINGS = names.Settings(images=None, top=0.01, least=0.02, permutations=2, seed=0)
@@ -115,6 +116,17 @@ def test_a_map_that_is_the_part_has_all_of_it_and_others_places_have_less(subjec
     table = names.table(1, scores, concepts, SETTINGS)
     assert table["concept"].tolist() == ["eye", "nose"]
     assert table["found"].tolist() == [True, True]
+
+
+def test_a_class_is_that_of_its_image_in_any_order(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample of images is sorted by their numbers, the beton is not."""
+    monkeypatch.setattr(Truth, "object", lambda truth, image: np.ones((truth.crop, truth.crop), bool))
+    with subject.batches() as batches:
+        classes = {image: batches.classes[label] for image, label in zip(batches.ids, batches.labels, strict=True)}
+    for order in (list(classes), list(classes)[::-1], sorted(classes)):
+        concepts = names.known(subject, order)
+        found = {image: concepts.names[held[0][0]] for image, held in concepts.places["class"].items()}
+        assert found == {image: ("class", name) for image, name in classes.items()}
 
 
 def test_enlarging_is_linear_between_middles_and_level_beyond() -> None:

@@ -72,7 +72,9 @@ def known(subject: Subject, ids: Sequence[int]) -> Concepts:
     places: dict[str, dict[int, list[tuple[str, Bool[np.ndarray, "y x"]]]]] = {kind: {} for kind in KINDS}
     parts = {image: subject.truth.parts(image) for image in ids}
     words = Counter(part.split()[-1] for part in {part for held in parts.values() for part in held})
-    for image, label in zip(ids, subject.images(ids).labels.tolist(), strict=True):
+    with subject.batches() as every:
+        labels = dict(zip(every.ids.tolist(), every.labels.tolist(), strict=True))
+    for image, label in ((image, labels[image]) for image in ids):
         mask = subject.truth.object(image)
         if mask is not None:
             places["class"][image] = [(subject.classes[label], mask)]
