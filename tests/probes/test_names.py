@@ -122,7 +122,8 @@ def test_a_class_is_that_of_its_image_in_any_order(subject: Subject, monkeypatch
     """A sample of images is sorted by their numbers, the beton is not."""
     monkeypatch.setattr(Truth, "object", lambda truth, image: np.ones((truth.crop, truth.crop), bool))
     with subject.batches() as batches:
-        classes = {image: batches.classes[label] for image, label in zip(batches.ids, batches.labels, strict=True)}
+        pairs = zip(batches.ids.tolist(), batches.labels.tolist(), strict=True)
+        classes = {image: batches.classes[label] for image, label in pairs}
     for order in (list(classes), list(classes)[::-1], sorted(classes)):
         concepts = names.known(subject, order)
         found = {image: concepts.names[held[0][0]] for image, held in concepts.places["class"].items()}

@@ -74,10 +74,10 @@ def known(subject: Subject, ids: Sequence[int]) -> Concepts:
     words = Counter(part.split()[-1] for part in {part for held in parts.values() for part in held})
     with subject.batches() as every:
         labels = dict(zip(every.ids.tolist(), every.labels.tolist(), strict=True))
-    for image, label in ((image, labels[image]) for image in ids):
+    for image in ids:
         mask = subject.truth.object(image)
         if mask is not None:
-            places["class"][image] = [(subject.classes[label], mask)]
+            places["class"][image] = [(subject.classes[labels[image]], mask)]
         together: dict[str, Bool[np.ndarray, "y x"]] = {}
         for part, box in parts[image].items():
             word = part.split()[-1]
