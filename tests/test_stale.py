@@ -80,7 +80,7 @@ def test_the_code_of_a_network_of_ones_own_is_seen_when_it_changes(clone: Clone)
     (clone.folder / "nets.py").write_text(code)
     clone.run("python", "-c", save)
     edit(clone, model={"source": "nets:small", "weights": "weights/small.pth"})
-    assert "zfpipe: params.yaml: watch = []; must name model" in clone.run("dvc", "repro", "pretrained", status=255)
+    assert "zfpipe: params.yaml: watch = []; must include model" in clone.run("dvc", "repro", "pretrained", status=255)
     edit(clone, watch=["model"])
     clone.run("dvc", "repro", "pretrained")
     weights = clone.folder / "pretrained/model/weights.safetensors"
