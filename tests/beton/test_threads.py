@@ -12,7 +12,6 @@ from numba import threading_layer  # pyright: ignore[reportPrivateImportUsage]
 from tests.imports import ROOT
 from tests.noise import COUNT, Known, within
 from tests.reading.test_reader import open_batches, together
-from zfpipe.beton import guarded_ffcv
 from zfpipe.errors import UserError
 from zfpipe.reading.reader import copy_crops
 from zfpipe.workers import loader_threads, worker_count
@@ -89,11 +88,3 @@ def test_compiled_code_is_kept_outside_the_package(known: Known) -> None:
     assert kept.is_relative_to(os.environ["NUMBA_CACHE_DIR"])
     assert not kept.is_relative_to(ROOT / "zfpipe")
     assert list(kept.glob("*copy_crops*.nbi"))
-
-
-def test_a_second_loader_compiles_nothing(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
-    with open_batches(known) as batches:
-        expected = together(batches).images
-    monkeypatch.setattr(guarded_ffcv, "COMPILE", None)
-    with open_batches(known) as batches:
-        assert torch.equal(together(batches).images, expected)

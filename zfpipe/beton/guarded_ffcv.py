@@ -3,9 +3,6 @@
 FFCV must not use a GPU either: each process would take memory on the first GPU, even in stages without a GPU.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import torch
 
@@ -74,21 +71,7 @@ def unpinned(query: AllocationQuery, batch: int, batches: int) -> np.ndarray:
     return np.empty((batches, batch, *query.shape), query.dtype)
 
 
-COMPILE: Callable[..., Any] = Compiler.compile
-COMPILED: dict[Any, Any] = {}
-
-
-def compile_once(compiler: type[Compiler], code: Callable[..., Any], signature: Any = None) -> Any:
-    """Return a compiled function of FFCV from a cache. FFCV compiles again for each loader, which takes a second."""
-    known = [cell.cell_contents for cell in code.__closure__ or ()]
-    key = (code.__module__, code.__qualname__, *known, signature, compiler.num_threads > 1)
-    if key not in COMPILED:
-        COMPILED[key] = COMPILE(code, signature)
-    return COMPILED[key]
-
-
 numba.typed.Dict = TYPED_DICT  # pyright: ignore[reportAttributeAccessIssue]
-Compiler.compile = classmethod(compile_once)  # pyright: ignore[reportAttributeAccessIssue]
 Compiler.set_num_threads = classmethod(set_num_threads)  # pyright: ignore[reportAttributeAccessIssue]
 epoch_iterator.IS_CUDA = False  # pyright: ignore[reportPrivateImportUsage]
 graph.allocate_query = unpinned  # pyright: ignore[reportAttributeAccessIssue]
