@@ -106,3 +106,14 @@ def test_the_table() -> None:
     assert len(rows) == len(PAPER)
     assert rows[0] == ("Image", "3 colours", "224 × 224; minus the mean", "0")
     assert rows[6] == ("Layer 6", "4,096 units", "from 9,216", "37,752,832")
+
+
+def test_a_foreign_networks_layers_have_their_names_and_fields() -> None:
+    layers = [
+        {"kind": "input", "maps": 3, "size": 64},
+        {"kind": "maps", "layer": 1, "name": "layer1.0.relu", "maps": 8, "size": 32, "field": 7, "parameters": 90},
+        {"kind": "hidden", "layer": 2, "units": 9, "parameters": 50},
+        {"kind": "softmax", "layer": 3, "units": 4, "parameters": 40},
+    ]
+    assert fig3.lines(layers[1]) == ["8 maps", "32 × 32", "layer1.0.relu", "a unit sees 7 × 7"]
+    assert drawn(layers).axes

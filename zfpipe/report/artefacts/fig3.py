@@ -75,9 +75,8 @@ def lines(layer: dict[str, Any]) -> list[str]:
     """Return the text below a block: the filter's output, then the operations."""
     if "units" in layer:
         units = "classes" if layer["kind"] == "softmax" else "units"
-        return [f"{number(layer['units'], 0)} {units}"] + [f"from {number(layer['units_in'], 0)}"] * (
-            "units_in" in layer
-        )
+        below = [f"from {number(layer['units_in'], 0)}"] if "units_in" in layer else []
+        return [f"{number(layer['units'], 0)} {units}", *below]
     size = f"{layer['size']} × {layer['size']}"
     if layer["kind"] == "input":
         return [f"{layer['maps']} colours", size, "minus the mean"]
