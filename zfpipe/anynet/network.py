@@ -30,6 +30,8 @@ class AnyNet(Foreign):
     gives no class scores, or has no layer of a name.
     """
 
+    std: Tensor
+
     def __init__(
         self,
         module: nn.Module,
@@ -69,8 +71,8 @@ class AnyNet(Foreign):
     def forward(self, images: Float[Tensor, "batch 3 y x"]) -> Float[Tensor, "batch class"]:
         """Return the logits of a batch."""
         if self.top.softmax is None:
-            return scores(self.module(images / self.get_buffer("std")))
-        return scores(self.tape.run(images / self.get_buffer("std"), {}, self.top.logits.index))
+            return scores(self.module(images / self.std))
+        return scores(self.tape.run(images / self.std, {}, self.top.logits.index))
 
     def watched(self, images: Tensor, calls: Sequence[Call], last: Call | None = None) -> dict[int, Tensor]:
         """Return the outputs of some calls, by the index of the call."""
@@ -80,7 +82,7 @@ class AnyNet(Foreign):
             return lambda given: found.update({index: given.clone()})
 
         wanted = {call.index: keep(call.index) for call in calls}
-        self.tape.run(images / self.get_buffer("std"), wanted, None if last is None else last.index)
+        self.tape.run(images / self.std, wanted, None if last is None else last.index)
         return found
 
     def trace(
@@ -117,10 +119,8 @@ class AnyNet(Foreign):
     ) -> tuple[Float[Tensor, "unit 3 y x"], Float[Tensor, "unit"]]:
         """Project one unit of each image to pixels by `zfpipe.anynet.rule`. Also return the activations."""
         units = Units(torch.arange(len(images), device=images.device), maps, ys, xs)
-        pixels, activations = rule.project(
-            self.tape, images / self.get_buffer("std"), self.calls[layer - 1], units, norm
-        )
-        return pixels / self.get_buffer("std"), activations
+        pixels, activations = rule.project(self.tape, images / self.std, self.calls[layer - 1], units, norm)
+        return pixels / self.std, activations
 
     def project_dense(
         self,
@@ -134,17 +134,17 @@ class AnyNet(Foreign):
         if reason := rule.refusal(self.tape, call, norm):
             raise UserError(reason)
         with torch.enable_grad():
-            start = (images / self.get_buffer("std")).detach().requires_grad_()
+            start = (images / self.std).detach().requires_grad_()
             values = pooled(self.tape.through(start.clone(), rule.Down(self.tape, call, norm), call.index))
         rows = torch.arange(len(images), device=images.device)
         signal = torch.zeros_like(values)
         signal[rows, units] = values.detach()[rows, units].relu()
         (pixels,) = torch.autograd.grad(values, start, signal)
-        return pixels / self.get_buffer("std"), values.detach()[rows, units]
+        return pixels / self.std, values.detach()[rows, units]
 
     def occlusion(self, image: Float[Tensor, "3 y x"], fill: Float[Tensor, "3 y x"]) -> "Hiding":
         """Return the occlusion of an image; `fill` replaces the hidden pixels."""
-        return Hiding(self, image / self.get_buffer("std"), fill / self.get_buffer("std"))
+        return Hiding(self, image / self.std, fill / self.std)
 
     def counts(self) -> dict[int, int]:
         """Return the number of weights and biases that each layer adds to the layer below."""
@@ -180,7 +180,7 @@ class AnyNet(Foreign):
     def of(self, module: nn.Module, described: dict[str, Any]) -> "AnyNet":
         """Return an AnyNet for another module with the same layers, crops and input statistics."""
         names = [call.name for call in self.calls]
-        where = self.get_buffer("std").device
+        where = self.std.device
         return AnyNet(module.cpu(), self.architecture.crop, self.input_mean, self.input_std, names, described).to(where)
 
 

@@ -22,8 +22,6 @@ from zfpipe.errors import UserError
 
 IMAGE = -1
 """Index that stands for the image among a call's inputs."""
-RELUS = ("relu", "relu6", "hardtanh", "threshold", "clamp", "clamp_min")
-"""Functions that can be a ReLU. `Call.ceiling` checks their bounds."""
 SMOOTH = (
     *("gelu", "silu", "hardswish", "mish", "elu", "selu", "celu", "leaky_relu", "prelu", "rrelu", "softplus"),
     *("tanh", "sigmoid", "hardsigmoid", "logsigmoid", "softsign", "glu", "softmax", "log_softmax", "hardshrink"),

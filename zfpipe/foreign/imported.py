@@ -75,7 +75,7 @@ def check(network: AnyNet, crop: int) -> None:
         raise UserError("its scores for random images are NaN or infinite; must be numbers")
     *_, (_, through) = network.features(images)
     if through.shape != first.shape:
-        returned = type(network.module(images / network.get_buffer("std"))).__name__
+        returned = type(network.module(images / network.std)).__name__
         raise UserError(f"its forward returns a {returned}, and not the class scores alone")
     for other in (scores(), through, torch.cat([network(one[None]) for one in images])):
         if other.shape != first.shape or not (other - first).abs().max() <= 1e-3 * first.abs().max():

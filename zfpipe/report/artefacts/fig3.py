@@ -62,7 +62,8 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
     counts = [layer.get("parameters", 0) for layer in layers]
     most = heading(layers[counts.index(max(counts))]).lower().replace("softmax", "the softmax")
     words = f"{number(sum(counts), 0)} weights and biases, {percent(max(counts) / sum(counts))} of them in {most}."
-    style.note(figure, f"{words} Squares grow with the side of the maps; the dark square is the next layer's filter.")
+    filters = "; the dark square is the next layer's filter" if any("filter_size" in layer for layer in layers) else ""
+    style.note(figure, f"{words} Squares grow with the side of the maps{filters}.")
     return figure
 
 
