@@ -9,20 +9,26 @@ import pytest
 from zfpipe.tools.output import channel, lines, own, shown
 
 BAR = """
-import sys, time
+import select, sys
 from tqdm import tqdm
 print("before", flush=True)
-for number in tqdm(range(3), desc="images", leave=False, disable=None, mininterval=0):
-    print("\\x1b[31mred\\x1b[0m", file=sys.stderr) if number == 9 else None
+with tqdm(total=3, desc="images", leave=False, disable=None, mininterval=0) as bar:
+    bar.update(3)
+    select.select([sys.stdin], [], [], 20)  # the bar is erased only after it is read
 print("after\\tall")
 """
 
 
 def said(terminal: bool, script: str) -> list[tuple[str, bool]]:
     ours, theirs = channel(terminal)
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=theirs, stderr=theirs)
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=theirs, stderr=theirs)
     os.close(theirs)
-    found = list(lines(ours))
+    assert process.stdin is not None
+    found = []
+    for line, whole in lines(ours):
+        found.append((line, whole))
+        if "3/3" in line or not terminal:
+            process.stdin.close()
     os.close(ours)
     assert process.wait() == 0
     return found
