@@ -20,6 +20,7 @@ from zfpipe.probes import transfer
 from zfpipe.probes.folds import accuracy, fold, thirds
 from zfpipe.probes.transfer import GRID, Kind, Span, average_precision
 
+KINDS: tuple[Kind, ...] = ("softmax", "svm")
 LABELS = np.repeat([0, 1, 2], [9, 7, 20])
 
 
@@ -62,7 +63,8 @@ def test_the_span_of_the_images_loses_nothing(kind: Kind) -> None:
     train, every = one.train[6], features(LABELS)
     span = Span(every @ every.T, train)
     assert span.coordinates.shape == (18, 17), "an axis less than images, since they are centred"
-    np.testing.assert_allclose(span.of(train), span.coordinates, atol=1e-9)
+    np.testing.assert_allclose(span.of(train) @ span.axes, span.coordinates, atol=1e-9)
+    np.testing.assert_allclose(span.coordinates @ span.coordinates.T, span.products, atol=1e-9)
     scores = transfer.classifier(kind, span, LABELS[train], 1.0)(span.of(one.test))
     centred = every - every[train].mean(0)
     plain = centred / np.sqrt((centred[train] ** 2).sum(1).mean())
@@ -75,11 +77,33 @@ def test_the_span_of_the_images_loses_nothing(kind: Kind) -> None:
         assert (scores.argmax(1) == twin.predict(plain[one.test])).all()
 
 
+def test_several_threads_choose_what_one_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, every = fold(LABELS, [6], 20, seed=0, number=0), features(LABELS)
+    found = []
+    for workers in ("1", "2"):
+        monkeypatch.setenv("ZFPIPE_WORKERS", workers)
+        span = Span(every @ every.T, one.train[6])
+        found.append([transfer.tried(kind, span, LABELS[one.train[6]], span.of(one.test)) for kind in KINDS])
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+def test_votes_are_those_of_scikit_learn() -> None:
+    """Of seven classes that overlap, some of one image; more images than are counted together."""
+    rng = np.random.default_rng(2)
+    labels = rng.permutation(np.repeat([0, 1, 3, 4, 5, 8, 9], [1, 6, 9, 1, 12, 5, 7]))
+    every = rng.normal(0, 1, (10, 60))[labels] * 0.3 + rng.normal(0, 1, (len(labels), 60))
+    others = np.concatenate([np.zeros((1, 60)), rng.normal(0, 1, (2 * transfer.TOGETHER, 60))])
+    for penalty in GRID:
+        twin = SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr").fit(every @ every.T, labels)
+        expected = twin.decision_function(others @ every.T)
+        np.testing.assert_allclose(transfer.votes(twin, others @ every.T), expected, rtol=1e-9, atol=1e-9)
+
+
 def test_an_svm_of_two_classes_has_a_score_for_each() -> None:
     labels = np.repeat([0, 1], 5)
     every = features(labels)
     span = Span(every @ every.T, np.arange(10))
-    scores = transfer.classifier("svm", span, labels, 10.0)(span.coordinates)
+    scores = transfer.classifier("svm", span, labels, 10.0)(span.products)
     assert scores.shape == (10, 2) and (scores.argmax(1) == labels).all()
 
 
@@ -133,8 +157,8 @@ def right(kind: Kind, found: dict[float, int], monkeypatch: pytest.MonkeyPatch, 
         before = len({tuple(one) for one, _ in seen} - {tuple(held)}) * 6
         seen.append((held, penalty))
 
-        def scores(coordinates: np.ndarray) -> np.ndarray:
-            np.testing.assert_array_equal(coordinates, span.of(held))
+        def scores(products: np.ndarray) -> np.ndarray:
+            np.testing.assert_array_equal(products, span.of(held))
             good = np.arange(before, before + 6) < found[penalty]
             return np.eye(3)[np.where(good, 0, 1)]
 
@@ -143,6 +167,7 @@ def right(kind: Kind, found: dict[float, int], monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(transfer, "classifier", pretend)
     monkeypatch.setattr(transfer, "accuracy", lambda scores, labels: float((scores.argmax(1) == 0).mean()))
     monkeypatch.setattr(transfer, "FEW", most)
+    monkeypatch.setenv("ZFPIPE_WORKERS", "1")  # one penalty after another
     return transfer.penalties([kind], every @ every.T, train, LABELS[train], 0)[kind], seen
 
 
@@ -174,9 +199,9 @@ def test_a_softmax_has_converged(penalty: float) -> None:
     every = rng.normal(0, 1, (12, 300))[labels] * 0.1 + rng.gamma(1, 1, (180, 300))
     span = Span(every @ every.T, np.arange(180))
     tight: Any = LogisticRegression(C=penalty, tol=1e-10, max_iter=1_000_000).fit(span.coordinates, labels)
-    beside = span.coordinates[::-1] * 0.7 + 0.3 * span.coordinates
+    beside = span.products[::-1] * 0.7 + 0.3 * span.products
     found = transfer.classifier("softmax", span, labels, penalty)(beside)
-    np.testing.assert_allclose(found, tight.predict_proba(beside), atol=2e-3)
+    np.testing.assert_allclose(found, tight.predict_proba(beside @ span.axes), atol=2e-3)
 
 
 def test_accuracy_is_the_mean_over_classes() -> None:

@@ -1,6 +1,7 @@
 """Train classifiers of other data sets on a layer's features of few images (sections 5.2 and 5.3)."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from zfpipe.params import Target, Transfer
 from zfpipe.probes import harvested
 from zfpipe.probes.folds import THIRDS, Rows, accuracy, folds, thirds
 from zfpipe.probes.harvested import threads
+from zfpipe.workers import worker_count
 
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
 """Candidates for the penalty: weights of the errors against the classifier's size (scikit-learn's C)."""
@@ -29,65 +31,100 @@ CONVERGED = 1e-6
 """Largest gradient of a converged softmax. On the drawn sets accuracies equal those at 1e-8, and probabilities differ
 by at most 5e-4; at 1e-3 accuracies are up to 2.5 points off if the penalty is light."""
 
+TOGETHER = 32
+"""Number of images whose votes are counted together: the margins of 257 classes take 17 MB."""
+
 Kind = Literal["softmax", "svm"]
 
 
 class Span:
-    """Training images in the coordinates of the space that they span.
+    """Inner products of training images with each other and with other images, centred and scaled.
 
-    The weights of a regularised linear classifier lie in the span of its training images. So the classifier needs only
-    inner products, of training images with each other and with the image to classify, however many features there are.
-    Features are centred on the training images' mean and scaled to a mean square length of 1, so that GRID means the
-    same for every layer. Rows may repeat.
+    The weights of a regularised linear classifier lie in the space that its training images span. So the classifier
+    needs only inner products, of training images with each other and with the image to classify, however many features
+    there are. Features are centred on the training images' mean and scaled to a mean square length of 1, so that GRID
+    means the same for every layer. Rows may repeat.
     """
 
     def __init__(self, gram: Float[np.ndarray, "image image"], train: Rows):
         self.gram, self.train = gram, train
-        centred = gram[np.ix_(train, train)]
-        self.means, self.mean = centred.mean(0), centred.mean()
+        self.products: Float[np.ndarray, "train train"] = gram[np.ix_(train, train)]
+        self.means, self.mean = self.products.mean(0), self.products.mean()
         # Change the array in place: with 15,000 images each copy would take 2 GB
-        centred -= self.means[:, None]
-        centred -= self.means[None, :]
-        centred += self.mean
-        self.scale = np.trace(centred) / len(train)
-        centred /= self.scale
-        # In these coordinates the images have the same inner products as in all features
-        values, axes = np.linalg.eigh(centred)
-        kept = values > 1e-10 * values[-1]
-        self.axes = axes[:, kept] / np.sqrt(values[kept])
-        self.coordinates: Float[np.ndarray, "train axis"] = centred @ self.axes
+        self.products -= self.means[:, None]
+        self.products -= self.means[None, :]
+        self.products += self.mean
+        self.scale = np.trace(self.products) / len(train)
+        self.products /= self.scale
+
+    def of(self, rows: Rows) -> Float[np.ndarray, "image train"]:
+        """Return the inner products of other images with the training images."""
+        beside = self.gram[np.ix_(rows, self.train)]
+        beside -= beside.mean(1, keepdims=True)
+        beside -= self.means[None, :]
+        beside += self.mean
+        beside /= self.scale
+        return beside
 
     @cached_property
-    def kernel(self) -> Float[np.ndarray, "train train"]:
-        """Return the inner products of the training images in these coordinates."""
-        return self.coordinates @ self.coordinates.T
+    def axes(self) -> Float[np.ndarray, "train axis"]:
+        """Return the matrix that turns inner products with the training images into coordinates in their space.
 
-    def of(self, rows: Rows) -> Float[np.ndarray, "image axis"]:
-        """Return other images in these coordinates; their part outside the span does not affect a classifier."""
-        beside = self.gram[np.ix_(rows, self.train)]
-        return (beside - beside.mean(1, keepdims=True) - self.means[None, :] + self.mean) / self.scale @ self.axes
+        In these coordinates the images have the same inner products as in all features.
+        """
+        values, axes = np.linalg.eigh(self.products)
+        kept = values > 1e-10 * values[-1]
+        return axes[:, kept] / np.sqrt(values[kept])
+
+    @cached_property
+    def coordinates(self) -> Float[np.ndarray, "train axis"]:
+        """Return the training images' coordinates."""
+        return self.products @ self.axes
 
 
 def classifier(
     kind: Kind, span: Span, labels: Rows, penalty: float, weights: Float[np.ndarray, "train"] | None = None
-) -> Callable[[Float[np.ndarray, "image axis"]], Float[np.ndarray, "image class"]]:
-    """Train a classifier on the span's images, with optional sample weights; return its function to class scores.
+) -> Callable[[Float[np.ndarray, "image train"]], Float[np.ndarray, "image class"]]:
+    """Train a classifier on the span's images, with optional sample weights.
 
-    `softmax` is multinomial logistic regression by L-BFGS. `svm` has a hinge loss and
-    compares every two classes; the kernel is precomputed so that all pairs of classes share its products.
+    Return the function from images' inner products with the training images to class scores. `softmax` is multinomial
+    logistic regression by L-BFGS. `svm` has a hinge loss and compares every two classes.
     """
     if kind == "softmax":
         softmax = LogisticRegression(C=penalty, max_iter=100_000, tol=CONVERGED)
         softmax.fit(span.coordinates, labels, sample_weight=weights)
-        return softmax.predict_proba
-    svm = SVC(C=penalty, kernel="precomputed", decision_function_shape="ovr")
-    svm.fit(span.kernel, labels, sample_weight=weights)
+        return lambda products: softmax.predict_proba(products @ span.axes)
+    svm = SVC(C=penalty, kernel="precomputed").fit(span.products, labels, sample_weight=weights)
+    return lambda products: votes(svm, products)
 
-    def scores(coordinates: Float[np.ndarray, "image axis"]) -> Float[np.ndarray, "image class"]:
-        found = svm.decision_function(coordinates @ span.coordinates.T)
-        return found if found.ndim == 2 else np.stack([-found, found], 1)
 
-    return scores
+def votes(svm: SVC, products: Float[np.ndarray, "image train"]) -> Float[np.ndarray, "image class"]:
+    """Return each class's score as scikit-learn's `decision_function`: votes of all pairs of classes, then margins.
+
+    scikit-learn adds up each pair of classes by itself, seven times slower for 257 classes. Here the support
+    vectors of a class are one matrix product for all other classes.
+    """
+    classes = len(svm.classes_)
+    if classes == 2:
+        margin = svm.decision_function(products)
+        return np.stack([-margin, margin], 1)
+    earlier = np.triu(np.ones((classes, classes), bool), 1)
+    sign = earlier.astype(np.float64) - earlier.T
+    intercepts = np.zeros((classes, classes))
+    intercepts[earlier] = svm.intercept_
+    intercepts += intercepts.T
+    places = np.split(np.arange(len(svm.support_)), np.cumsum(svm.n_support_)[:-1])  # of each class's support vectors
+    against = [np.insert(svm.dual_coef_[:, own], one, 0, axis=0).T for one, own in enumerate(places)]
+    found = np.empty((len(products), classes))
+    for start in range(0, len(products), TOGETHER):
+        beside = products[start : start + TOGETHER, svm.support_]
+        margins = np.stack([beside[:, own] @ weights for own, weights in zip(places, against, strict=True)], 1)
+        margins = margins + margins.transpose(0, 2, 1)
+        margins += intercepts  # above 0 for the earlier class of a pair
+        won = ((margins >= 0) == earlier).sum(2)  # never against itself: that margin is 0
+        confidence = np.einsum("nij,ij->ni", margins, sign)
+        found[start : start + TOGETHER] = won + confidence / (3 * (np.abs(confidence) + 1))
+    return found
 
 
 def penalties(
@@ -108,11 +145,11 @@ def penalties(
         held = part == third
         if held.any():
             span = Span(gram, train[~held])
-            coordinates = span.of(train[held])
+            beside = span.of(train[held])
             truth.append(labels[held])
             for kind, of_kind in scores.items():
-                for one, found in of_kind.items():
-                    found.append(classifier(kind, span, labels[~held], one)(coordinates))
+                for one, found in zip(GRID, tried(kind, span, labels[~held], beside), strict=True):
+                    of_kind[one].append(found)
     if not truth:
         return dict.fromkeys(kinds, GRID[len(GRID) // 2])
     labels = np.concatenate(truth)
@@ -120,6 +157,16 @@ def penalties(
         kind: chosen(np.array([accuracy(np.concatenate(one), labels) for one in of_kind.values()]))
         for kind, of_kind in scores.items()
     }
+
+
+def tried(
+    kind: Kind, span: Span, labels: Rows, beside: Float[np.ndarray, "image train"]
+) -> list[Float[np.ndarray, "image class"]]:
+    """Return the class scores of other images for each penalty of GRID, from classifiers trained side by side."""
+    if kind == "softmax":
+        _ = span.coordinates  # computed once, before threads share them
+    with ThreadPoolExecutor(worker_count()) as pool:
+        return list(pool.map(lambda one: classifier(kind, span, labels, one)(beside), GRID))
 
 
 def chosen(found: Float[np.ndarray, "penalty"]) -> float:
@@ -134,16 +181,14 @@ def transferred(
 ) -> dict[Kind, tuple[float, float]]:
     """Return each classifier's accuracy on the test images, and the penalty chosen for it.
 
-    All kinds share the images' coordinates, which take longer to compute than most classifiers.
+    All kinds share the images' inner products.
     """
     with threads(len(train)):
         best = penalties(kinds, gram, train, labels[train], seed)
         span = Span(gram, train)
+        trained = {kind: classifier(kind, span, labels[train], one) for kind, one in best.items()}
         beside = span.of(test)
-        return {
-            kind: (accuracy(classifier(kind, span, labels[train], one)(beside), labels[test]), one)
-            for kind, one in best.items()
-        }
+        return {kind: (accuracy(scores(beside), labels[test]), best[kind]) for kind, scores in trained.items()}
 
 
 def average_precision(scores: Float[np.ndarray, "image"], positive: Bool[np.ndarray, "image"]) -> float:
