@@ -33,8 +33,8 @@ from zfpipe.network import weights
 from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.network.numerics import device
 from zfpipe.network.receptive_field import receptive_field
-from zfpipe.params import Deconvnet, Norm
 from zfpipe.probes.projections import BATCH
+from zfpipe.sections import Deconvnet, Norm
 from zfpipe.tools import profiles
 
 PICTURES, RESIZE, CROP, NINE = 1000, 256, 224, 9

@@ -21,8 +21,8 @@ import torch
 from benchmarks import harness, training
 from zfpipe.network.architecture import Architecture
 from zfpipe.network.numerics import device
-from zfpipe.params import Betons
 from zfpipe.reading.reader import Batches
+from zfpipe.sections import Betons
 from zfpipe.training.resident import Resident
 from zfpipe.writing.writer import write_beton
 

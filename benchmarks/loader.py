@@ -23,8 +23,8 @@ from torchvision.datasets import ImageFolder
 
 from benchmarks import harness, jpegs
 from zfpipe.beton.guarded_ffcv import Loader, OrderOption, ToTensor
-from zfpipe.params import Betons
 from zfpipe.reading.reader import Batches
+from zfpipe.sections import Betons
 from zfpipe.workers import share_of_cores
 from zfpipe.writing.writer import write_beton
 

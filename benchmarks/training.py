@@ -28,9 +28,9 @@ from zfpipe.network import weights
 from zfpipe.network.architecture import merged
 from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.network.numerics import device
-from zfpipe.params import Training
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batch, Batches
+from zfpipe.sections import Training
 from zfpipe.training.loop import Trainer
 from zfpipe.training.renorm import renormalise
 

@@ -4,7 +4,7 @@ Reads zfnet's weights, the mean and data/targets/SET/images.beton. Writes harves
 embedded sets. ZFPIPE_PROCESSES shares the images among several processes.
 """
 
-from zfpipe import params, paths, stage
+from zfpipe import params, paths, sections, stage
 from zfpipe.beton.sidecar import verify
 from zfpipe.network import weights
 from zfpipe.network.numerics import device
@@ -15,7 +15,7 @@ from zfpipe.reading.inputs import MeanSubtraction
 
 def main() -> None:
     settings = params.load()
-    name = stage.argument("a set", params.TARGETS)
+    name = stage.argument("a set", sections.TARGETS)
     beton = paths.target(name) / "images.beton"
     verify(beton)
     network = weights.load(paths.weights("zfnet"), device(), settings.model.source)

@@ -7,7 +7,7 @@ images.rejected.csv and, for an embedded set, its pictures. Costs seconds for th
 from functools import partial
 from pathlib import Path
 
-from zfpipe import params, paths, stage
+from zfpipe import params, paths, sections, stage
 from zfpipe.index.images import image_bytes, read_index, write_index
 from zfpipe.pictures import links, targets
 from zfpipe.writing.writer import write_beton
@@ -15,7 +15,7 @@ from zfpipe.writing.writer import write_beton
 
 def main() -> None:
     settings = params.load()
-    name = stage.argument("a set", params.TARGETS)
+    name = stage.argument("a set", sections.TARGETS)
     target, folder = getattr(settings.targets, name), paths.target(name)
     links.check(Path(target.root), "targets", "targets" in settings.watch)
     write_index(targets.entries(name, target, settings.transfer.seed, folder), folder / "index.parquet")

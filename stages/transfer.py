@@ -4,13 +4,13 @@ Reads harvest/SET.parquet and the set's index. Writes transfer/SET/accuracy.csv,
 for VOC transfer/SET/precision.csv, a row for each class. Costs half a minute for the embedded sets.
 """
 
-from zfpipe import params, paths, stage, store
+from zfpipe import params, paths, sections, stage, store
 from zfpipe.probes import transfer
 
 
 def main() -> None:
     settings = params.load()
-    name = stage.argument("a set", params.TARGETS)
+    name = stage.argument("a set", sections.TARGETS)
     target, folder = getattr(settings.targets, name), paths.target(name)
     beton, index = folder / "images.beton", folder / "index.parquet"
     found = transfer.run(name, paths.harvest(name), beton, index, target, settings.transfer)

@@ -7,13 +7,13 @@ builds `model.source`. Writes data/watched/WHAT/digest.json. Costs a second; `mo
 from pathlib import Path
 from typing import get_args
 
-from zfpipe import params, paths, stage, store
+from zfpipe import params, paths, sections, stage, store
 from zfpipe.pictures import links
 
 
 def main() -> None:
     settings = params.load()
-    what = stage.argument("what is watched", get_args(params.Watched))
+    what = stage.argument("what is watched", get_args(sections.Watched))
     if what == "model":
         from zfpipe.foreign import code  # torch takes seconds, and images alone need none
 
@@ -21,7 +21,7 @@ def main() -> None:
     else:
         sets = {"pictures": settings.pictures, **settings.overlap.sets}
         if what == "targets":
-            targets = {name: getattr(settings.targets, name) for name in params.TARGETS}
+            targets = {name: getattr(settings.targets, name) for name in sections.TARGETS}
             sets = {name: target for name, target in targets.items() if not target.embedded}
         before = store.load(paths.watched(what)) if paths.watched(what).exists() else {}
         found = {name: links.digests(Path(one.root), before.get(name)) for name, one in sets.items()}

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from zfpipe.beton.sidecar import Sidecar
-from zfpipe.params import Betons
+from zfpipe.sections import Betons
 from zfpipe.writing.writer import write_beton
 
 SIDE = 32

@@ -21,8 +21,8 @@ from tests.conftest import CROP, SIZE
 from tests.imports import ROOT
 from tests.networks import random_images, small_network
 from zfpipe.network.convnet import ConvNet, LayerTrace
-from zfpipe.params import Deconvnet, Norm
 from zfpipe.probes.activations import Maxima, maxima
+from zfpipe.sections import Deconvnet, Norm
 
 
 class Clock:

@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 
 from tests.imports import CALLS, PLUMBING, ROOT, WHOLE, closure, direct, sections
 from zfpipe import params, paths
+from zfpipe.sections import TARGETS, Watched
 from zfpipe.tools import profiles
 from zfpipe.training.resume import CODE
 
@@ -44,8 +45,8 @@ def stages() -> dict[str, tuple[dict[str, Any], list[str]]]:
             words = entry["foreach"]
             given = {
                 "${runs}": SETTINGS.runs,
-                "${targets}": params.TARGETS,
-                "${watch}": get_args(params.Watched),
+                "${targets}": TARGETS,
+                "${watch}": get_args(Watched),
                 "${overlap.sets}": ["another"],
             }
             found[name] = (entry["do"], list(given.get(str(words), words)))

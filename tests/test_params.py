@@ -11,7 +11,7 @@ from zfpipe import paper, params
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
 from zfpipe.probes import attribution
-from zfpipe.tools import profiles, sections
+from zfpipe.tools import own_sections, profiles
 
 TEXT = Path("params.yaml").read_text()
 
@@ -91,7 +91,7 @@ def test_mistakes_in_the_section_of_a_probe_are_one_line(old: str, new: str, lin
     start, _, end = TEXT.partition("\nattribution:")
     assert old in f"attribution:{end}"
     with pytest.raises(UserError) as error:
-        sections.check(params.parse(f"{start}\n{f'attribution:{end}'.replace(old, new, 1)}", "params.yaml"))
+        own_sections.check(params.parse(f"{start}\n{f'attribution:{end}'.replace(old, new, 1)}", "params.yaml"))
     assert line in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -99,7 +99,7 @@ def test_mistakes_in_the_section_of_a_probe_are_one_line(old: str, new: str, lin
 def test_a_probe_without_its_section_says_so() -> None:
     start, _, end = TEXT.partition("\nattribution:")
     settings = params.parse(start + "\ntargets:" + end.partition("\ntargets:")[2], "params.yaml")
-    for refused in (lambda: settings.own(attribution.Settings), lambda: sections.check(settings)):
+    for refused in (lambda: settings.own(attribution.Settings), lambda: own_sections.check(settings)):
         with pytest.raises(UserError, match=r"params\.yaml: attribution is missing; add it"):
             refused()
 
@@ -107,7 +107,7 @@ def test_a_probe_without_its_section_says_so() -> None:
 NEW_PROBE = """
 from pydantic import Field
 import a_library_that_takes_long
-from zfpipe.params import Section, number
+from zfpipe.values import Section, number
 
 class Settings(Section):
     radius: number_of_this_module = Field(ge=0.5)
@@ -124,16 +124,16 @@ def test_a_new_probe_brings_its_section(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(UserError, match="sharpness is not a parameter"):
         params.parse(text, "params.yaml")
     (folder / "sharpness.py").write_text(NEW_PROBE.replace("number_of_this_module", "float"))
-    sections.check(params.parse(text, "params.yaml"))
+    own_sections.check(params.parse(text, "params.yaml"))
     with pytest.raises(UserError, match=r"sharpness\.radius = 0\.25; Input should be greater than or equal to 0\.5"):
-        sections.check(params.parse(text.replace("2.5", "0.25"), "params.yaml"))
+        own_sections.check(params.parse(text.replace("2.5", "0.25"), "params.yaml"))
     (folder / "sharpness.py").write_text(NEW_PROBE)
     with pytest.raises(ModuleNotFoundError, match=r"zfpipe\.probes\.sharpness"):  # it is imported as a whole
-        sections.check(params.parse(text, "params.yaml"))
+        own_sections.check(params.parse(text, "params.yaml"))
 
 
 def test_the_section_of_a_probe_is_described_as_its_module_has_it() -> None:
-    found = {path.stem: sections.described(path) for path in sorted(params.PROBES.glob("*.py"))}
+    found = {path.stem: own_sections.described(path) for path in sorted(params.PROBES.glob("*.py"))}
     kinds = {name: kind for name, kind in found.items() if kind is not None}
     assert "attribution" in kinds
     for name, kind in kinds.items():

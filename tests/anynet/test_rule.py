@@ -20,7 +20,7 @@ from zfpipe.deconvnet import deconvnet
 from zfpipe.errors import UserError
 from zfpipe.foreign import imported
 from zfpipe.network.convnet import ConvNet
-from zfpipe.params import Deconvnet
+from zfpipe.sections import Deconvnet
 
 
 def twin(network: ConvNet) -> nn.Sequential:

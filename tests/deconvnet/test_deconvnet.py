@@ -11,15 +11,15 @@ from torch.nn import functional
 from tests.network.test_network import plain
 from tests.networks import KINDS, random_images, small_network
 from tests.oracles import convnet as oracle
-from zfpipe import params
+from zfpipe import sections
 from zfpipe.deconvnet.deconvnet import Units, filtered_down, project, to_rectified, unnormalised, unpooled
 from zfpipe.network.convnet import ConvNet
 
-SUM = params.Deconvnet(unpooling="sum", norm="skip")
-OVERWRITE = params.Deconvnet(unpooling="overwrite", norm="skip")
-IDENTITY = params.Norm(size=5, k=1.0, alpha=0.0, beta=0.75)
+SUM = sections.Deconvnet(unpooling="sum", norm="skip")
+OVERWRITE = sections.Deconvnet(unpooling="overwrite", norm="skip")
+IDENTITY = sections.Norm(size=5, k=1.0, alpha=0.0, beta=0.75)
 """A normalisation that divides by exactly one."""
-GRADIENT = params.Deconvnet(unpooling="sum", norm="gradient")
+GRADIENT = sections.Deconvnet(unpooling="sum", norm="gradient")
 
 
 def strongest(network: ConvNet, images: torch.Tensor, layer: int) -> Units:
@@ -33,7 +33,7 @@ def strongest(network: ConvNet, images: torch.Tensor, layer: int) -> Units:
 @pytest.mark.parametrize("settings", [SUM, OVERWRITE], ids=["sum", "overwrite"])
 @pytest.mark.parametrize("layer", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("kind", ["zfnet", "alexnet", "vgg"])
-def test_projection_equals_the_slow_twin(kind: str, layer: int, settings: params.Deconvnet) -> None:
+def test_projection_equals_the_slow_twin(kind: str, layer: int, settings: sections.Deconvnet) -> None:
     network, images = small_network(kind, crop=65), random_images(2, 65)
     with torch.no_grad():
         units = strongest(network, images, layer)

@@ -13,7 +13,7 @@ from zfpipe.deconvnet import windows
 from zfpipe.deconvnet.deconvnet import Units, project, unpooled
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.receptive_field import receptive_field
-from zfpipe.params import Deconvnet
+from zfpipe.sections import Deconvnet
 
 MAPS, MAPS_IN = (96, 256, 384, 384, 256), (3, 96, 256, 384, 384)
 """Of the paper's layers."""

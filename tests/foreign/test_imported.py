@@ -20,7 +20,7 @@ from zfpipe.errors import UserError
 from zfpipe.foreign import code, imported
 from zfpipe.network import weights
 from zfpipe.occlusion.plan import Occluders
-from zfpipe.params import Deconvnet, Model
+from zfpipe.sections import Deconvnet, Model
 
 HERE = "tests.foreign.test_imported"
 WEIGHTS = Path("weights")

@@ -19,11 +19,11 @@ from zfpipe import Microscope, params
 from zfpipe.anynet.network import AnyNet
 from zfpipe.drawing.picture import draw
 from zfpipe.errors import UserError
-from zfpipe.params import Deconvnet
 from zfpipe.probes import activations
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.report.atlas import walk
 from zfpipe.report.engine.style import Drawing
+from zfpipe.sections import Deconvnet
 from zfpipe.subject.subject import Crops, Subject
 from zfpipe.unavailable import UnavailableError
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from tests.networks import KINDS, SETTINGS, random_images, small_network
 from tests.oracles import convnet as oracle
-from zfpipe import params
+from zfpipe import sections
 from zfpipe.errors import UserError
 from zfpipe.network import weights
 from zfpipe.network.convnet import ConvNet, band, initialise, normalised
@@ -19,7 +19,7 @@ from zfpipe.network.convnet import ConvNet, band, initialise, normalised
 
 @pytest.mark.parametrize(("size", "beta"), [(5, 0.75), (3, 0.75), (5, 0.5), (4, 0.75), (1, 1.0)])
 def test_normalisation_equals_torch(size: int, beta: float) -> None:
-    norm = params.Norm(size=size, k=2.0, alpha=0.0005, beta=beta)
+    norm = sections.Norm(size=size, k=2.0, alpha=0.0005, beta=beta)
     maps = random_images(2, 9)[:, :1].expand(2, 7, 9, 9) * torch.arange(1, 8)[None, :, None, None]
     expected = nn.LocalResponseNorm(size, alpha=0.0005, beta=beta, k=2.0)(maps)
     assert not torch.allclose(expected, maps * 2**-beta, rtol=0.05), "the neighbours must matter in this test"
@@ -29,7 +29,7 @@ def test_normalisation_equals_torch(size: int, beta: float) -> None:
 @pytest.mark.parametrize(("size", "beta"), [(5, 0.75), (4, 0.75), (5, 0.5)])
 def test_the_normalisations_gradient_is_exact(size: int, beta: float) -> None:
     """Against finite differences, and torch's; neighbours unlike on both sides, so that their direction shows."""
-    norm = params.Norm(size=size, k=2.0, alpha=0.5, beta=beta)
+    norm = sections.Norm(size=size, k=2.0, alpha=0.5, beta=beta)
     maps = torch.randn(2, 7, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     assert torch.autograd.gradcheck(lambda maps: normalised(maps, band(7, size), norm), maps)
     slow = nn.LocalResponseNorm(size, alpha=0.5, beta=beta, k=2.0)(maps)

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from zfpipe.params import Pictures
 from zfpipe.pictures.annotations import ARCHIVES
 from zfpipe.pictures.imagenet import KAGGLE, MARKED, TRAIN, VAL
 from zfpipe.pictures.synsets import DEVKIT, MAPPING, META, TRUTH
+from zfpipe.sections import Pictures
 
 WORDS = {
     "n01440764": "tench, Tinca tinca",

@@ -7,7 +7,7 @@ from PIL import Image
 
 from tests.imports import ROOT
 from zfpipe import params
-from zfpipe.params import Pictures
+from zfpipe.sections import Pictures
 
 GOLDFISH, CRANE, OTHER = "n01443537", "n02012849", "n03126707"
 

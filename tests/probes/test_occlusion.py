@@ -17,9 +17,9 @@ from zfpipe.network import weights
 from zfpipe.network.architecture import merged
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.receptive_field import receptive_field
-from zfpipe.params import Deconvnet
 from zfpipe.probes import hiding, occlusion
 from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.sections import Deconvnet
 from zfpipe.subject.subject import Subject
 from zfpipe.subject.truth import Truth
 

@@ -8,8 +8,8 @@ import torch
 
 from tests.networks import random_images, small_network
 from zfpipe.deconvnet.deconvnet import Units, project
-from zfpipe.params import Deconvnet
 from zfpipe.probes.principle import steps
+from zfpipe.sections import Deconvnet
 
 SUM = Deconvnet(unpooling="sum", norm="skip")
 

@@ -16,10 +16,10 @@ from zfpipe.network import weights
 from zfpipe.network.architecture import merged
 from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.network.receptive_field import receptive_field
-from zfpipe.params import Run
 from zfpipe.probes import activations, filters, projections
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
+from zfpipe.sections import Run
 from zfpipe.subject.subject import Subject
 from zfpipe.unavailable import UnavailableError
 

@@ -12,15 +12,15 @@ from tests.conftest import CROP, label_of
 from tests.network.test_network import plain
 from tests.networks import KINDS, random_images, small_network
 from tests.oracles import convnet as oracle
-from zfpipe import params
+from zfpipe import sections
 from zfpipe.drawing.picture import CLASSES
 from zfpipe.network.convnet import ConvNet
 from zfpipe.probes import units
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
 
-SUM = params.Deconvnet(unpooling="sum", norm="skip")
-OVERWRITE = params.Deconvnet(unpooling="overwrite", norm="skip")
+SUM = sections.Deconvnet(unpooling="sum", norm="skip")
+OVERWRITE = sections.Deconvnet(unpooling="overwrite", norm="skip")
 
 
 @pytest.mark.parametrize("processes", [1, 3])
@@ -102,7 +102,7 @@ def slow(network: ConvNet, image: np.ndarray, layer: int, unit: int, overwrite: 
 @pytest.mark.parametrize("settings", [SUM, OVERWRITE], ids=["sum", "overwrite"])
 @pytest.mark.parametrize("layer", [6, 7, 8])
 @pytest.mark.parametrize("kind", ["zfnet", "vgg"])
-def test_projection_equals_the_slow_twin(kind: str, layer: int, settings: params.Deconvnet) -> None:
+def test_projection_equals_the_slow_twin(kind: str, layer: int, settings: sections.Deconvnet) -> None:
     network, images = small_network(kind, crop=65), random_images(1, 65)
     layer = min(layer, network.architecture.denses[-1].layer)
     unit = chosen(network, images, layer)

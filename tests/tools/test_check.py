@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.imports import ROOT
-from zfpipe import params
+from zfpipe import params, sections
 from zfpipe.__main__ import main
 from zfpipe.tools import check
 
@@ -72,7 +72,7 @@ def test_the_papers_sets_need_room_for_their_features(project: Path, monkeypatch
     targets = settings.targets.model_copy(update={"caltech256": real})
     whole = check.harvests(settings.model_copy(update={"targets": targets}))
     more = 30_607 - settings.targets.caltech256.pictures
-    images = sum(getattr(settings.targets, name).pictures for name in params.TARGETS)
+    images = sum(getattr(settings.targets, name).pictures for name in sections.TARGETS)
     assert whole == pytest.approx(drawn * (images + more) / images)
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
     assert check.harvests(settings) == drawn / 2

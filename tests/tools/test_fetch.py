@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from tests.imports import ROOT
 from tests.pictures.layouts import image, settings, tiny_set, voc_set
 from tests.tools.served import Server, serving
-from zfpipe import params
+from zfpipe import params, sections
 from zfpipe.__main__ import main
 from zfpipe.errors import UserError
 from zfpipe.pictures.sources import found
@@ -97,7 +97,7 @@ def to(tmp_path: Path) -> Path:
     return tmp_path / "my sets #1"
 
 
-def named(said: str) -> params.Pictures:
+def named(said: str) -> sections.Pictures:
     """The parameters that were printed."""
     text = said[said.index("\npictures:") :].partition("\n\n")[0]
     return settings(**YAML(typ="safe").load(text)["pictures"], val_share=0.5)

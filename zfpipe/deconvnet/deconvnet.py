@@ -12,7 +12,7 @@ from torch.nn import functional
 from zfpipe.network.architecture import Conv
 from zfpipe.network.convnet import ConvNet, LayerTrace
 from zfpipe.network.foreign import Foreign
-from zfpipe.params import Deconvnet
+from zfpipe.sections import Deconvnet
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from zfpipe.network.architecture import Conv
 from zfpipe.network.convnet import ConvNet, LayerTrace
 from zfpipe.network.foreign import Foreign
 from zfpipe.network.receptive_field import ReceptiveField, receptive_field
-from zfpipe.params import Deconvnet
+from zfpipe.sections import Deconvnet
 
 BATCH = 64
 """Units of one layer that are projected together; WHOLE for a foreign network, which uses whole images."""

@@ -17,7 +17,7 @@ from zfpipe.drawing.picture import draw
 from zfpipe.drawing.sets import SETS
 from zfpipe.errors import UserError
 from zfpipe.index.images import Entry
-from zfpipe.params import Pictures
+from zfpipe.sections import Pictures
 from zfpipe.workers import worker_count
 
 QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]

@@ -13,7 +13,7 @@ from zfpipe.errors import UserError
 from zfpipe.foreign import built, code, state
 from zfpipe.foreign.words import failed
 from zfpipe.network import weights
-from zfpipe.params import Model
+from zfpipe.sections import Model
 
 
 def run(model: Model, crop: int, watched: Mapping[str, str], log: Callable[[str], None]) -> dict[str, Any]:

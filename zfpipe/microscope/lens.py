@@ -20,7 +20,7 @@ from zfpipe.network.convnet import ConvNet, LayerTrace
 from zfpipe.network.receptive_field import receptive_field
 from zfpipe.occlusion.occlusion import Occlusion
 from zfpipe.occlusion.plan import Occluders, Plan
-from zfpipe.params import Deconvnet
+from zfpipe.sections import Deconvnet
 
 Answers = tuple[Tensor, Iterator[Tensor]]
 

@@ -7,7 +7,9 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from zfpipe.errors import UserError
-from zfpipe.params import Network, Params, explain, fail
+from zfpipe.params import Params, explain
+from zfpipe.sections import Network
+from zfpipe.values import fail
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from zfpipe.network.architecture import Architecture, Conv
-from zfpipe.params import Norm
+from zfpipe.sections import Norm
 
 
 @dataclass(frozen=True)

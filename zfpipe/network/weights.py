@@ -14,7 +14,7 @@ from zfpipe.errors import UserError
 from zfpipe.network.architecture import Architecture, architecture
 from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.network.foreign import Foreign
-from zfpipe.params import Network, Norm
+from zfpipe.sections import Network, Norm
 
 ARCHITECTURE = TypeAdapter(Architecture)
 FILE = "weights.safetensors"

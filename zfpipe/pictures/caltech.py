@@ -7,9 +7,9 @@ from pathlib import Path
 from zfpipe import stage
 from zfpipe.errors import UserError
 from zfpipe.index.images import Entry
-from zfpipe.params import Pictures
 from zfpipe.pictures.files import class_folders, is_image, walk
 from zfpipe.pictures.split import split_classes
+from zfpipe.sections import Pictures
 
 CLUTTER = ("BACKGROUND_Google", "257.clutter")
 """Folders of images without a class, which are left out unless `pictures.clutter` is set."""

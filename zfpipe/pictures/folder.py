@@ -8,7 +8,6 @@ from pathlib import Path
 from zfpipe import stage
 from zfpipe.errors import UserError
 from zfpipe.index.images import Entry
-from zfpipe.params import Pictures
 from zfpipe.pictures.files import (
     class_folders,
     image_paths,
@@ -20,6 +19,7 @@ from zfpipe.pictures.files import (
     within,
 )
 from zfpipe.pictures.split import split_classes
+from zfpipe.sections import Pictures
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation")}
 """Names of a split's folder, in lower or upper case."""

@@ -18,12 +18,12 @@ from tqdm import tqdm
 from zfpipe import stage
 from zfpipe.errors import UserError
 from zfpipe.index.images import Entry
-from zfpipe.params import Pictures
 from zfpipe.pictures.annotations import TABLES, Objects, first_box, parse_xml, read_objects, read_table
 from zfpipe.pictures.files import class_folders, image_paths, image_size, is_image, listed
 from zfpipe.pictures.jpeg import jpeg_size
 from zfpipe.pictures.synsets import DEVKIT, WNID, class_names, read_devkit
 from zfpipe.pictures.tar import Member, members
+from zfpipe.sections import Pictures
 from zfpipe.workers import worker_count
 
 TRAIN, VAL = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from zfpipe.index.images import Entry
-from zfpipe.params import Pictures
 from zfpipe.pictures import folder
+from zfpipe.sections import Pictures
 
 NAMES = {
     "n01440764": "tench",

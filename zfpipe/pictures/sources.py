@@ -10,10 +10,10 @@ from zfpipe import stage
 from zfpipe.drawing import archive
 from zfpipe.errors import UserError
 from zfpipe.index.images import Entry
-from zfpipe.params import OtherSet, Pictures
 from zfpipe.pictures import caltech, folder, imagenet, imagenette, tiny_imagenet, voc
 from zfpipe.pictures.files import within
 from zfpipe.pictures.parts import read_parts, with_parts
+from zfpipe.sections import OtherSet, Pictures
 
 
 class Source(Protocol):

@@ -8,8 +8,8 @@ import numpy as np
 
 from zfpipe.errors import UserError
 from zfpipe.index.images import Entry
-from zfpipe.params import Pictures
 from zfpipe.pictures.files import image_size
+from zfpipe.sections import Pictures
 
 
 def split_classes(root: Path, classes: dict[str, list[Path]], settings: Pictures) -> Iterator[Entry]:

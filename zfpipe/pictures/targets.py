@@ -5,8 +5,8 @@ from pathlib import Path
 
 from zfpipe.drawing import archive
 from zfpipe.index.images import Entry
-from zfpipe.params import Pictures, Target
 from zfpipe.pictures.sources import SOURCES
+from zfpipe.sections import Pictures, Target
 
 
 def entries(name: str, target: Target, seed: int, folder: Path) -> Iterable[Entry]:

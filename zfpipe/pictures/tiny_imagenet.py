@@ -7,9 +7,9 @@ from pathlib import Path
 from zfpipe import stage
 from zfpipe.errors import UserError
 from zfpipe.index.images import Box, Entry
-from zfpipe.params import Pictures
 from zfpipe.pictures.files import class_folders, image_paths, image_size, walk
 from zfpipe.pictures.synsets import first_words
+from zfpipe.sections import Pictures
 
 SIDE = re.compile("[0-9]{1,4}")
 """A pixel's coordinate in a picture."""

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 from zfpipe.errors import UserError
 from zfpipe.index.images import Box, Entry
-from zfpipe.params import Pictures
 from zfpipe.pictures.annotations import SIDES, finite, parse
 from zfpipe.pictures.files import image_size
+from zfpipe.sections import Pictures
 
 CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",

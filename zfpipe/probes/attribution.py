@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
-from zfpipe.params import Deconvnet, OcclusionProbe, Section, whole
 from zfpipe.probes import hiding, occlusion, sample
+from zfpipe.sections import Deconvnet, OcclusionProbe
 from zfpipe.subject.subject import Subject
 from zfpipe.unavailable import UnavailableError
+from zfpipe.values import Section, whole
 
 STEPS = 32
 """Steps of integrated gradients from the grey image to the image."""

@@ -13,8 +13,8 @@ from torch import Tensor
 from zfpipe.index.images import Box
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
-from zfpipe.params import Correspondence
 from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.sections import Correspondence
 from zfpipe.subject.subject import Crops, Subject
 from zfpipe.unavailable import UnavailableError
 

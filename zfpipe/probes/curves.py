@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from zfpipe.params import Run
+from zfpipe.sections import Run
 
 
 def table(histories: Mapping[str, pd.DataFrame], runs: Mapping[str, Run]) -> pd.DataFrame:

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
-from zfpipe.params import Deconvnet, Evolution
 from zfpipe.probes.projections import project
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
+from zfpipe.sections import Deconvnet, Evolution
 from zfpipe.subject.subject import BATCH, Subject
 from zfpipe.unavailable import UnavailableError
 

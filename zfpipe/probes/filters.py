@@ -13,11 +13,11 @@ from tqdm import tqdm
 from zfpipe.deconvnet.deconvnet import Units
 from zfpipe.deconvnet.windows import project_windows
 from zfpipe.network.convnet import ConvNet
-from zfpipe.params import Deconvnet, Network, Run, alike
 from zfpipe.probes import spectra
 from zfpipe.reading.crops import CENTRE
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batch, Batches
+from zfpipe.sections import Deconvnet, Network, Run, alike
 from zfpipe.subject.subject import Subject
 from zfpipe.unavailable import UnavailableError
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from zfpipe.errors import UserError
-from zfpipe.params import Target, Transfer
+from zfpipe.sections import Target, Transfer
 
 Rows = Int64[np.ndarray, "_"]
 THIRDS = 3

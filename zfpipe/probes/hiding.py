@@ -13,8 +13,8 @@ from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
 from zfpipe.occlusion.occlusion import Answers, Occlusion
 from zfpipe.occlusion.plan import BATCH, Occluders, Plan
-from zfpipe.params import Deconvnet
 from zfpipe.reading.crops import PAPER_CROP
+from zfpipe.sections import Deconvnet
 
 TOGETHER = 8
 """Images processed together on a GPU. A CPU is no faster with several images: their maps do not fit its cache."""

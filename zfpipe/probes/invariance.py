@@ -12,11 +12,11 @@ from torch import Tensor
 from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
-from zfpipe.params import Invariance
 from zfpipe.probes import sample
 from zfpipe.reading.crops import CENTRE, PAPER_CROP
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batch
+from zfpipe.sections import Invariance
 from zfpipe.subject.subject import Subject
 
 BORDERS = {"reflect": cv2.BORDER_REFLECT_101, "replicate": cv2.BORDER_REPLICATE}

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from zfpipe.network.convnet import LayerTrace
 from zfpipe.network.receptive_field import ReceptiveField, receptive_field
-from zfpipe.params import Section, Seed, number, whole
 from zfpipe.reading.reader import Batch
 from zfpipe.subject.subject import Subject
 from zfpipe.subject.truth import filled
 from zfpipe.unavailable import UnavailableError
+from zfpipe.values import Section, Seed, number, whole
 
 KINDS = ("part", "class")
 SIDE = 48

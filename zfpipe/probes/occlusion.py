@@ -16,12 +16,12 @@ from zfpipe.evaluation.predictions import Predictions
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
 from zfpipe.network.receptive_field import receptive_field
-from zfpipe.params import Deconvnet, OcclusionProbe
 from zfpipe.probes import projections, sample
 from zfpipe.probes.hiding import Grid, Hidden, energy, hide, planned, together
 from zfpipe.probes.intervals import KNOWN, bootstrap
 from zfpipe.processes import distributed
 from zfpipe.reading.reader import Batch
+from zfpipe.sections import Deconvnet, OcclusionProbe
 from zfpipe.subject.subject import Subject
 from zfpipe.subject.truth import Truth
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from threadpoolctl import threadpool_limits
 
 from zfpipe import store
-from zfpipe.params import Overlap
+from zfpipe.sections import Overlap
 from zfpipe.workers import worker_count
 from zfpipe.writing.decode import UnreadableImageError, decode_in_order
 

@@ -14,7 +14,7 @@ from zfpipe.network.architecture import Architecture, Pool
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
 from zfpipe.network.receptive_field import receptive_field
-from zfpipe.params import Deconvnet
+from zfpipe.sections import Deconvnet
 from zfpipe.subject.subject import Subject
 from zfpipe.unavailable import UnavailableError
 

@@ -14,10 +14,10 @@ from zfpipe.deconvnet.windows import window as window_of
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
 from zfpipe.network.receptive_field import ReceptiveField
-from zfpipe.params import Deconvnet, Projections
 from zfpipe.reading.crops import CENTRE
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batch
+from zfpipe.sections import Deconvnet, Projections
 from zfpipe.subject.subject import Crops, Subject
 from zfpipe.unavailable import UnavailableError
 

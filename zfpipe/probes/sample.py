@@ -5,7 +5,7 @@ from collections.abc import Collection
 import numpy as np
 
 from zfpipe.evaluation.predictions import Predictions
-from zfpipe.params import OcclusionProbe
+from zfpipe.sections import OcclusionProbe
 from zfpipe.subject.truth import Truth
 
 

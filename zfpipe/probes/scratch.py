@@ -15,12 +15,13 @@ from zfpipe.beton.sidecar import verify
 from zfpipe.network import weights
 from zfpipe.network.architecture import check_shapes
 from zfpipe.network.convnet import ConvNet
-from zfpipe.params import Network, Section, Target, Training, Transfer, whole
 from zfpipe.probes.folds import Rows, accuracy, folds, thirds
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batches
+from zfpipe.sections import Network, Target, Training, Transfer
 from zfpipe.training.resume import ResumeState
 from zfpipe.training.run import fit
+from zfpipe.values import Section, whole
 
 RATES = (1.0, 0.5)
 """The learning rates to choose from, as multiples of training's initial rate."""

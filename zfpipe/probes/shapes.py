@@ -8,7 +8,7 @@ import torch
 from zfpipe.network import weights
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
-from zfpipe.params import Network
+from zfpipe.sections import Network
 
 
 def run(model: Network, crop: int, classes: int, pretrained: Path) -> list[dict[str, Any]]:

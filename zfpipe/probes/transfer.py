@@ -14,10 +14,10 @@ from sklearn.svm import SVC
 
 from zfpipe.beton.sidecar import read_sidecar
 from zfpipe.index.images import read_index
-from zfpipe.params import Target, Transfer
 from zfpipe.probes import harvested
 from zfpipe.probes.folds import THIRDS, Rows, accuracy, folds, thirds
 from zfpipe.probes.harvested import threads
+from zfpipe.sections import Target, Transfer
 from zfpipe.workers import worker_count
 
 GRID = (0.01, 0.1, 1.0, 10.0, 100.0)
@@ -186,9 +186,12 @@ def transferred(
     with threads(len(train)):
         best = penalties(kinds, gram, train, labels[train], seed)
         span = Span(gram, train)
-        trained = {kind: classifier(kind, span, labels[train], one) for kind, one in best.items()}
+        trained = [classifier(kind, span, labels[train], one) for kind, one in best.items()]
         beside = span.of(test)
-        return {kind: (accuracy(scores(beside), labels[test]), best[kind]) for kind, scores in trained.items()}
+        return {
+            kind: (accuracy(scores(beside), labels[test]), one)
+            for (kind, one), scores in zip(best.items(), trained, strict=True)
+        }
 
 
 def average_precision(scores: Float[np.ndarray, "image"], positive: Bool[np.ndarray, "image"]) -> float:

@@ -18,8 +18,8 @@ from zfpipe.deconvnet.deconvnet import descend, to_rectified
 from zfpipe.network.architecture import Outline
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
-from zfpipe.params import Deconvnet
 from zfpipe.reading.reader import Batch
+from zfpipe.sections import Deconvnet
 
 HIDDEN = 32
 """Number of hidden units of a layer whose images are kept."""

@@ -18,10 +18,11 @@ from zfpipe.network.architecture import variant
 from zfpipe.network.convnet import ConvNet, initialise
 from zfpipe.network.foreign import Foreign
 from zfpipe.network.numerics import device
-from zfpipe.params import Init, Params
+from zfpipe.params import Params
 from zfpipe.reading.crops import CENTRE
 from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.reading.reader import Batch, Batches
+from zfpipe.sections import Init
 from zfpipe.subject.truth import Truth
 
 BATCH = 64

@@ -23,10 +23,11 @@ from zfpipe.device import asked
 from zfpipe.errors import UserError
 from zfpipe.index.images import image_bytes
 from zfpipe.network.architecture import architecture, variants
-from zfpipe.params import TARGETS, Params, Pictures
+from zfpipe.params import Params
 from zfpipe.pictures import links
 from zfpipe.pictures.sources import found
-from zfpipe.tools import sections
+from zfpipe.sections import TARGETS, Pictures
+from zfpipe.tools import own_sections
 from zfpipe.tools.finding import Finding
 from zfpipe.workers import worker_count
 from zfpipe.writing.decode import UnreadableImageError, decode_in_order
@@ -64,7 +65,7 @@ JPEG_BYTES = 0.67
 
 def check(settings: Params) -> Iterator[Finding]:
     """Yield a finding for everything that a run needs, cheapest first."""
-    sections.check(settings)
+    own_sections.check(settings)
     yield Finding("parameters", "ok", f"params.yaml is valid; {len(variants(settings))} networks to train")
     yield from libraries()
     yield device()

@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 from zfpipe import params, paths, stage, store
 from zfpipe.errors import UserError
-from zfpipe.params import TARGETS, Pictures, Target
 from zfpipe.pictures import targets
+from zfpipe.sections import TARGETS, Pictures, Target
 from zfpipe.tools import check, download, profiles
 from zfpipe.tools.unpack import unpack
 

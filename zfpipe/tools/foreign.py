@@ -12,7 +12,8 @@ from zfpipe.anynet.network import AnyNet
 from zfpipe.errors import UserError
 from zfpipe.foreign import imported
 from zfpipe.index.images import image_bytes
-from zfpipe.params import Model, Params
+from zfpipe.params import Params
+from zfpipe.sections import Model
 from zfpipe.tools.finding import Finding
 from zfpipe.workers import worker_count
 from zfpipe.writing.decode import decode_in_order

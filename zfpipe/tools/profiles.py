@@ -12,7 +12,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from zfpipe import params, store
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
-from zfpipe.tools.sections import check
+from zfpipe.tools.own_sections import check
 
 
 class Representer(RoundTripRepresenter):

@@ -28,7 +28,7 @@ from dvc.utils.serialize import load_yaml, modify_yaml
 from zfpipe import params, paths
 from zfpipe.errors import UserError
 from zfpipe.network.architecture import variants
-from zfpipe.tools import sections
+from zfpipe.tools import own_sections
 from zfpipe.tools.board import Board
 from zfpipe.tools.estimate import Durations, left, words
 from zfpipe.tools.jobs import Room, number, room
@@ -54,7 +54,7 @@ def repro(targets: Sequence[str], jobs: str) -> list[str]:
         number(jobs)  # fail before DVC takes seconds to start
     if paths.PARAMS.exists():
         settings = params.load()
-        sections.check(settings)  # a mistake stops the run now, not when its stage starts
+        own_sections.check(settings)  # a mistake stops the run now, not when its stage starts
         variants(settings)  # a network that can't be built stops the run now
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, signal.default_int_handler)

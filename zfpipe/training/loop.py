@@ -21,10 +21,10 @@ from zfpipe.network import weights
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
 from zfpipe.network.numerics import tune
-from zfpipe.params import Training
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction, sent
 from zfpipe.reading.reader import Batches
+from zfpipe.sections import Training
 from zfpipe.training.renorm import renormalise
 from zfpipe.training.resume import ResumeState
 from zfpipe.training.schedule import AnnealingSchedule

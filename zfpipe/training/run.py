@@ -13,9 +13,9 @@ from zfpipe.network import weights
 from zfpipe.network.convnet import ConvNet
 from zfpipe.network.foreign import Foreign
 from zfpipe.network.numerics import device
-from zfpipe.params import Network, Run, Training
 from zfpipe.processes import distributed
 from zfpipe.reading.inputs import MeanSubtraction
+from zfpipe.sections import Network, Run, Training
 from zfpipe.training.loop import Trainer
 from zfpipe.training.resident import batches
 from zfpipe.training.resume import ResumeState

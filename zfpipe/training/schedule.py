@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from zfpipe.params import Training
+from zfpipe.sections import Training
 
 SHORTEST = 3
 """Smallest number of epochs in a stretch; a mean over fewer epochs is mostly noise."""

@@ -28,7 +28,7 @@ from zfpipe.beton.guarded_ffcv import (
 )
 from zfpipe.beton.sidecar import FIELDS, MODES, Sidecar, check, checksum, write_sidecar
 from zfpipe.errors import UserError
-from zfpipe.params import Betons
+from zfpipe.sections import Betons
 from zfpipe.workers import worker_count
 from zfpipe.writing.decode import UnreadableImageError, decode_in_order
 

@@ -9,10 +9,10 @@ from ruamel.yaml import YAML
 
 from tests.imports import ROOT
 from zfpipe import params
-from zfpipe.params import Run
 from zfpipe.report.engine.claims import Given, judge
 from zfpipe.report.engine.measure import Measure
 from zfpipe.report.engine.tables import Filled
+from zfpipe.sections import Run
 
 SETTINGS = params.load(ROOT / "params.yaml")
 PAPERS = YAML(typ="safe").load((ROOT / "paper.yaml").read_text())["runs"]

@@ -7,11 +7,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from tests.report.artefacts.layout import faults, words
-from zfpipe.params import Targets
 from zfpipe.probes import intervals
 from zfpipe.report.artefacts import fig4
 from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.claims import Given, Unmeasurable, judge
+from zfpipe.sections import Targets
 
 FIELDS = {1: 7, 2: 27, 3: 75, 5: 139}
 MAPS, EPOCHS = [0, 3, 17], [1, 2, 4, 64]

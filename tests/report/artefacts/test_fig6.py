@@ -9,13 +9,13 @@ from tests.imports import ROOT
 from tests.report.artefacts.layout import faults, words
 from tests.report.artefacts.made import given
 from zfpipe import params, store, unavailable
-from zfpipe.params import Run
 from zfpipe.probes.filters import measured
 from zfpipe.report import ledger
 from zfpipe.report.artefacts import fig6
 from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Folder
 from zfpipe.report.engine.claims import Unmeasurable
+from zfpipe.sections import Run
 
 DRAWING = style.Drawing(99.5, 128)
 RUNS = {

@@ -5,10 +5,10 @@ import pytest
 from scipy import stats
 
 from tests.report.artefacts.made import given, judged, metrics, rows
-from zfpipe.params import Run
 from zfpipe.report.artefacts import table2
 from zfpipe.report.engine import networks
 from zfpipe.report.engine.claims import Given, Unmeasurable
+from zfpipe.sections import Run
 
 RUNS = {"zfnet": Run(base="model", seed=0, snapshots=(1, 2)), "alexnet": Run(base="alexnet", seed=0)}
 SEEDS = {f"zfnet-seed{seed}": Run(base="model", seed=seed) for seed in (1, 2)}

@@ -11,12 +11,12 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from zfpipe import paths
-from zfpipe.params import alike
 from zfpipe.report.engine import style, tiles
 from zfpipe.report.engine.artefact import Artefact, Data, Details
 from zfpipe.report.engine.claims import Claim, Given, Measures, Premise, Unmeasurable, above, ours
 from zfpipe.report.engine.measure import Measure, amount, number, percent
 from zfpipe.report.engine.networks import learned, over_seeds
+from zfpipe.sections import alike
 
 ARTEFACT = Artefact(
     name="Figure 6",

@@ -13,10 +13,10 @@ from einops import rearrange
 from zfpipe.deconvnet.deconvnet import refusal
 from zfpipe.deconvnet.windows import window
 from zfpipe.network.foreign import Foreign
-from zfpipe.params import Deconvnet
 from zfpipe.probes import projections, units
 from zfpipe.report.atlas import sheets
 from zfpipe.report.engine.style import Drawing
+from zfpipe.sections import Deconvnet
 from zfpipe.subject.subject import Subject
 from zfpipe.unavailable import UnavailableError
 

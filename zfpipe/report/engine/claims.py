@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Literal
 
-from zfpipe.params import Run, Targets
 from zfpipe.report.engine.artefact import Data
 from zfpipe.report.engine.measure import Measure, amount
+from zfpipe.sections import Run, Targets
 
 Verdict = Literal["holds", "does not hold", "undecided", "not measurable here"]
 WORST: tuple[Verdict, ...] = ("does not hold", "undecided", "holds")  # among several numbers the worst verdict counts

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from zfpipe.params import alike
 from zfpipe.probes.intervals import spread, student_half
 from zfpipe.report.engine.artefact import Data
 from zfpipe.report.engine.claims import Given, Premise
 from zfpipe.report.engine.measure import Measure, number
 from zfpipe.report.engine.tables import NOT_RUN, OTHERS, Filled, Line, Runs, Table
+from zfpipe.sections import alike
 
 ERRORS = {"Train Top-1": "train_top1", "Val Top-1": "val_top1", "Val Top-5": "val_top5"}
 """The paper's columns, and our metrics for them."""

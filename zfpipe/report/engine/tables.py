@@ -9,9 +9,9 @@ import jinja2
 import pandas as pd
 
 from zfpipe import store
-from zfpipe.params import Run
 from zfpipe.report.engine.artefact import Artefact
 from zfpipe.report.engine.measure import NOTHING, Measure, number, percent
+from zfpipe.sections import Run
 
 RAN, NOT_RUN, OTHERS = "measured", "not run", "published by others"  # the status of a row
 UNAVAILABLE = "not available"

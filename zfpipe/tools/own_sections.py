@@ -7,9 +7,10 @@ from typing import Any
 
 from zfpipe import params
 from zfpipe.errors import UserError
-from zfpipe.params import Params, Section
+from zfpipe.params import Params
+from zfpipe.values import Section
 
-LIGHT = ("typing", "pydantic", "zfpipe.params")
+LIGHT = ("typing", "pydantic", "zfpipe.values")
 """Modules that a class `Settings` usually needs, and that are imported quickly."""
 
 
