@@ -202,6 +202,13 @@ def test_a_profile_extends_a_file_beside_params_yaml(base: str, tmp_path: Path) 
         profiles.apply("small", folder, target)
 
 
+def test_a_mistake_in_a_file_that_a_profile_extends_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("crops: {size: 70\n")
+    (tmp_path / "small.yaml").write_text("extends: own.yaml\n")
+    with pytest.raises(UserError, match=r"^.*own\.yaml is not valid YAML: .*$"):
+        profiles.read(tmp_path / "small.yaml", tmp_path)
+
+
 def applied(profile: str, folder: Path) -> list[str]:
     """Applies a profile with some text to the default parameters."""
     (folder / "params.yaml").write_text(TEXT)

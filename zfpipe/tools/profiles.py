@@ -70,15 +70,20 @@ def write(values: dict[str, Any], path: Path, target: Path) -> list[str]:
 
 def read(path: Path, root: Path) -> dict[str, Any]:
     """Return a profile's values, laid over the values of the file in the project's root that it may extend."""
-    text = path.read_text()
-    params.check_yaml(text, str(path))
-    own = YAML(typ="safe").load(text)
+    own = opened(path)
     if "extends" not in own:
         return own
     base = own.pop("extends")
     if Path(str(base)).name != base or not (root / base).is_file():
         raise UserError(f"{path}: extends = {base}; must be the name of a file beside params.yaml, such as paper.yaml")
-    return merged(YAML(typ="safe").load((root / base).read_text()), own)
+    return merged(opened(root / base), own)
+
+
+def opened(path: Path) -> dict[str, Any]:
+    """Return the values in a file. Raise UserError if the file is not YAML with sections."""
+    text = path.read_text()
+    params.check_yaml(text, str(path))
+    return YAML(typ="safe").load(text)
 
 
 def merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
