@@ -1,7 +1,8 @@
-"""Every case that needs no GPU and no images, one after another; `make bench`. Prints tables and writes benchmarks.csv.
+"""Run every case that needs no GPU and no images (`make bench`); print the tables and write benchmarks.csv.
 
-`python -m benchmarks [CASE...] [--full]`. Each runs in a process of its own, so that none inherits another's threads,
-memory or compiled code. Ends with status 1 when a case fails: where ways differ it measures nothing.
+`python -m benchmarks [CASE...] [--full]`. Each case runs in its own process, so that no case inherits the threads,
+memory or compiled code of another. A case fails, without measuring, if its ways give different results. Exit with
+status 1 if a case failed.
 """
 
 import argparse
@@ -33,10 +34,10 @@ def main() -> None:
         command = [sys.executable, "-m", f"benchmarks.{case}", *(["--full"] if given.full else [])]
         if subprocess.run(command, env=environment, check=False).returncode:
             failed.append(case)
-        print(f"{case}: {perf_counter() - start:.0f} s in all\n", flush=True)
+        print(f"{case}: {perf_counter() - start:.0f} s in total\n", flush=True)
     if failed:
         sys.exit(f"benchmarks: failed: {', '.join(failed)}")
-    print(f"The table: {TABLE.absolute()}")
+    print(f"Table:{TABLE.absolute()}")
 
 
 if __name__ == "__main__":

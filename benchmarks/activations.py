@@ -1,8 +1,9 @@
-"""What the maxima of every feature map cost beside the plain forward pass, and in a stream beside one piece.
+"""Time finding the maxima of every feature map, and writing the table of the maxima.
 
-The forward passes are of the default network. The table is of made-up maxima of the paper's 1,376 maps, half of them
-zero, as rectified maps have them: ours goes through the disk map by map, the other way sorts one table in memory.
-First, the maxima must be PyTorch's own and both tables the same.
+Finding the maxima is compared with the plain forward pass of the default network. Writing is compared for made-up
+maxima of the paper's 1,376 maps, half of them zero, as in rectified maps: ours goes through the disk map by map, and
+the other way sorts one table in memory. Before the timing, the maxima must be PyTorch's own, and both tables must be
+the same.
 """
 
 import tempfile
@@ -26,7 +27,7 @@ MAPS = {1: (96, 110), 2: (256, 26), 3: (384, 13), 4: (384, 13), 5: (256, 13)}
 
 
 def made_up(images: int) -> Iterator[tuple[range, dict[int, np.ndarray]]]:
-    """Batches of ids and of every layer's maxima `(image, map)`."""
+    """Yield batches of ids, and the maxima of every layer `(image, map)`."""
     generator = np.random.default_rng(0)
     base = {}
     for layer, (maps, width) in MAPS.items():
@@ -55,7 +56,7 @@ def streamed(images: int, folder: Path) -> float:
 
 
 def in_memory(images: int, folder: Path) -> float:
-    """All rows as they come, sorted and written in one piece."""
+    """Keep all rows in memory, sort them, and write them in one piece."""
     parts = []
     for ids, layers in made_up(images):
         for layer, entries in layers.items():

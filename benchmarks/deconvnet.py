@@ -1,15 +1,16 @@
-"""Strongest-nine projections of the paper's network at 224, beside captum's Deconvolution.
+"""Time projecting the strongest nine of the paper's network at 224, beside captum's Deconvolution.
 
     python -m benchmarks.deconvnet [folder of images] [--full]
 
-The network has random weights and no normalisation (captum's rule knows none); float32. Its units are the real
-strongest nine, one an image: of all 1,376 maps over a thousand pictures, or of every fifth map over two hundred, which
-has as many units to an image. Pictures are drawn by zfpipe, or a folder's.
+The network has random weights and no normalisation, since captum has no rule for normalisation; numbers are float32.
+The units are the strongest nine of a map, each in another image. With `--full` they come from all 1,376 maps and a
+thousand pictures, or else from every fifth map and two hundred pictures, which keeps the number of units in an image.
+zfpipe draws the pictures, or they come from a folder.
 
-An image is among the strongest of several maps, and ours shares the way up between these; captum can't. So ours runs
-over a seeded quarter of the images with all their units, a layer alone and all layers at once; captum over a few seeded
-units of the layer, or of all layers as they are mixed, in batches of several sizes. First, all ways must give equal
-values: to 1e-5 of the largest.
+An image is among the strongest of several maps. Ours shares the backward pass between these maps; captum can't. So ours
+runs over a seeded quarter of the images with all units of these images, for each layer and for all layers at once.
+captum runs over a few seeded units of the layer, or of all layers in the same proportions, in batches of several sizes.
+Before the timing, all ways must agree to 1e-5 of the largest value.
 """
 
 import warnings
@@ -40,11 +41,11 @@ from zfpipe.tools import profiles
 PICTURES, RESIZE, CROP, NINE = 1000, 256, 224, 9
 UNITS, BATCHES, ROUNDS, SHARE = 32, (1, 8, 32), 3, 4
 SHORT, FEW, EVERY = (8,), 8, 5
-"""Captum's batch and units, of every so manieth map over as much fewer pictures, without `--full`."""
+"""Without `--full`: captum's batch sizes and units of a layer, and a step between maps, which also divides PICTURES."""
 SETTINGS = Deconvnet(unpooling="sum", norm="skip")
 
 Chosen = tuple[Units, Tensor]
-"""Units of a layer, and the picture of each."""
+"""Units of a layer, and the picture of each unit."""
 
 
 def papers_network() -> ConvNet:
@@ -152,7 +153,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     units, batches, every = (UNITS, BATCHES, 1) if given.full else (FEW, SHORT, EVERY)
     network = papers_network()
-    network.norm = Norm(size=5, k=1.0, alpha=0.0, beta=0.75)  # divides by one
+    network.norm = Norm(size=5, k=1.0, alpha=0.0, beta=0.75)  # with alpha 0, the normalisation divides by one
     images = pictures(given.folder, PICTURES // every)
     chosen = strongest(network, images, every)
     distinct = torch.cat([rows for _, rows in chosen.values()]).unique()

@@ -1,4 +1,4 @@
-"""How many embedded pictures one core draws and encodes in a second."""
+"""Time how many embedded pictures one core draws and encodes in a second."""
 
 import cv2
 
@@ -10,7 +10,7 @@ PICTURES, CLASSES = 120, 60
 
 def main() -> None:
     cv2.setNumThreads(1)
-    draw_some((0, "train", range(CLASSES), "pictures"))  # the tiles of noise are made once
+    draw_some((0, "train", range(CLASSES), "pictures"))  # makes the tiles of noise, which are made once in a process
 
     def drawn() -> float:
         draw_some((0, "train", range(PICTURES), "pictures"))

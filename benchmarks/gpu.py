@@ -1,10 +1,10 @@
-"""What a GPU makes of training: images a second, share of the card and of the loader, memory, the paper's 70 epochs.
+"""Measure training on a GPU: images a second, share of the card's speed, memory, hours for the paper's 70 epochs.
 
-`ZFPIPE_DEVICE=cuda python -m benchmarks.gpu [CROP WIDTH BATCH ...]`: by default 224 1 128 1024, the paper's network. At
-each batch the rates of `benchmarks.training`, bfloat16 among them, all in one run; then a bfloat16 matrix product, the
-measured rate that a share is of; then the loader alone, out of a raw beton in the page cache, and training from it,
-also with all images held on the device. Last, bfloat16 logits beside those of float32. On a processor the same at toy
-sizes shows that the script runs: `python -m benchmarks.gpu 64 0.05 16`.
+`ZFPIPE_DEVICE=cuda python -m benchmarks.gpu [CROP WIDTH BATCH ...]`; the default 224 1 128 1024 is the paper's network
+with two batch sizes. First, measure the rate of a bfloat16 matrix product, which the share refers to. Then, for each
+batch size, measure the rates of `benchmarks.training` in bfloat16 and float32, the loader alone from a raw beton in the
+page cache, training from this loader, and training with all images held on the device. Last, compare logits in bfloat16
+with float32. At toy sizes, a processor shows that the script runs: `python -m benchmarks.gpu 64 0.05 16`.
 """
 
 import sys
@@ -30,14 +30,17 @@ IMAGENET, EPOCHS = 1_281_167, 70
 
 
 def operations(architecture: Architecture) -> float:
-    """Floating-point operations of a trained image: two a multiply-add; forward, and backward twice (layer 1: once)."""
+    """Count floating-point operations of training on an image: two for each multiply-add.
+
+    The backward pass costs twice the forward pass, but only once in layer 1, which needs no gradient of the image.
+    """
     convs = [conv.maps * conv.maps_in * (conv.filter_size * conv.map_size) ** 2 for conv in architecture.convs]
     denses = [dense.units_in * dense.units for dense in architecture.denses]
     return 2 * (3 * (sum(convs) + sum(denses)) - convs[0])
 
 
 def matrix_rate(side: int) -> float:
-    """Operations a second of a bfloat16 matrix product, the best of ten."""
+    """Return the operations a second of a bfloat16 matrix product, in the fastest of eleven products."""
     one = torch.randn(side, side, device=device(), dtype=torch.bfloat16)
     seconds = []
     for _ in range(11):
@@ -49,7 +52,7 @@ def matrix_rate(side: int) -> float:
 
 
 def write(beton: Path, images: int, side: int) -> None:
-    """Noise, raw."""
+    """Write a raw beton of random pixels."""
     rows = pd.DataFrame({"id": range(images), "label": np.arange(images) % training.CLASSES, "class": "", "path": ""})
     rows["class"] = rows["label"].astype(str)
     rows["offset"], rows["size"] = range(images), pd.array([None] * images, pd.Int64Dtype())
@@ -58,7 +61,7 @@ def write(beton: Path, images: int, side: int) -> None:
 
 
 def noise(side: int, _path: str, seed: int | None, _size: int | None) -> bytes:
-    """A file of random pixels."""
+    """Return a PNG file of random pixels."""
     import cv2
 
     pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
@@ -66,7 +69,7 @@ def noise(side: int, _path: str, seed: int | None, _size: int | None) -> bytes:
 
 
 def logits(setting: training.Setting) -> float:
-    """How far bfloat16's logits lie from float32's on the processor, as a share of their spread."""
+    """Return the deviation of bfloat16's logits from float32's on the processor, as a share of the logits' spread."""
     images = torch.cat([batch.images for batch in setting.batches.only(0).epoch()])[:16].permute(0, 3, 1, 2) - 128.0
     network = setting.network(0.0).eval()
     with torch.inference_mode():
@@ -78,7 +81,7 @@ def logits(setting: training.Setting) -> float:
 
 
 def from_beton(setting: training.Setting, batch: int, images: int) -> None:
-    """The loader alone, and training from it."""
+    """Compare the loader alone, training from the loader, and training with all images on the device."""
     with tempfile.TemporaryDirectory() as folder:
         beton = Path(folder) / "noise.beton"
         write(beton, images, setting.crop * 8 // 7)
@@ -95,7 +98,7 @@ def from_beton(setting: training.Setting, batch: int, images: int) -> None:
             return batches.images
 
         with loaded, held:
-            trained(held)  # loads what it holds
+            trained(held)  # the first epoch loads the images onto the device
             ways = {"ours, trained": partial(trained, loaded), "ours, held": partial(trained, held), "loader": alone}
             harness.compare(f"from a raw beton, batch {batch}", "images", ways, 3)
 
@@ -118,7 +121,7 @@ def main() -> None:
         if on_gpu:
             print(f"  peak memory of ours {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
         from_beton(setting, batch, 4 * batch if not on_gpu else 16_384)
-        print(f"  logits in bfloat16 beside float32 on the processor: {logits(setting):.2%} of their spread")
+        print(f"  logits in bfloat16 deviate from float32 on the processor by{logits(setting):.2%} of their spread")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Make the paper's results on one GPU, without DVC, in calls of some minutes: each goes on where the last one stopped.
+"""Make the paper's results on one GPU, without DVC; each call continues after the last stage that ended.
 
     python -m benchmarks.gpu_paper WORK OUT --root tiny-imagenet-200      # Tiny-ImageNet at full width
     python -m benchmarks.gpu_paper WORK OUT --profile smoke               # to try the script on a processor
 
-Run the stages of dvc.yaml in their order in WORK, items of one stage side by side. When all are done, write to OUT
-what is worth keeping, in files of less than 16 MB. Exit with 1 if a stage failed, and with 3 if time ran out.
+Run the stages of dvc.yaml in their order in WORK, several items of a stage at the same time. When all stages are done,
+write the figures and numbers to OUT, in files of less than 16 MB. Exit with 1 if a stage failed, and with 3 if time ran
+out.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def prepare(work: Path, given: argparse.Namespace) -> None:
 
 
 def order() -> Iterator[tuple[str, list[str]]]:
-    """Yield each stage of dvc.yaml with its items; [""]: the stage has none."""
+    """Yield each stage of dvc.yaml with its items; a stage without items has the item ""."""
     load = YAML(typ="safe").load
     settings = load(Path("params.yaml").read_text())
     for name, entry in load(Path("dvc.yaml").read_text())["stages"].items():
@@ -57,7 +58,7 @@ def order() -> Iterator[tuple[str, list[str]]]:
 
 
 def run(name: str, item: str) -> tuple[str, float, int]:
-    """Run an item of a stage. Return its name, seconds and exit status; leave a mark if it ended well."""
+    """Run an item of a stage unless it ended well before. Return its name, seconds and exit status."""
     mark, log = (STATE / folder / f"{name}@{item}" for folder in ("done", "logs"))
     if mark.exists():
         return mark.name, 0.0, 0
@@ -78,7 +79,7 @@ def run(name: str, item: str) -> tuple[str, float, int]:
 
 
 def pack(out: Path) -> None:
-    """Write figures and numbers as two archives. Raise SystemExit if one of them is too large to bring back."""
+    """Write figures and numbers as two archives. Raise SystemExit if one of them exceeds LARGEST."""
     out.mkdir(parents=True, exist_ok=True)
     for name, sources in (("reports.zip", KEPT), ("numbers.zip", RESULTS)):
         with zipfile.ZipFile(out / name, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -90,7 +91,6 @@ def pack(out: Path) -> None:
 
 
 def main() -> None:
-    """Read the command line and run what is left to do."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
     parser.add_argument("out", type=Path)

@@ -1,8 +1,8 @@
-"""What every benchmark shares: ways take turns in one process, medians count, and a table is printed and kept.
+"""Time several ways of doing the same work: the ways take turns in one process, and medians count.
 
-`python -m benchmarks` (`make bench`) runs the cases that need no GPU and no images, each in a process of its own, and
-writes benchmarks.csv. A case alone: `python -m benchmarks.NAME`; at the sizes of docs/results.md, which take minutes:
-`python -m benchmarks.NAME --full`.
+`python -m benchmarks` (`make bench`) runs the cases that need no GPU and no images, each in its own process, and writes
+benchmarks.csv. `python -m benchmarks.NAME` runs one case, and `python -m benchmarks.NAME --full` runs the case at the
+sizes of docs/results.md, which takes minutes.
 """
 
 import argparse
@@ -25,11 +25,11 @@ PACKAGES = ("torch", "torchvision", "ffcv", "numpy", "pyarrow", "captum")
 COLUMNS = ("case", "way", "unit", "median", "lowest", "highest", "ours_over_this", "rounds", "device", "versions")
 
 Way = Callable[[], float]
-"""One round: how many of the case's things it did."""
+"""Do one round of a case, and return how many things were done."""
 
 
 def arguments(module_doc: str | None) -> argparse.Namespace:
-    """What a case is started with: `full` and, for cases that read JPEG files, `folder`."""
+    """Read a case's command line: `full` and, for cases that read JPEG files, `folder`."""
     parser = argparse.ArgumentParser(description=module_doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, help="JPEG files to use instead of drawn pictures")
     parser.add_argument("--full", action="store_true", help="at full size: minutes")
@@ -45,10 +45,10 @@ def agree(what: str, ours: ArrayLike, theirs: ArrayLike, relative: float = 0.0) 
 
 
 def compare(case: str, unit: str, ways: Mapping[str, Way], rounds: int = 5) -> dict[str, float]:
-    """Things a second of each way, and how many times as fast as it the first way, ours, is; medians of the rounds.
+    """Print how many things each way does in a second, and how many times as fast the first way, ours, is.
 
-    Every way runs once before, unmeasured. Of each round the ratio is taken, since a machine is not equally fast all
-    the time. Returns the ratios.
+    Every way runs once before the first round, unmeasured. The ratio is the median of the rounds' ratios, since the
+    speed of a machine changes from round to round. Return the ratios.
     """
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(-1, rounds):

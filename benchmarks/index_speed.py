@@ -1,7 +1,8 @@
-"""How long the index of ImageNet's archives takes: 1,000 classes of 1,281 tiny JPEGs, and 50,000 for validation.
+"""Time the index of ImageNet's archives: 1,000 classes of 1,281 tiny JPEGs, and 50,000 images for validation.
 
-Builds the archives (2 GB, in a temporary folder) and indexes them as `dvc repro pictures` does, in a process of its
-own, as often as the argument says; prints seconds, and processor time and peak memory of that process and its workers.
+Build the archives (2 GB, in a temporary folder) and index them in a separate process, with the code of `dvc repro
+pictures`. The argument says how often. Print seconds, and the processor time and peak memory of the process and of its
+workers.
 """
 
 import gzip
@@ -43,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         build(root)
-        script = root / "index.py"  # spawned workers read their parent's script
+        script = root / "index.py"  # a file, since spawned workers read the script of their parent
         script.write_text(INDEX)
         os.environ["PYTHONPATH"] = str(Path.cwd())
         for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 1):
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def build(root: Path) -> None:
-    """The three archives; every image has the same bytes."""
+    """Write the three archives; every image has the same bytes."""
     wnids = [f"n{number:08d}" for number in range(CLASSES)]
     with tarfile.open(root / TRAIN, "w") as outer:
         for wnid in wnids:
@@ -71,7 +72,7 @@ def build(root: Path) -> None:
 
 
 def tar(names: list[str]) -> bytes:
-    """A tar of the image under many names."""
+    """Return a tar that holds the image under many names."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as archive:
         for name in names:
@@ -80,14 +81,13 @@ def tar(names: list[str]) -> bytes:
 
 
 def add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    """Adds a file to a tar."""
     member = tarfile.TarInfo(name)
     member.size = len(data)
     archive.addfile(member, io.BytesIO(data))
 
 
 def jpeg() -> bytes:
-    """An image of about 700 bytes."""
+    """Return a JPEG of about 700 bytes."""
     data = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 8, 3), np.uint8)).save(data, "JPEG")
     return data.getvalue()

@@ -1,4 +1,4 @@
-"""JPEG files to measure with: a folder's, or drawn pictures enlarged to about ImageNet's size."""
+"""Provide JPEG files to measure with: a folder's files, or drawn pictures enlarged to about ImageNet's size."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ SIDE = 500
 
 
 def files(folder: Path | None, root: Path, count: int) -> list[Path]:
-    """So many files of a folder, over and over where it has fewer; without one, drawn into `root`."""
+    """Return `count` files of `folder`, repeated if there are fewer, or `count` pictures drawn into `root`."""
     if folder is not None:
         found = sorted(path.absolute() for path in folder.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg"))
         return [found[number % len(found)] for number in range(count)]

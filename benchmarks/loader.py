@@ -1,9 +1,9 @@
-"""Random crops of 224 with mirroring, in shuffled batches of 256, from JPEG files or from what is made of them.
+"""Time loading of random mirrored crops of 224, in shuffled batches of 256, from JPEG files and from betons.
 
-`python -m benchmarks.loader [FOLDER]`: a folder of JPEG files, or drawn pictures enlarged to 500 x 500. The ways: ours
-from a raw beton and from one of JPEGs; FFCV's own crop and flip from the same betons; torchvision's ImageFolder with
-DataLoader, a worker for each core, from the files and from files made 256 x 256 before. First, ours and FFCV's centre
-crops must be the same pixels.
+`python -m benchmarks.loader [FOLDER]`: a folder of JPEG files, or drawn pictures enlarged to 500 x 500. Ours and FFCV's
+own crop and flip read a raw beton and a beton of JPEGs. torchvision's ImageFolder with DataLoader, which has a worker
+for each core, reads the files, and smaller files of 256 x 256. Before the timing, ours and FFCV's centre crops must be
+the same pixels.
 """
 
 import tempfile
@@ -32,7 +32,7 @@ IMAGES, FULL, SIDE, CROP, BATCH = 1024, 4096, 256, 224, 256
 
 
 def prepare(root: Path, pictures: list[Path]) -> None:
-    """Two folders for torchvision, of files as they are and of small ones, and two betons."""
+    """Write two folders for torchvision, of the files and of smaller files, and two betons."""
     for kind in ("files", "small"):
         (root / kind / "class").mkdir(parents=True)
     count = len(pictures)
@@ -60,7 +60,7 @@ def theirs(loader: Iterable[tuple[torch.Tensor, ...]]) -> float:
 
 
 def ffcv(beton: Path, workers: int, random: bool) -> Loader:
-    """FFCV's own way; it has no random crop without resizing, so it cuts the centre."""
+    """Return FFCV's own loader, which cuts the centre, since FFCV has no random crop without resizing."""
     decoder = CenterCropRGBImageDecoder((CROP, CROP), ratio=CROP / SIDE)
     return Loader(
         str(beton),
@@ -78,7 +78,7 @@ def ffcv(beton: Path, workers: int, random: bool) -> Loader:
 
 
 def torchvision(folder: Path, workers: int, small: bool) -> DataLoader[tuple[torch.Tensor, int]]:
-    """What most people write, but for the mean: images stay uint8."""
+    """Return the loader that most people write, without subtraction of the mean: images stay uint8."""
     steps = [] if small else [transforms.Resize(SIDE)]
     steps += [transforms.RandomCrop(CROP), transforms.RandomHorizontalFlip(), transforms.PILToTensor()]
     dataset = ImageFolder(str(folder), transforms.Compose(steps))

@@ -1,9 +1,10 @@
-"""ResNet-18 under the microscope beside captum: projections of layers by the deconvnet, and occlusion.
+"""Time ResNet-18 under the microscope beside captum: projections of layers by the deconvnet, and occlusion.
 
-Random weights, 224 x 224, float32; both get the same network, but captum one whose ReLUs are modules of their own and
-not in place, since it fails on others. captum runs at several sizes of batch and with weights in both memory formats.
-Projections are of the eight strongest maps of several photos, a layer at a time; occlusion is of one photo, the ways
-at the same positions. First, all ways must give equal values. With `--full`, more photos and smaller steps.
+Weights are random, images 224 x 224, numbers float32. Both get the same network, but captum's copy has a separate
+module for each ReLU, not in place, since captum fails on others. captum runs with several batch sizes and with weights
+in both memory formats. Projections are of the eight strongest maps of each photo, layer by layer. Occlusion is of one
+photo, with the same positions for all ways. Before the timing, all ways must give equal values. `--full` uses four
+photos instead of one, and smaller steps.
 """
 
 import warnings
@@ -32,7 +33,7 @@ OCCLUDER = 32
 
 
 def resnet(unshared: bool = False) -> nn.Module:
-    """ResNet-18; `unshared`: as captum can take it."""
+    """Return ResNet-18; if `unshared`, with a module for each ReLU, as captum needs."""
     torch.manual_seed(0)
     network = torchvision.models.resnet18(weights=None)
     if unshared:
@@ -45,13 +46,13 @@ def resnet(unshared: bool = False) -> nn.Module:
 
 
 def two_relus(block: torchvision.models.resnet.BasicBlock, images: Tensor) -> Tensor:
-    """A block with a module for each ReLU."""
+    """Run a block with a module for each ReLU."""
     found = block.bn2(block.conv2(block.relu(block.bn1(block.conv1(images)))))
     return block.get_submodule("second")(found + (images if block.downsample is None else block.downsample(images)))
 
 
 class Below(nn.Module):
-    """A network up to one of LAYERS, its maps flat, so that captum can name a unit."""
+    """Hold a network up to one of LAYERS, with flat maps, so that an index can name a unit for captum."""
 
     def __init__(self, network: nn.Module, layer: str):
         super().__init__()
@@ -60,12 +61,12 @@ class Below(nn.Module):
         self.parts = nn.Sequential(*(network.get_submodule(name) for name in names[: last + 1]), nn.Flatten())
 
     def forward(self, images: Tensor) -> Tensor:
-        """The maps of the layer, flat."""
+        """Return the maps of the layer, flat."""
         return self.parts(images)
 
 
 def strongest(tape: Tape, images: Tensor, layer: Call) -> Units:
-    """The strongest maps of each image, where they are strongest."""
+    """Return the strongest maps of each image, at the places where they are strongest."""
     kept: list[tuple[Tensor, Tensor]] = []
 
     def keep(maps: Tensor) -> None:
@@ -81,7 +82,7 @@ def strongest(tape: Tape, images: Tensor, layer: Call) -> Units:
 
 
 def by_captum(model: nn.Module, images: Tensor, layer: Call, units: Units, batch: int) -> Tensor:
-    """Whole images, times the activation, in batches."""
+    """Return captum's projections in whole images, not yet multiplied by the activation."""
     _, _, height, width = layer.shape
     targets = (units.maps * height + units.ys) * width + units.xs
     rule = Deconvolution(model)
@@ -90,7 +91,7 @@ def by_captum(model: nn.Module, images: Tensor, layer: Call, units: Units, batch
 
 
 def ours(tape: Tape, images: Tensor, layer: Call, units: Units) -> Tensor:
-    """Image by image with all its units."""
+    """Project the units image by image, all units of an image at once."""
     found = []
     for row in range(len(images)):
         here = units.rows == row
@@ -100,7 +101,7 @@ def ours(tape: Tape, images: Tensor, layer: Call, units: Units) -> Tensor:
 
 
 def projections(images: Tensor) -> None:
-    """Every layer: equal first, then timed."""
+    """Check that both ways give equal projections in every layer, and time them."""
     tape = record(resnet(), (3, SIDE, SIDE))
     plain, last = resnet(unshared=True), resnet(unshared=True).to(memory_format=torch.channels_last)
     for name in LAYERS:
@@ -121,10 +122,10 @@ def projections(images: Tensor) -> None:
 
 
 def occlusion(image: Tensor, step: int) -> None:
-    """One photo: equal first, then timed."""
+    """Check that both ways give equal probabilities for a photo, and time them."""
     tape, fill = record(resnet(), (3, SIDE, SIDE)), torch.zeros_like(image)
     places = torch.arange(0, SIDE - OCCLUDER + 1, step)
-    lefts, tops = torch.cartesian_prod(places, places).unbind(1)  # as captum goes: down the columns
+    lefts, tops = torch.cartesian_prod(places, places).unbind(1)  # captum's order: down the columns
 
     def windows() -> Tensor:
         _, answers = Occlusion(tape, image, fill).answers(Occluders(tops, lefts, OCCLUDER, OCCLUDER))
@@ -141,11 +142,11 @@ def occlusion(image: Tensor, step: int) -> None:
         CaptumOcclusion(probability).attribute(
             image[None], shape, strides=(3, step, step), baselines=fill[None], perturbations_per_eval=batch
         )
-        return torch.cat(noted)[1:]  # the first is of the unoccluded image
+        return torch.cat(noted)[1:]  # the first pass is of the unoccluded image
 
     plain, last = resnet(), resnet().to(memory_format=torch.channels_last)
     found, expected = windows().cpu(), captum(plain, 8).cpu()
-    assert expected.max() - expected.min() > 1e-3 * expected.max(), "occluders must matter"
+    assert expected.max() - expected.min() > 1e-3 * expected.max(), "the occluder changes no probability"
     harness.agree("microscope, occlusion", found, expected, 1e-5)
     ways: dict[str, harness.Way] = {"ours": lambda: len(windows())}
     for batch in BATCHES:

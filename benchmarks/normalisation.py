@@ -1,7 +1,7 @@
-"""Local response normalisation: ours beside `nn.LocalResponseNorm`, at the sizes of the default run and of the paper.
+"""Time ours beside `nn.LocalResponseNorm`, at the sizes of the default run and of the paper.
 
-`python -m benchmarks.normalisation`. First, values and gradients must be equal, to 1e-5. Channels-last, which suits
-both better; forward alone, and forward and backward.
+`python -m benchmarks.normalisation`. Before the timing, values and gradients must be equal to 1e-5. Memory is
+channels-last, which is faster for both. Forward alone is timed, and forward with backward.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from zfpipe.network.convnet import band, normalised
 from zfpipe.network.numerics import device
 
 SIZES = {"default": (32, ((24, 23), (64, 5))), "paper": (16, ((96, 55), (256, 13)))}
-"""Images; maps and their side after the pooling of layers 1 and 2."""
+"""Number of images; number of maps and their side after the pooling of layers 1 and 2."""
 
 
 def forward(norm: Callable[[Tensor], Tensor], several: list[Tensor]) -> float:

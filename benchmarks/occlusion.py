@@ -1,10 +1,11 @@
-"""Occlusion by differences beside captum's Occlusion and our own whole forward passes, one by one and batched.
+"""Time occlusion by differences beside captum's Occlusion and our own whole forward passes, single and batched.
 
-The paper's network at 224 x 224 with random weights, float32. By differences an occluder goes over an image in steps of
-8 pixels; by the other ways, which take equally long everywhere, in steps of 16 or 24. Where they meet, the probability
-of a class must be the same. With `--full`, ways with a batch run at their quickest, found with the middle occluder;
-else at a given one, with the middle occluder alone and in larger steps. On cores that others use too, set
-OMP_NUM_THREADS=1: threads that wait for each other blur the times.
+The network is the paper's at 224 x 224 with random weights; numbers are float32. By differences, an occluder moves over
+an image in steps of 8 pixels. The other ways, whose time does not depend on the position, use steps of 16 or 24. At
+common positions, all ways must give the same probability of a class. With `--full`, each way runs with its fastest
+batch size, found with the middle occluder. Without `--full`, only the middle occluder runs, in larger steps and with
+the first batch size. On cores that others use too, set OMP_NUM_THREADS=1, since threads that wait for each other
+disturb the times.
 """
 
 import warnings
@@ -28,11 +29,11 @@ Steps = dict[int, tuple[int, int]]
 FULL: Steps = {16: (8, 16), 32: (8, 24), 48: (8, 16)}
 SHORT: Steps = {32: (16, 32)}
 BATCHES = {"differences": (64, 128), "one by one": (1,), "batched": (8, 4, 16, 32), "captum": (8, 4, 16, 32)}
-"""Images a batch that are tried; without `--full` the first."""
+"""Batch sizes to try; without `--full`, the first one is used."""
 MIDDLE = 32
 
 Way = Callable[[int, int], Tensor]
-"""The probability at every position, from the occluder's side and the images a batch."""
+"""Return the probability at every position, from the occluder's side and the batch size."""
 
 
 def positions(side: int, step: int) -> Occluders:
@@ -45,7 +46,7 @@ def positions(side: int, step: int) -> Occluders:
 def by_captum(
     network: ConvNet, image: Tensor, fill: Tensor, target: int, steps: Steps, side: int, batch: int
 ) -> Tensor:
-    """Captum gives the mean change over the occluders that cover a pixel; the probabilities are noted on the way."""
+    """Note the probabilities of captum's passes, since captum itself returns mean changes for each pixel."""
     noted: list[Tensor] = []
 
     def probability(images: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ def by_captum(
         baselines=fill[None],
         perturbations_per_eval=batch,
     )
-    return torch.cat(noted)[1:]  # the first is of the unoccluded image
+    return torch.cat(noted)[1:]  # the first pass is of the unoccluded image
 
 
 def by_images(
@@ -79,7 +80,7 @@ def by_images(
 def by_differences(
     network: ConvNet, image: Tensor, fill: Tensor, target: int, steps: Steps, side: int, batch: int
 ) -> Tensor:
-    """Ours, the unoccluded image's pass included; the plan is made once for all images."""
+    """Compute the probabilities by differences, including the pass of the unoccluded image."""
     answers = Occlusion(network, image[None], fill).answers(planned(network, side, steps[side][0], batch))
     return torch.cat([one.logits[0].softmax(1)[:, target] for one in answers])
 
@@ -91,26 +92,26 @@ def planned(network: ConvNet, side: int, step: int, batch: int) -> Plan:
 
 
 def rate(way: Way, batch: int) -> float:
-    """Occluded forward passes a second, with the middle occluder."""
+    """Return the occluded forward passes a second, with the middle occluder."""
     start = perf_counter()
     found = way(MIDDLE, batch).cpu()
     return len(found) / (perf_counter() - start)
 
 
 def check(ways: dict[str, Way], steps: Steps, side: int, best: dict[str, int]) -> None:
-    """Fails where the ways' probabilities differ where they meet, or the occluder changes nothing."""
+    """Fail if probabilities differ between the ways at common positions, or if the occluder changes nothing."""
     found = {name: way(side, best[name]).cpu() for name, way in ways.items()}
     few, many = (range(0, CROP - side + 1, step) for step in reversed(steps[side]))
     rows = torch.tensor([many.index(place) for place in few])
     found["differences"] = found["differences"].view(len(many), -1)[rows][:, rows].flatten()
     expected = found["one by one"]
-    assert expected.max() - expected.min() > 1e-3 * expected.max(), "occluders must matter"
+    assert expected.max() - expected.min() > 1e-3 * expected.max(), "the occluder changes no probability"
     for name, probabilities in found.items():
         harness.agree(f"occlusion, {side} pixels, {name}", probabilities, expected, 1e-5)
 
 
 def all_ways(network: ConvNet, image: Tensor, fill: Tensor, steps: Steps) -> dict[str, Way]:
-    """Ours first; the class is the likeliest of the whole image."""
+    """Return the ways, ours first, for the most probable class of the whole image."""
     target = int(Occlusion(network, image[None], fill).unoccluded.logits.argmax())
     return {
         "differences": partial(by_differences, network, image, fill, target, steps),
@@ -127,7 +128,7 @@ def main() -> None:
     where = network.conv(1).weight.device
     generator = torch.Generator().manual_seed(0)
     image, mean = ((torch.randn(3, CROP, CROP, generator=generator) * spread).to(where) for spread in (60, 4))
-    fill = 4 - mean  # a grey of 128 where the mean is about 124
+    fill = 4 - mean  # the images' mean is about 124, so that the fill is a grey of 128
     steps = FULL if given.full else SHORT
     ways = all_ways(network, image, fill, steps)
     best = {name: BATCHES[name][0] for name in ways}

@@ -1,4 +1,4 @@
-"""How long comparing 100,000 pictures with 9,144 takes, and what that implies for ImageNet with Caltech-256."""
+"""Time comparing 100,000 pictures with 9,144, and estimate the time for ImageNet with Caltech-256."""
 
 import resource
 import statistics

@@ -1,8 +1,8 @@
-"""Images per second and core from JPEG files to 256x256 squares: zfpipe's decoder beside torchvision's ImageFolder.
+"""Time making 256x256 squares from JPEG files on one core: zfpipe's decoder beside torchvision's ImageFolder.
 
-`python -m benchmarks.preprocessing [FOLDER]`: a folder of JPEG files, ImageNet's for figures that count, or drawn
-pictures enlarged to 500 x 500. Both read from the disk's cache on one core. First, no pixel may be more than one grey
-level from Pillow's.
+`python -m benchmarks.preprocessing [FOLDER]`: a folder of JPEG files, or drawn pictures enlarged to 500 x 500. Numbers
+to quote need ImageNet's files. Both ways read from the page cache. Before the timing, no pixel may differ from Pillow's
+by more than one grey level.
 """
 
 import os
@@ -24,21 +24,20 @@ SIDE, IMAGES, FULL = 256, 100, 500
 
 
 def check(pictures: list[bytes]) -> None:
-    """Fails where ours is more than a grey level from Pillow's decoder and filter; prints how far it is."""
+    """Fail if ours differs from Pillow's decoder and filter by more than a grey level. Print the difference."""
     apart = np.stack([np.abs(square(data, SIDE).astype(int) - plain_square(data, SIDE)) for data in pictures])
     harness.agree("preprocessing, grey levels from Pillow's beyond one", np.maximum(apart - 1, 0), np.zeros_like(apart))
-    print(f"grey levels from Pillow's: mean {apart.mean():.3f}, at most {apart.max()}")
+    print(f"difference from Pillow's in grey levels:mean {apart.mean():.3f}, at most {apart.max()}")
 
 
 def ours(files: list[Path]) -> float:
-    """All squares by zfpipe."""
     for file in files:
         square(file.read_bytes(), SIDE)
     return len(files)
 
 
 def theirs(folder: ImageFolder) -> float:
-    """The same by torchvision."""
+    """Make all squares by torchvision."""
     for place in range(len(folder)):
         np.asarray(folder[place][0])
     return len(folder)

@@ -1,8 +1,9 @@
-"""How fast the table of activations says which nine images drive a map most: 10,000 images, or ImageNet's 50,000.
+"""Time finding the nine images that drive a map most in the table of activations.
 
-Made-up maxima of 1,376 maps. The ways: ours; pyarrow's own filter on the same file; the same filter on a table whose
-rows lie as the images come. First, all must name the same images. Prints the tables' sizes too, and how long the nine
-of all maps take.
+The table holds made-up maxima of 1,376 maps in 10,000 images, or with `--full` in 50,000, as many as ImageNet has for
+validation. The ways are ours, pyarrow's own filter on the same file, and the same filter on a table whose rows are in
+the order of the images. Before the timing, all ways must name the same images. Also print the sizes of the tables, and
+the time to read the nine of all maps.
 """
 
 import tempfile
@@ -21,11 +22,11 @@ from zfpipe.probes import activations
 IMAGES, FULL, DRAWN, LAYER = 10_000, 50_000, 10, 3
 
 Query = Callable[[int], pd.DataFrame]
-"""The strongest nine of a map of the layer."""
+"""Return the strongest nine of a map of the layer."""
 
 
 def as_they_come(images: int, path: Path) -> None:
-    """A row group for each batch of images, in pyarrow's own encodings."""
+    """Write a row group for each batch of images, in pyarrow's own encodings."""
     with pq.ParquetWriter(path, activations.SCHEMA, compression="zstd") as writer:
         for ids, layers in made_up(images):
             for layer, entries in layers.items():

@@ -1,9 +1,9 @@
-"""How far each layer of the trained network goes, read out linearly: whether the pictures need depth.
+"""Measure whether the pictures need depth: the accuracy of a linear readout of each layer of the trained network.
 
-Reads models/zfnet and the betons (run `dvc repro train@zfnet` first). Trains a logistic regression on the features of
-the centre crops of the first 5,000 training images, layer by layer, and prints the accuracy on the validation images:
-the best of several strengths of L2 regularisation, which flatters every layer alike. The bar: layer 2 is at least 15
-points below layer 7, or below the highest hidden layer that there is.
+Read models/zfnet and the betons (run `dvc repro train@zfnet` first). For each layer, train a logistic regression on the
+features of the centre crops of the first 5,000 training images. Print the accuracy on the validation images for several
+strengths of L2 regularisation; the best counts, which favours no layer. The bar: the accuracy of layer 2 must be at
+least 15 points below the highest hidden layer, layer 7 in the paper's network.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ RUN, STRENGTHS, BAR = "zfnet", (1e-3, 1e-2, 1e-1), 0.15
 
 @torch.inference_mode()
 def features(split: str, count: int | None) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    """Each layer's features of the first images of a beton, and their labels."""
+    """Return each layer's features of the first `count` images of a beton (all if None), and their labels."""
     where, crop = torch.device("cpu"), params.load().crops.size
     found: dict[int, list[np.ndarray]] = {}
     labels = []

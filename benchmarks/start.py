@@ -1,6 +1,6 @@
-"""Seconds until a stage has imported what it needs: those without torch, and `train`; with `--full` all.
+"""Time importing what a stage needs: the stages without torch, and `train`; with `--full` all stages.
 
-Prints wall and processor seconds, medians of the rounds, and whether torch is imported.
+Print the medians of wall and processor seconds, and whether torch is imported.
 """
 
 import os
@@ -18,7 +18,7 @@ CODE = "import importlib, sys; importlib.import_module(sys.argv[1]); print('torc
 
 
 def started(module: str) -> tuple[float, float, bool]:
-    """Wall seconds, processor seconds, and whether torch came with it."""
+    """Return wall seconds, processor seconds, and whether the import of `module` imports torch."""
     before, start = os.times(), perf_counter()
     done = subprocess.run([sys.executable, "-c", CODE, module], capture_output=True, text=True, check=True)
     after = os.times()
@@ -30,7 +30,8 @@ def main() -> None:
     every = sorted(path.stem for path in Path("stages").glob("*.py") if path.stem != "__init__")
     names = every if harness.arguments(__doc__).full else [*WITHOUT, "train"]
     modules = ["sys", *(f"stages.{name}" for name in names)]
-    rounds = [{module: started(module) for module in modules} for _ in range(ROUNDS + 1)][1:]  # compiled by the first
+    # After a round to compile.
+    rounds = [{module: started(module) for module in modules} for _ in range(ROUNDS + 1)][1:]
     print(f"{'module':24} {'seconds':>8} {'processor':>10}  torch")
     for module in modules:
         walls, processors, torch = zip(*(found[module] for found in rounds), strict=True)

@@ -1,8 +1,8 @@
-"""How far colour and layout alone go: linear classifiers on 16x16 thumbnails of the pictures' centre squares.
+"""Measure how far colour and layout alone go: linear classifiers on 16x16 thumbnails of the pictures' centre squares.
 
-Reads data/pictures (run `dvc repro pictures` first). Trains on the first 5,000 training pictures, in colour and in
-grey, and prints the accuracy on the validation pictures for several strengths of L2 regularisation. The best of them is
-the figure to quote: it flatters the classifier, never the pictures.
+Read data/pictures (run `dvc repro pictures` first). Train on the first 5,000 training pictures, in colour and in grey.
+Print the accuracy on the validation pictures for several strengths of L2 regularisation. Quote the best accuracy: the
+choice can only overstate how far colour and layout go.
 """
 
 import io
@@ -20,7 +20,7 @@ STRENGTHS = (1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 
 
 def thumbnail(data: bytes) -> np.ndarray:
-    """The centre square of a picture, averaged to 16x16: `(y, x, 3)`."""
+    """Return the centre square of a picture, averaged to 16x16: `(y, x, 3)`."""
     image = Image.open(io.BytesIO(data)).convert("RGB")
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
@@ -29,7 +29,7 @@ def thumbnail(data: bytes) -> np.ndarray:
 
 
 def standardised(features: np.ndarray, train: np.ndarray) -> torch.Tensor:
-    """Flat features, each with mean 0 and deviation 1 over the training rows."""
+    """Return flat features, each with mean 0 and deviation 1 over the training rows."""
     flat = features.reshape(len(features), -1)
     return torch.from_numpy((flat - flat[train].mean(0)) / (flat[train].std(0) + 1e-6))
 
@@ -37,7 +37,7 @@ def standardised(features: np.ndarray, train: np.ndarray) -> torch.Tensor:
 def accuracy(
     features: torch.Tensor, labels: torch.Tensor, train: torch.Tensor, strength: float, steps: int = 300
 ) -> float:
-    """Multinomial logistic regression to convergence, or for so many steps; accuracy on the rows not in `train`."""
+    """Train multinomial logistic regression for up to `steps` steps; return the accuracy on the rows not in `train`."""
     classes = int(labels.max()) + 1
     weight = torch.zeros(features.shape[1], classes, requires_grad=True)
     bias = torch.zeros(classes, requires_grad=True)

@@ -1,11 +1,13 @@
-"""Images trained a second: ours beside the same network written naively, and torchvision's AlexNet as a yardstick.
+"""Time training: ours beside the same network written naively, and torchvision's AlexNet for orientation.
 
-`python -m benchmarks.training [CROP WIDTH BATCH | --full]`: by default `model` of params.yaml at its crop and batch;
-`--full`: the paper's network, 224 1 128. Ours is the trainer's own epoch over batches in memory, the mean's subtraction
-included, in float32, and in bfloat16 on a GPU or a processor that has it. Naively: eager, NCHW, nn.LocalResponseNorm,
-plain SGD, `loss.item()` at each step; in a process of its own, without the allocator's thresholds, which are one
-process's. First, the losses of both must be equal without dropout, step by step: to 1e-3, since a unit within rounding
-of zero passes in one of them and not in the other, and what that does grows.
+`python -m benchmarks.training [CROP WIDTH BATCH | --full]`: by default `model` of params.yaml with its crop and batch;
+with `--full`, the paper's network, 224 1 128. Ours is the trainer's own epoch over batches in memory, including the
+subtraction of the mean. Ours runs in float32, and in bfloat16 on a GPU or on a processor that computes in bfloat16. The
+naive way is eager, NCHW, with nn.LocalResponseNorm, plain SGD and `loss.item()` at each step. The naive way runs in its
+own process, since the allocator's thresholds, which ours sets, hold for a whole process.
+
+Before the timing, the losses of both must be equal without dropout at each of the first steps. They may differ by 1e-3,
+since a unit within rounding of zero can pass in one way and not in the other, and the effect grows.
 """
 
 import multiprocessing
@@ -38,7 +40,7 @@ STEPS, CLASSES = 8, 25
 
 
 class Kept(Batches):
-    """Random batches in memory."""
+    """Hold random batches in memory."""
 
     def __init__(self, batch: int, crop: int, count: int = STEPS):  # pyright: ignore[reportMissingSuperCall]
         generator = torch.Generator().manual_seed(0)
@@ -55,18 +57,18 @@ class Kept(Batches):
         ]
 
     def epoch(self, epoch: int = 0) -> Generator[Batch, None, None]:
-        """The same ones each time."""
+        """Yield the same batches in each epoch."""
         yield from self.several
 
     def only(self, number: int) -> "Kept":
-        """An epoch of one of them."""
+        """Return an epoch of a single batch."""
         one = Kept(self.batch, 1, 0)
         one.several, one.rows = [self.several[number]], self.rows[: self.batch]
         return one
 
 
 class Setting:
-    """What all ways share: network, batches, mean."""
+    """Hold what all ways share: network, batches, mean."""
 
     def __init__(self, crop: int, width: float, batch: int):
         settings = params.load()
@@ -77,13 +79,13 @@ class Setting:
         self.mean = torch.rand(10, crop, crop, 3, generator=torch.Generator().manual_seed(1)) * 255
 
     def network(self, dropout: float) -> ConvNet:
-        """Before its first step."""
+        """Return the network before its first step."""
         network = weights.build(merged(self.model, {"dropout": dropout}), self.crop, CLASSES)
         initialise(network, "he", 0.01, 0)
         return network
 
     def trainer(self, precision: str = "float32", dropout: float | None = None) -> Trainer:
-        """Ours."""
+        """Return our trainer."""
         network = self.network(self.model.dropout if dropout is None else dropout)
         training = self.training.model_copy(update={"precision": precision})
         inputs = MeanSubtraction(self.mean, device())
@@ -91,7 +93,7 @@ class Setting:
 
 
 def naive(network: ConvNet) -> nn.Sequential:
-    """The network of the paper as most people write it, with the same weights."""
+    """Return the paper's network as most people write it, with the weights of `network`."""
     layers: list[nn.Module] = []
     for conv in network.architecture.convs:
         layers += [nn.Conv2d(conv.maps_in, conv.maps, conv.filter_size, conv.stride, conv.padding), nn.ReLU()]
@@ -111,8 +113,8 @@ def naive(network: ConvNet) -> nn.Sequential:
 
 
 def trained(network: nn.Module, setting: Setting, scale: float, radius: float | None) -> Generator[float, None, None]:
-    """Plain training in float32: the loss of each step."""
-    where = torch.device(os.environ.get("ZFPIPE_DEVICE", "cpu"))  # not `device`, which sets the allocator's thresholds
+    """Train plainly in float32, and yield the loss of each step."""
+    where = torch.device(os.environ.get("ZFPIPE_DEVICE", "cpu"))  # `device` would set the allocator's thresholds
     network.to(where).train()
     weights_alone = [weight for weight in network.parameters() if weight.dim() > 1]
     biases = [weight for weight in network.parameters() if weight.dim() == 1]
@@ -138,7 +140,7 @@ def trained(network: nn.Module, setting: Setting, scale: float, radius: float | 
 
 
 def apart(pipe: Connection, crop: int, width: float, batch: int) -> None:
-    """A process that trains so many steps of the way that it is told, and sends their losses."""
+    """Train as many steps of a way as `pipe` asks for, in a separate process, and send their losses."""
     setting = Setting(crop, width, batch)
     scale, radius = setting.model.input_scale, setting.model.renorm_radius
     ways = {
@@ -152,7 +154,7 @@ def apart(pipe: Connection, crop: int, width: float, batch: int) -> None:
 
 
 def check(setting: Setting, pipe: Connection, steps: int = 4) -> float:
-    """Largest relative difference of the losses of the first steps; fails where it is too large."""
+    """Return the largest relative difference of the losses of the first steps. Fail if it exceeds 1e-3."""
     trainer = setting.trainer(dropout=0.0)
     ours = [trainer.train_epoch(setting.batches.only(number), number)[0] for number in range(steps)]
     pipe.send(("equal", steps))
@@ -163,7 +165,7 @@ def check(setting: Setting, pipe: Connection, steps: int = 4) -> float:
 
 
 def rate(setting: Setting, precision: str) -> float:
-    """Images that ours trains a second, by itself: the median of five epochs, after one unmeasured."""
+    """Return the images a second that ours trains alone: the median of five epochs, after an unmeasured one."""
     trainer, seconds = setting.trainer(precision), []
     for _ in range(6):
         start = time.perf_counter()
@@ -174,19 +176,19 @@ def rate(setting: Setting, precision: str) -> float:
 
 
 def mine(setting: Setting, trainer: Trainer) -> float:
-    """An epoch of ours."""
+    """Run an epoch of ours; return its number of images."""
     trainer.train_epoch(setting.batches, 1)
     return setting.batches.images
 
 
 def compare(setting: Setting, precisions: Sequence[str], rounds: int = 5) -> None:
-    """Equal losses first; then images a second, ours in the first precision beside all others."""
+    """Check that the losses are equal, and compare the rates: ours in the first precision beside all others."""
     crop, width, batch = setting.crop, setting.model.width, setting.batches.batch
     pipe, end = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=apart, args=(end, crop, width, batch), daemon=True)
     process.start()
     difference = check(setting, pipe)
-    print(f"losses of the first steps equal the naive ones to {difference:.0e}")
+    print(f"losses of the first steps differ from the naive ones by at most {difference:.0e}")
 
     def theirs(way: str, steps: int) -> float:
         pipe.send((way, steps))
