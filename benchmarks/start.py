@@ -30,7 +30,7 @@ def main() -> None:
     every = sorted(path.stem for path in Path("stages").glob("*.py") if path.stem != "__init__")
     names = every if harness.arguments(__doc__).full else [*WITHOUT, "train"]
     modules = ["sys", *(f"stages.{name}" for name in names)]
-    # After a round to compile.
+    # The first round compiles the modules and does not count.
     rounds = [{module: started(module) for module in modules} for _ in range(ROUNDS + 1)][1:]
     print(f"{'module':24} {'seconds':>8} {'processor':>10}  torch")
     for module in modules:

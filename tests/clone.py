@@ -1,4 +1,4 @@
-"""A clone of the project, as a new user has it."""
+"""Clone the project as a new user would."""
 
 import os
 import shutil
@@ -12,9 +12,9 @@ BIN = Path(sys.executable).parent
 
 
 class Clone:
-    """A copy of the project's files in a repository of their own, in which nothing has run.
+    """Hold a copy of the project's files in its own repository, in which nothing has run.
 
-    The committed dvc.lock is left out: DVC reads and writes the whole of it for each stage, which takes it seconds.
+    The committed dvc.lock is left out: DVC reads and writes all of dvc.lock for each stage, which takes seconds.
     """
 
     def __init__(self, folder: Path, workers: int):

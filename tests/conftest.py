@@ -1,4 +1,4 @@
-"""A small beton for the tests that train and probe."""
+"""Provide a small beton for the tests that train and probe."""
 
 from pathlib import Path
 
@@ -20,18 +20,18 @@ SETTINGS = params.load(Path(__file__).parent.parent / "params.yaml")
 
 @pytest.fixture(autouse=True)
 def stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stage that runs within a test does not end all tests, silently and with success, when it is done."""
+    """Keep the process alive at the end of a stage, which would otherwise end all tests silently and with success."""
     monkeypatch.setattr(stage, "leave", lambda: None)
 
 
 def label_of(number: int) -> int:
-    """The class of a picture of `beton`."""
+    """Return the class of a picture of `beton`."""
     return number % FEW
 
 
 @pytest.fixture(scope="session")
 def beton(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hundred embedded pictures, 72 pixels square, four of each of the first 25 classes."""
+    """Write a hundred embedded pictures, 72 pixels square, four of each of the first 25 classes."""
     import cv2
 
     place = tmp_path_factory.mktemp("beton")
@@ -53,5 +53,5 @@ def beton(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def inputs() -> MeanSubtraction:
-    """A flat mean, on the CPU."""
+    """Return a flat mean on the CPU."""
     return MeanSubtraction(torch.from_numpy(np.full((10, CROP, CROP, 3), 118.0, np.float32)), torch.device("cpu"))

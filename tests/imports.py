@@ -1,4 +1,4 @@
-"""What a stage script really reads: the modules it imports, on and on, and the sections of params.yaml it names."""
+"""Find what a stage script reads: the modules that it imports, also indirectly, and the sections of params.yaml."""
 
 import ast
 import gc
@@ -9,20 +9,20 @@ from zfpipe import params, paths
 
 ROOT = Path(__file__).parent.parent
 PLUMBING = {f"zfpipe/{path.name}" for path in (ROOT / "zfpipe").glob("*.py")} - {"zfpipe/__init__.py"}
-"""The modules directly in zfpipe/, which are dependencies of no stage."""
+"""The modules directly in zfpipe/, which no stage depends on."""
 
 
 def file_of(module: str) -> Path | None:
-    """The file of one of the project's modules; packages are empty `__init__.py` files and count as nothing."""
+    """Return the file of a module of the project, or None for other modules and for packages, whose files are empty."""
     path = ROOT / (module.replace(".", "/") + ".py")
     return path if path.exists() else None
 
 
 @cache
 def direct(path: Path) -> frozenset[Path]:
-    """The project's files that a file imports; a module loaded by name with importlib is not seen here."""
+    """Return the project's files that a file imports, except modules loaded by name with importlib."""
     found: set[Path] = set()
-    gc.disable()  # Python 3.11's parser loses count of its depth, a SystemError, when hypothesis' callback runs within
+    gc.disable()  # Python 3.11's parser raises SystemError if hypothesis' callback of the garbage collector runs within
     try:
         tree = ast.parse(path.read_text())
     finally:
@@ -38,7 +38,7 @@ def direct(path: Path) -> frozenset[Path]:
 
 
 def closure(*starts: Path) -> set[str]:
-    """The files that some files import, directly or not, and they themselves, relative to the root."""
+    """Return the files that some files import, directly or indirectly, and these files, relative to the root."""
     seen: set[Path] = set()
     todo = list(starts)
     while todo:
@@ -50,11 +50,11 @@ def closure(*starts: Path) -> set[str]:
 
 
 def sections(stage: Path) -> set[str]:
-    """The sections that a stage script reads from `settings = params.load()`, and those that what it calls reads.
+    """Return the sections that a stage script reads from `settings = params.load()`, directly or in what it calls.
 
-    `variant(settings, run)` and `settings.trained_elsewhere(run)` read the run's own entry and its base, written `runs`
-    here. `settings.own(PROBE.Settings)` reads the section of that probe. `Subject.open(settings)` reads the sizes of
-    images and crops and a run, `page.render(settings)` everything.
+    `variant(settings, run)` and `settings.trained_elsewhere(run)` read the run's own entry and the run's base, which
+    are called `runs` here. `settings.own(PROBE.Settings)` reads the section of that probe. `Subject.open(settings)`
+    reads the sizes of images and crops, and a run. `page.render(settings)` reads everything.
     """
     tree = ast.parse(stage.read_text())
     found: set[str] = set()
@@ -70,11 +70,11 @@ def sections(stage: Path) -> set[str]:
 
 
 WHOLE = ("settings", "params.load()")
-"""How the whole of the parameters is written."""
+"""How a stage script writes the whole of the parameters."""
 CALLS = {
     "variant": {"runs"},
     "Subject.open": {"betons", "crops", "runs"},
     "page.render": set(params.load(ROOT / paths.PARAMS).model_dump())
-    - {"watch"},  # it decides what runs, not what is found
+    - {"watch"},  # `watch` decides what runs, not what is found
 }
-"""Functions that take the parameters whole, and the sections that each of them reads."""
+"""Functions that take the whole of the parameters, and the sections that each function reads."""

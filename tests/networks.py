@@ -1,4 +1,4 @@
-"""Small networks of every kind the pipeline can build."""
+"""Build small networks of every kind that the pipeline can build."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from zfpipe.network.architecture import Filters, Pool, merged, sized
 from zfpipe.network.convnet import ConvNet, initialise
 
 SETTINGS = params.load()
-"""Of the project's own params.yaml; tests that need other values edit them."""
+"""The parameters of the project's own params.yaml. Tests that need other values edit them."""
 
 KINDS = {
     "zfnet": {},
@@ -28,11 +28,11 @@ VGG = [
     Filters(4, 6, 5, 3, 1, Pool(2, 2, ceil=False)),
     Filters(5, 6, 3, 1, 1),
 ]
-"""Pools that leave a remainder, two layers without one between, as in other people's networks."""
+"""Filters with pools that leave a remainder, and two layers without a pool between, as in other people's networks."""
 
 
 def small_network(kind: str, crop: int = 121, scheme: str = "he", seed: int = 0) -> ConvNet:
-    """A narrow network with random biases, so that a bias in the wrong place shows."""
+    """Return a narrow network with random biases, so that a bias in the wrong place changes results."""
     edit = dict(KINDS[kind])
     base = getattr(SETTINGS, str(edit.pop("base", "model")))
     model = merged(base, {"width": 0.03, "input_scale": 1 / 64, "dropout": 0.25, **edit})
@@ -41,7 +41,8 @@ def small_network(kind: str, crop: int = 121, scheme: str = "he", seed: int = 0)
     else:
         network = weights.build(model, crop, classes=5)
     initialise(network, "he" if scheme == "he" else "gaussian", 0.01, seed)
-    network.input_scale = 1.0  # after the weights were drawn for inputs near one: signals are large, differences show
+    # The weights were drawn for inputs near one. Larger inputs make large signals, in which differences show.
+    network.input_scale = 1.0
     generator = torch.Generator().manual_seed(seed + 1)
     for conv in network.convs.values():
         torch.nn.init.normal_(conv.get_parameter("bias"), 0, 0.5, generator=generator)
@@ -49,7 +50,7 @@ def small_network(kind: str, crop: int = 121, scheme: str = "he", seed: int = 0)
 
 
 def random_images(count: int, crop: int = 121, seed: int = 0) -> torch.Tensor:
-    """Images like mean-subtracted pixels."""
+    """Return images with values like mean-subtracted pixels."""
     return torch.randn(count, 3, crop, crop, generator=torch.Generator().manual_seed(seed)) * 60
 
 

@@ -1,4 +1,4 @@
-"""Small picture folders and betons, and a guard against tests that hang."""
+"""Make small picture folders and betons, and guard against tests that hang."""
 
 import threading
 from collections.abc import Callable
@@ -19,7 +19,7 @@ SIDE = 32
 COUNT = 41
 CLASSES = ["ant", "bee", "cat"]
 FIRST_ID = 100
-"""Ids do not start at 0, so that a place in the beton taken for an id shows."""
+"""Ids do not start at 0, so that a test fails if the code takes a position in the beton for an id."""
 
 Result = TypeVar("Result")
 
@@ -31,7 +31,7 @@ def settings(**edit: Any) -> Betons:
 
 @dataclass(frozen=True)
 class Folder:
-    """Image files with their rows of the index, as `write_beton` takes them."""
+    """Hold image files and their rows of the index, as `write_beton` takes them."""
 
     root: Path
     rows: pd.DataFrame
@@ -50,7 +50,7 @@ class Folder:
 
 
 def make_folder(root: Path, count: int = COUNT, sizes: tuple[int, int] = (20, 60)) -> Folder:
-    """Pictures of noise of different sizes, with the index columns that matter here."""
+    """Write pictures of noise of different sizes, and the index columns that `write_beton` reads."""
     root.mkdir()
     random = np.random.default_rng(5)
     for number in range(count):
@@ -77,7 +77,7 @@ def folder(tmp_path: Path) -> Folder:
 
 @dataclass(frozen=True)
 class Known:
-    """A beton whose every pixel is known: its pictures have the beton's own size, so nothing is resized."""
+    """Hold a beton and all its pixels: the pictures have the beton's own size, so nothing is resized."""
 
     beton: Path
     pixels: dict[int, np.ndarray]
@@ -97,7 +97,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Known:
 
 
 def within(seconds: float, call: Callable[[], Result]) -> Result:
-    """Runs something that must not hang; what it raises is raised here."""
+    """Return or raise what `call` does in a thread. Fail if `call` takes longer than `seconds`."""
     outcome: list[Result] = []
     failure: list[BaseException] = []
 
@@ -110,7 +110,7 @@ def within(seconds: float, call: Callable[[], Result]) -> Result:
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(seconds)
-    assert not thread.is_alive(), f"still running after {seconds} s"
+    assert not thread.is_alive(), f"still runs after {seconds} s"
     if failure:
         raise failure[0]
     return outcome[0]

@@ -1,7 +1,8 @@
-"""A pretended device: its tensors compute on the processor, and refuse to meet the processor's own, as a GPU's do.
+"""Pretend a device whose tensors compute on the processor but refuse to meet the processor's own, as a GPU's do.
 
-torch's `lazy` device, of which no backend is loaded here, gives the name. What a GPU allows is allowed: copies, indices
-on the processor, and numbers without dimensions. Streams, pinned memory and the size of the memory are pretended too.
+torch's `lazy` device, for which no backend is loaded here, gives the name. The pretended device allows what a GPU
+allows: copies, indices on the processor, and numbers without dimensions. Streams, pinned memory and the size of the
+memory are pretended too.
 """
 
 import sys
@@ -23,7 +24,7 @@ INDEXED = ("aten::index", "aten::index_put_", "aten::index_put", "aten::_index_p
 
 
 class Pretended(torch.Tensor):
-    """A tensor of the pretended device; `held`, on the processor, holds its numbers."""
+    """Stand for a tensor of the pretended device; `held`, on the processor, holds the numbers."""
 
     held: torch.Tensor
 
@@ -45,7 +46,7 @@ class Pretended(torch.Tensor):
         return computed(func, args, kwargs or {})
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Be saved as `torch.load` would read a GPU's tensor where there is none."""
+        """Save the tensor as one of the processor, as a machine without a GPU would load it."""
         return self.cpu().__reduce_ex__(protocol)
 
     def tolist(self) -> Any:
@@ -56,7 +57,7 @@ class Pretended(torch.Tensor):
 
 
 def computed(func: Any, args: Any, kwargs: Any) -> Any:
-    """What an operation gives; raises RuntimeError where tensors of both devices meet."""
+    """Return what an operation gives. Raise RuntimeError if tensors of both devices meet."""
     name = func._schema.name
     met, _ = tree_flatten((args[0], args[2:], kwargs) if name in INDEXED else (args, kwargs))
     tensors = [one for one in met if isinstance(one, torch.Tensor)]
@@ -72,7 +73,8 @@ def computed(func: Any, args: Any, kwargs: Any) -> Any:
         kwargs["device"] = torch.device("cpu")
     known = {id(one.held): one for one in ours}
     plain_args, plain_kwargs = tree_map(lambda one: one.held if isinstance(one, Pretended) else one, (args, kwargs))
-    if name == "aten::_fused_sgd_":  # autograd lays a gradient out like its weight, but not one of a kind of its own
+    # Autograd gives a gradient the memory layout of its weight, but not for a subclass of tensors.
+    if name == "aten::_fused_sgd_":
         weights, gradients, *rest = plain_args
         plain_args = (weights, [torch.empty_like(w).copy_(g) for w, g in zip(weights, gradients, strict=True)], *rest)
     found = func(*plain_args, **plain_kwargs)
@@ -100,7 +102,7 @@ def left(mode: Any, *error: Any) -> None:
 
 @contextmanager
 def device() -> Iterator[torch.device]:
-    """While this lasts the device that zfpipe computes on is the pretended one."""
+    """Make zfpipe compute on the pretended device within this context."""
     aten, library = torch.ops.aten, torch.library.Library("aten", "IMPL")
     ranges = (aten.arange.default, aten.arange.start, aten.arange.start_step)
     for made in (aten.empty.memory_format, aten.empty_strided.default, *ranges):
@@ -111,7 +113,7 @@ def device() -> Iterator[torch.device]:
     event = SimpleNamespace(record=lambda: None, synchronize=lambda: None)
     shims: dict[str, Any] = {
         "torch.Tensor.pin_memory": lambda tensor: tensor.clone(),
-        "torch.inference_mode.__enter__": entered,  # a tensor of its own kind can't be an inference tensor
+        "torch.inference_mode.__enter__": entered,  # a subclass of tensors can't be an inference tensor
         "torch.inference_mode.__exit__": left,
         "torch.cuda.Stream": lambda device: stream,
         "torch.cuda.stream": lambda stream: nullcontext(),
@@ -125,7 +127,7 @@ def device() -> Iterator[torch.device]:
         for name, module in list(sys.modules.items()):
             if name.startswith(("zfpipe", "stages")) and getattr(module, "device", None) is asked:
                 patch.setattr(module, "device", lambda: DEVICE)
-        optimizer = sys.modules["torch.optim.optimizer"]  # torch.optim has taken the name away
+        optimizer = sys.modules["torch.optim.optimizer"]  # `torch.optim` deletes this module's name from its namespace
         patch.setattr(optimizer, fused_devices.__name__, lambda: [*fused_devices(), DEVICE.type])
         for name, shim in shims.items():
             patch.setattr(name, shim, raising=False)

@@ -1,4 +1,4 @@
-"""A project in a folder of its own, with pictures that a user might have."""
+"""Make a project in a folder, with pictures that a user might have."""
 
 import sys
 from pathlib import Path
@@ -17,13 +17,13 @@ SIDE = 96
 
 
 def run(monkeypatch: pytest.MonkeyPatch, main: stage.Main, *arguments: str) -> None:
-    """Runs a stage in the current folder."""
+    """Run a stage in the current folder."""
     monkeypatch.setattr(sys, "argv", ["stages/one.py", *arguments])
     stage.run(main)
 
 
 def parameters(**changes: Any) -> None:
-    """Writes params.yaml: the project's own for a folder of pictures, with these fields of sections changed."""
+    """Write params.yaml: the project's own for a folder of pictures, with these fields of sections changed."""
     found: dict[str, Any] = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
     found["pictures"] |= {"source": "folder", "root": "pictures"}
     found["betons"] |= {"resize": SIDE, "max_rejected": 0.3}
@@ -34,7 +34,7 @@ def parameters(**changes: Any) -> None:
 
 
 def draw(folder: Path, seed: int = 0) -> list[str]:
-    """Two training and three validation pictures of each of two classes; their paths in the folder."""
+    """Draw two training and three validation pictures of each of two classes; return their paths in the folder."""
     random, paths = np.random.default_rng(seed), []
     for split, count in (("train", 2), ("val", 3)):
         for name in ("cat", "dog"):
@@ -47,7 +47,7 @@ def draw(folder: Path, seed: int = 0) -> list[str]:
 
 
 def prepare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From pictures to betons and their mean."""
+    """Run the stages from pictures to betons and their mean."""
     run(monkeypatch, pictures.main)
     for split in ("train", "val"):
         run(monkeypatch, betons.main, split)

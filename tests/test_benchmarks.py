@@ -1,4 +1,4 @@
-"""The harness by a clock that tells what it is told, and every case: its equality check passes, and can fail."""
+"""Test the harness with a made-up clock, and that every case's check of equality passes, and can fail."""
 
 import csv
 import importlib
@@ -26,7 +26,7 @@ from zfpipe.sections import Deconvnet, Norm
 
 
 class Clock:
-    """Goes only as far as it is moved."""
+    """Stand still except when moved."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -35,7 +35,7 @@ class Clock:
         return self.now
 
     def way(self, things: float, seconds: list[float]) -> harness.Way:
-        """A way that takes these seconds, round after round."""
+        """Return a way whose rounds take these seconds."""
         rest: Iterator[float] = iter(seconds)
 
         def run() -> float:
@@ -55,9 +55,9 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_ratios_are_medians_over_rounds_that_ways_take_in_turns(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
     monkeypatch.setattr(harness, "perf_counter", clock)
-    ours, other = [99.0, 1.0, 2.0, 10.0], [99.0, 4.0, 4.0, 10.0]  # the first is not measured
+    ours, other = [99.0, 1.0, 2.0, 10.0], [99.0, 4.0, 4.0, 10.0]  # the first round is not measured
     ratios = harness.compare("case", "images", {"ours": clock.way(8, ours), "other": clock.way(4, other)}, rounds=3)
-    # Rates: 8, 4, 0.8 and 1, 1, 0.4; the ratio of the medians would be 4
+    # The rates are 8, 4, 0.8 and 1, 1, 0.4. The ratio of their medians would be 4.
     assert ratios == {"ours": 1.0, "other": statistics.median([8.0, 4.0, 2.0])}
     rows = list(csv.DictReader(table.open()))
     assert [row["way"] for row in rows] == ["ours", "other"]
@@ -65,7 +65,7 @@ def test_ratios_are_medians_over_rounds_that_ways_take_in_turns(table: Path, mon
     assert float(rows[0]["median"]) == 4
 
 
-def test_rows_are_whole(table: Path) -> None:
+def test_rows_have_every_column(table: Path) -> None:
     harness.keep("one, with a comma", "ours", "images/s", [1.0, 3.0], 2.5)
     harness.keep("two", "ours", "s", [1.0])
     first, *rows = list(csv.reader(table.open()))
@@ -91,7 +91,7 @@ def test_every_case_has_a_main(case: str) -> None:
     assert callable(importlib.import_module(f"benchmarks.{case}").main)
 
 
-def test_a_case_that_fails_fails_the_whole(tmp_path: Path) -> None:
+def test_a_failed_case_fails_the_command(tmp_path: Path) -> None:
     (tmp_path / "benchmarks").mkdir()
     for name, body in (("drawing", "print('drawn')"), ("query", "raise SystemExit('query differs')")):
         (tmp_path / f"benchmarks/{name}.py").write_text(body)
@@ -107,7 +107,7 @@ def test_loader_compares_pixels(beton: Path, monkeypatch: pytest.MonkeyPatch) ->
     for name, value in (("SIDE", SIZE), ("CROP", CROP), ("BATCH", 16)):
         monkeypatch.setattr(loader, name, value)
     loader.check(beton, 1)
-    monkeypatch.setattr("zfpipe.reading.reader.CENTRE", 0)  # a corner
+    monkeypatch.setattr("zfpipe.reading.reader.CENTRE", 0)  # crops a corner
     with pytest.raises(AssertionError, match="loader, centre crops"):
         loader.check(beton, 1)
 
@@ -124,7 +124,7 @@ def test_preprocessing_compares_with_pillow(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def plain_network() -> ConvNet:
-    """Small, and without normalisation."""
+    """Return a small network without normalisation."""
     network = small_network("zfnet")
     network.norm = Norm(size=5, k=1.0, alpha=0.0, beta=0.75)
     return network
@@ -140,7 +140,7 @@ def test_deconvnet_compares_projections(plain_network: ConvNet, monkeypatch: pyt
         deconvnet.check(plain_network, images, few)
 
 
-def test_of_some_maps_the_strongest_are_those_of_all(plain_network: ConvNet) -> None:
+def test_the_strongest_of_every_other_map_are_those_found_among_all_maps(plain_network: ConvNet) -> None:
     images = random_images(12)
     whole, some = (deconvnet.strongest(plain_network, images, every)[2] for every in (1, 2))
     of_all = {(int(unit), int(row)) for unit, row in zip(whole[0].maps, whole[1], strict=True) if int(unit) % 2 == 0}

@@ -1,11 +1,11 @@
-"""`dvc.yaml` against the code: what each stage imports, opens and reads of the parameters is what it declares.
+"""Compare `dvc.yaml` with the code: each stage declares the modules, files and parameters that the stage reads.
 
-A stage depends on packages, each used whole. The modules directly in zfpipe/ are plumbing: they decide how a stage
-runs, not what it computes, and are dependencies of none. That is sound because
+A stage depends on packages, and uses the whole of each package. The modules directly in zfpipe/ are plumbing: they
+decide how a stage runs, not what the stage computes, and no stage depends on them. This is sound for three reasons:
 
-- plumbing imports only plumbing, so that no code that computes hides behind it;
-- what plumbing decides, DVC tracks by other means: values by `params`, names of files by `deps` and `outs`;
-- how `store` writes a file is kept by `test_store.py`, byte for byte.
+- Plumbing imports only plumbing, so that no code that computes hides behind plumbing.
+- What plumbing decides, DVC tracks by other means: values by `params`, names of files by `deps` and `outs`.
+- `test_store.py` checks byte for byte how `store` writes a file.
 """
 
 import ast
@@ -29,16 +29,19 @@ DAG = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())
 SETTINGS = params.load(ROOT / "params.yaml")
 BASES = {"model", "alexnet"}
 TIGHT = ("train", "evaluate", "betons", "target", "harvest", "scratch")
-"""Stages that take long: each uses every module of the folders that it names."""
+"""Stages that take long. Each uses every module of the folders that the stage depends on."""
 DRAWING = paths.DRAWING.as_posix()
-"""A dependency where a root names it, not where it is imported: the code that draws is where its pictures come from."""
+"""The folder of the code that draws pictures.
+
+A stage with a root among its deps depends on this folder if the root is this folder.
+"""
 STANDARD = sys.stdlib_module_names
 WITHIN = {"zfpipe/store.py": {"numpy", "pandas", "pyarrow", "safetensors"}, "zfpipe/guard.py": {"dvc"}}
 """What plumbing may import within a function: `store` the libraries of its formats, `guard` DVC."""
 
 
 def stages() -> dict[str, tuple[dict[str, Any], list[str]]]:
-    """Every stage's entry and the words that foreach puts in it, by its script's name."""
+    """Return every stage's entry and the items of its foreach, by the name of the stage."""
     found = {}
     for name, entry in DAG["stages"].items():
         if "foreach" in entry:
@@ -63,7 +66,7 @@ def script(entry: dict[str, Any]) -> Path:
 
 
 def by_name(name: str, word: str) -> list[Path]:
-    """The modules that a stage loads by name, with importlib."""
+    """Return the modules that a stage loads by name, with importlib."""
     return {
         "figure": [ROOT / f"zfpipe/report/artefacts/fig{word}.py"],
         "table": [ROOT / f"zfpipe/report/artefacts/table{word}.py"],
@@ -73,7 +76,7 @@ def by_name(name: str, word: str) -> list[Path]:
 
 
 def code(name: str, word: str) -> list[str]:
-    """The files and folders of code that an item of a stage declares."""
+    """Return the files and folders of code that an item of a stage declares."""
     entry, _ = STAGES[name]
     item = DAG["stages"][name].get("foreach", {})
     names = item.get(word, {}) if isinstance(item, dict) else {}
@@ -83,7 +86,7 @@ def code(name: str, word: str) -> list[str]:
 
 
 def imported(name: str, word: str) -> set[str]:
-    """The modules that an item of a stage imports, without plumbing."""
+    """Return the modules that an item of a stage imports, without plumbing."""
     entry, _ = STAGES[name]
     found = closure(script(entry), *by_name(name, word)) - PLUMBING
     roots = any("root}" in dep for dep in entry["deps"])
@@ -95,17 +98,17 @@ def within(file: str, place: str) -> bool:
 
 
 @pytest.mark.parametrize("name", list(DAG["stages"]))
-def test_what_a_stage_imports_lies_in_what_it_declares_and_each_is_needed(name: str) -> None:
+def test_a_stage_declares_what_it_imports_and_nothing_else(name: str) -> None:
     everything = set()
     for word in STAGES[name][1]:
         declared, found = code(name, word), imported(name, word)
         missing = sorted(file for file in found if not any(within(file, place) for place in declared))
-        assert not missing, f"dvc.yaml, {name}: deps must hold these too, or their folders: {', '.join(missing)}"
+        assert not missing, f"dvc.yaml, {name}: deps must name these too, or their folders: {', '.join(missing)}"
         everything |= found
     declared = {place for word in STAGES[name][1] for place in code(name, word)}
     idle = [place for place in declared if not any(within(file, place) for file in everything)]
-    idle = [place for place in idle if Path(place).suffix in ("", ".py")]  # a page's style is read, not imported
-    assert not idle, f"dvc.yaml, {name}: deps name what no import reaches: {', '.join(idle)}"
+    idle = [place for place in idle if Path(place).suffix in ("", ".py")]  # the style of a page is read, not imported
+    assert not idle, f"dvc.yaml, {name}: no import reaches these deps: {', '.join(idle)}"
 
 
 @pytest.mark.parametrize("name", TIGHT)
@@ -117,22 +120,22 @@ def test_a_stage_that_takes_long_uses_every_module_of_its_packages(name: str) ->
             for path in (ROOT / place).rglob("*.py")
             if path.name != "__init__.py"
         }
-        assert held <= imported(name, word), f"split the folder: {name} does without some of its modules"
+        assert held <= imported(name, word), f"{name} does not use all modules of its folders; split a folder"
 
 
-def test_train_depends_on_few_packages_and_its_state_on_the_same() -> None:
+def test_train_and_its_saved_state_depend_on_the_same_few_packages() -> None:
     declared = code("train", "")
     assert len(declared) <= 7
     assert {f"zfpipe/{package}" for package in CODE} == {place for place in declared if place.startswith("zfpipe/")}
 
 
-def test_plumbing_is_plumbing() -> None:
+def test_plumbing_imports_only_plumbing_and_light_libraries() -> None:
     for file in sorted(PLUMBING):
         path = ROOT / file
         tree = ast.parse(path.read_text())
-        if path.name != "__main__.py":  # the command line, which no stage imports
+        if path.name != "__main__.py":  # no stage imports the command line
             assert {one.relative_to(ROOT).as_posix() for one in direct(path)} <= PLUMBING, (
-                f"{file} imports what computes"
+                f"{file} imports code that computes"
             )
         for node in ast.walk(tree):
             if isinstance(node, ast.Import | ast.ImportFrom):
@@ -144,10 +147,10 @@ def test_plumbing_is_plumbing() -> None:
                     assert name in allowed, f"{file} imports {name}"
 
 
-def test_packages_have_nothing_in_their_init() -> None:
-    """DVC would see a change there, but no import of a module would show that a stage uses it.
+def test_init_files_are_empty() -> None:
+    """DVC would see a change in an `__init__.py`, but no import of a module would show that a stage uses it.
 
-    The first holds the public names, which it imports when they are asked for.
+    The `__init__.py` of zfpipe holds the public names, and imports each only on first use.
     """
     top = ROOT / "zfpipe/__init__.py"
     for path in (*(ROOT / "zfpipe").rglob("__init__.py"), ROOT / "stages/__init__.py"):
@@ -158,8 +161,8 @@ def test_packages_have_nothing_in_their_init() -> None:
 
 
 @pytest.mark.parametrize("name", ["default", *profiles.summaries(ROOT / "profiles")])
-def test_parameters_are_what_the_file_says(name: str, tmp_path: Path) -> None:
-    """DVC tracks the file: reading it must add nothing and change nothing."""
+def test_loading_adds_and_changes_no_parameter(name: str, tmp_path: Path) -> None:
+    """DVC tracks the file, not what is loaded."""
     target = tmp_path / "params.yaml"
     target.write_text((ROOT / "params.yaml").read_text())
     if name != "default":
@@ -178,9 +181,9 @@ def test_a_stage_names_the_parameters_it_reads(name: str) -> None:
     read = sections(script(entry))
     for part in [param for param in declared if param.startswith(("targets.", "overlap."))]:
         declared = declared - {part} | {part.partition(".")[0]}
-    if "runs" in read:  # a run is its own entry and the base it names
+    if "runs" in read:  # a run depends on its own entry and on the base that the entry names
         runs = {param for param in declared if param.startswith("runs.") or param == "runs"}
-        assert runs, "a stage that reads a run must name it"
+        assert runs, "{name} reads a run that params do not name"
         read -= {"runs", *BASES}
         declared -= runs | {"${item.base}"} | BASES
         for run in runs - {"runs", "runs.${key}"}:
@@ -188,8 +191,8 @@ def test_a_stage_names_the_parameters_it_reads(name: str) -> None:
     assert sorted(declared) == sorted(read)
 
 
-def test_the_parameters_go_whole_to_few_functions() -> None:
-    """To those alone whose sections `tests/imports.py` knows."""
+def test_only_known_functions_take_all_parameters() -> None:
+    """`tests/imports.py` knows the sections that these functions read."""
     for entry, _ in STAGES.values():
         for node in ast.walk(ast.parse(script(entry).read_text())):
             if isinstance(node, ast.Call) and any(ast.unparse(one) in WHOLE for one in node.args):
@@ -202,19 +205,19 @@ def test_every_script_is_a_short_stage_and_every_out_is_cached() -> None:
     assert scripts == {path.name for path in (ROOT / "stages").glob("*.py")} - {"__init__.py"}
     for entry, _ in STAGES.values():
         assert len(script(entry).read_text().splitlines()) <= 35, (
-            f"{script(entry).name}: what decides belongs in zfpipe/"
+            f"{script(entry).name}: computation belongs in zfpipe/"
         )
         for out in [*entry.get("outs", []), *entry.get("metrics", [])]:
             flags = [] if isinstance(out, str) else [flag for flags in out.values() for flag in flags]
-            assert set(flags) <= {"persist"}, f"{out} must be an ordinary cached out"
+            assert set(flags) <= {"persist"}, f"{out} must be a cached out without flags other than persist"
 
 
-def test_dvc_yaml_can_be_read_at_a_sitting() -> None:
+def test_dvc_yaml_has_at_most_450_lines() -> None:
     assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 450
 
 
 def blast() -> dict[str, list[str]]:
-    """The stages that each file of zfpipe reaches: those that declare it or a folder above it."""
+    """Return the stages that each file of zfpipe reaches: stages that declare the file or a folder above it."""
     files = (ROOT / "zfpipe").rglob("*")
     names = sorted(
         path.relative_to(ROOT).as_posix()
@@ -233,7 +236,7 @@ def blast() -> dict[str, list[str]]:
 
 
 def blast_table() -> str:
-    """`docs/blast.md`: a row for each folder or file whose files reach the same stages."""
+    """Return `docs/blast.md`: a row for each folder or file whose files reach the same stages."""
     reached = blast()
     rows: dict[str, list[str]] = {}
     for file, found in reached.items():
@@ -256,10 +259,10 @@ BLAST_HEAD = [
 
 
 def test_the_blast_table_is_the_committed_one() -> None:
-    assert (ROOT / "docs/blast.md").read_text() == blast_table(), "write it: python -m tests.test_dag"
+    assert (ROOT / "docs/blast.md").read_text() == blast_table(), "docs/blast.md is old; run python -m tests.test_dag"
 
 
-def test_what_reaches_the_trainings() -> None:
+def test_only_code_of_training_reaches_the_trainings() -> None:
     for file, reached in blast().items():
         trains, place = "train" in reached, Path(file).parts
         if file in PLUMBING or place[1] in ("report", "drawing", "pictures", "tools", "probes"):
@@ -270,7 +273,7 @@ def test_what_reaches_the_trainings() -> None:
             assert not reached
 
 
-def test_plots_are_two_and_tell_all_runs_apart() -> None:
+def test_two_plots_give_each_run_a_colour() -> None:
     curves = [body for plot in DAG["plots"] if not isinstance(plot, str) for body in plot.values()]
     assert [list(body["y"].items()) for body in curves] == [
         [(paths.CURVES.as_posix(), "val_error")],
@@ -279,10 +282,10 @@ def test_plots_are_two_and_tell_all_runs_apart() -> None:
     template = json.loads((ROOT / ".dvc/plots/runs.json").read_text())
     colours = template["spec"]["encoding"]["color"]["scale"]["range"]
     kinds = [curves_kind(run) for run in SETTINGS.runs]
-    assert max(map(kinds.count, kinds)) <= len(set(colours)), "each run of a plot has a colour of its own"
+    assert max(map(kinds.count, kinds)) <= len(set(colours)), "two runs of a plot have the same colour"
     assert {body["template"] for body in curves} == {"runs"}
     names = [name for plot in DAG["plots"] if not isinstance(plot, str) for name in plot]
-    assert not any("'" in name for name in names), "DVC's page would leave such a plot out"
+    assert not any("'" in name for name in names), "DVC's page leaves out a plot with a quote in its name"
     assert [plot for plot in DAG["plots"] if isinstance(plot, str)] == [paths.FIGURES.as_posix()]
 
 
@@ -297,7 +300,7 @@ ORDER = {
     "occlusion": 4, "processes": 4, "subject": 5, "training": 5, "evaluation": 5, "anynet": 5,
     "foreign": 6, "probes": 6, "report": 7, "tools": 8, "microscope": 8,
 }  # fmt: skip
-"""How high each package stands."""
+"""The height of each package. A package imports only lower packages."""
 
 
 def test_imports_go_down() -> None:
@@ -307,7 +310,7 @@ def test_imports_go_down() -> None:
                 parts = Path(file).parts
                 assert parts[0] == "zfpipe", f"{path} imports a stage"
                 if file not in PLUMBING and parts[1] != package:
-                    assert ORDER[parts[1]] < height, f"{path} imports {file}, which stands no lower"
+                    assert ORDER[parts[1]] < height, f"{path} imports {file}, which is not a lower package"
     assert set(ORDER) == {path.name for path in (ROOT / "zfpipe").iterdir() if path.is_dir()} - {"__pycache__"}
 
 

@@ -1,4 +1,4 @@
-"""Every stage that uses a device, on a pretended one that refuses to meet the processor's tensors."""
+"""Run every stage that uses a device on a pretended device, which refuses to meet the processor's tensors."""
 
 import shutil
 import sys
@@ -39,11 +39,11 @@ PROBES = {
     "harvest caltech101": "harvest",
     "scratch caltech101": "transfer/caltech101",
 }
-"""What the stages write; the atlas is pictures, without numbers to compare."""
+"""What the stages write. The atlas is pictures, without numbers to compare."""
 
 
 def run(name: str, folder: Path) -> None:
-    """Run the work of a stage in a folder."""
+    """Run the `main` of a stage in a folder."""
     module, *arguments = name.split()
     main: Callable[[], Any] = import_module(f"stages.{module}").main
     with pytest.MonkeyPatch.context() as patch:
@@ -54,7 +54,7 @@ def run(name: str, folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with three networks, trained on the processor for an epoch."""
+    """Return a folder with three networks, trained on the processor for an epoch."""
     folder = tmp_path_factory.mktemp("processor")
     shutil.copy(ROOT / "params.yaml", folder)
     profiles.apply("smoke", ROOT / "profiles", folder / "params.yaml")
@@ -75,7 +75,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def measured(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project, in which every stage has run on the processor."""
+    """Return a copy of the project, in which every stage has run on the processor."""
     copy = tmp_path_factory.mktemp("pretended")
     for name in PROBES:
         run(name, project)
@@ -84,7 +84,7 @@ def measured(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def values(path: Path) -> dict[str, np.ndarray]:
-    """Return the numbers of a file by their names; lists of numbers as arrays."""
+    """Return the numbers of a file by name, lists of numbers as arrays."""
     kind = path.suffix
     if kind == ".npy":
         return {"": np.load(path)}
@@ -96,9 +96,12 @@ def values(path: Path) -> dict[str, np.ndarray]:
 
 
 def differences(one: Path, other: Path, outs: str) -> list[str]:
-    """Return the names of the numbers that differ by over a thousandth of the largest; whole numbers must be equal."""
+    """Return the names of the numbers that differ by more than a thousandth of the largest.
+
+    Whole numbers must be equal.
+    """
     files = [path for out in outs.split() for path in sorted((one / out).rglob("*")) if path.suffix in KINDS]
-    assert files or not outs, f"{outs} hold no numbers"
+    assert files or not outs, f"{outs} has no files with numbers"
     wrong = []
     for file in files:
         name, found = file.relative_to(one), values(other / file.relative_to(one))
@@ -137,7 +140,7 @@ def test_a_tensor_left_on_the_processor_is_caught(project: Path, monkeypatch: py
         run("activations", project)
 
 
-def test_what_a_gpu_refuses_is_refused() -> None:
+def test_the_pretended_device_refuses_what_a_gpu_refuses() -> None:
     with pretended.device() as device:
         here = torch.ones(3)
         there = here.to(device)

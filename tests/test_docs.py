@@ -1,4 +1,4 @@
-"""The documentation: every command, stage, parameter, profile, file and link that it names exists."""
+"""Test that every command, stage, parameter, profile, file and link in the documentation exists."""
 
 import ast
 import io
@@ -22,18 +22,18 @@ from zfpipe.tools import fetch, profiles
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
 NEW = {"firing", "fig10", "zfnet-dropout50", "tabled"}
-"""What CONTRIBUTING has its reader add."""
+"""Names that the reader of CONTRIBUTING adds."""
 PLACEHOLDERS = {"N": "2", "SET": "caltech101", "NAME": "smoke", "FOLDER": ".", "SPLIT": "val"}
-"""Words that stand for one that the reader puts there, and one that could."""
+"""Placeholders that a reader replaces, and a valid replacement."""
 SHELL = {".", "git", "export", "srun", "uv"}
-"""Commands of others in the documentation that nothing here can check."""
+"""Commands of other programs in the documentation, which can't be checked here."""
 PARAMS = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
 DAG = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
 @cache
 def stages() -> set[str]:
-    """Every target that `dvc repro` takes."""
+    """Return every target that `dvc repro` takes."""
     found = {"firing", "figure@10"}
     for name, entry in DAG.items():
         items = entry.get("foreach", [])
@@ -43,18 +43,18 @@ def stages() -> set[str]:
 
 
 def fenced(text: str) -> Iterator[tuple[str, str]]:
-    """The language and the text of each fenced block."""
+    """Yield the language and the text of each fenced block."""
     for match in re.finditer(r"^ *(?:\d\. )?```(\w*)\n(.*?)^ *```", text, re.M | re.S):
         yield match[1], match[2]
 
 
 def prose(text: str) -> str:
-    """A page without its fenced blocks."""
+    """Return a page without its fenced blocks."""
     return re.sub(r"^ *(?:\d\. )?```\w*\n.*?^ *```", "", text, flags=re.M | re.S)
 
 
 def commands(text: str) -> Iterator[str]:
-    """Every command of a page: the lines of its blocks, and what between backticks begins like one."""
+    """Yield every command of a page: the lines of fenced blocks, and text in backticks that begins like a command."""
     for language, block in fenced(text):
         if language not in ("python", "yaml"):
             yield from (part for line in block.replace("\\\n", " ").splitlines() for part in line.split(" && "))
@@ -64,7 +64,7 @@ def commands(text: str) -> Iterator[str]:
 
 
 def problem(command: str) -> str | None:
-    """What is wrong with a command, if anything is."""
+    """Return what is wrong with a command, or None."""
     words = [PLACEHOLDERS.get(word, word) for word in shlex.split(command, comments=True)]
     while words and re.match(r"\w+=", words[0]):
         name = words.pop(0).partition("=")[0]
@@ -96,7 +96,7 @@ def dvc_parser() -> Any:
 
 
 def dvc_problem(name: str, given: dict[str, Any]) -> str | None:
-    """What is wrong with the targets and parameters of a DVC command."""
+    """Return what is wrong with the targets and parameters of a DVC command, or None."""
     targets = given.get("targets") or []
     if name in ("metrics", "plots"):
         files = [Path(target).stem for target in targets]
@@ -120,7 +120,7 @@ def dvc_problem(name: str, given: dict[str, Any]) -> str | None:
 
 
 def is_parameter(name: str) -> bool:
-    """Whether params.yaml has a field of this name."""
+    """Return whether params.yaml has a field of this name."""
     place: Any = PARAMS
     for key in name.split("."):
         if not isinstance(place, dict) or key not in place:
@@ -130,12 +130,12 @@ def is_parameter(name: str) -> bool:
 
 
 def there(name: str) -> bool:
-    """Whether a file is there, or CONTRIBUTING has its reader add it."""
+    """Return whether a file exists, or the reader of CONTRIBUTING adds it."""
     return (ROOT / name).exists() or Path(name).stem.removeprefix("test_") in NEW
 
 
 def module_problem(module: str, *words: str) -> str | None:
-    """What is wrong with `python -m` and so on."""
+    """Return what is wrong with a command `python -m MODULE WORDS`, or None."""
     if module == "zfpipe":
         given = __main__.parser().parse_args(words)
         named = given.name if given.command == "profile" else getattr(given, "profile", None)
@@ -227,14 +227,14 @@ def test_a_long_line_is_seen_but_not_a_row_or_a_link() -> None:
 
 
 def too_long(text: str) -> list[int]:
-    """The numbers of lines with more than 100 characters that are neither a table's row nor a link alone."""
+    """Return the numbers of lines with more than 100 characters, except rows of tables and lines with only a link."""
     alone = re.compile(r"\||\s*(- )?!?\[[^\]]*\]\([^)]*\)\W?$")
     lines = enumerate(text.splitlines(), start=1)
     return [number for number, line in lines if len(line) > 100 and not alone.match(line)]
 
 
 def parses(block: str) -> bool:
-    """Whether a block, perhaps within a list, is Python."""
+    """Return whether a block, perhaps within a list, is Python."""
     try:
         ast.parse("\n".join(line.removeprefix("   ") for line in block.splitlines()) if block[0] == " " else block)
     except SyntaxError:
@@ -243,7 +243,7 @@ def parses(block: str) -> bool:
 
 
 def leads(page: Path, target: str) -> bool:
-    """Whether a link within the repository leads to a file, and to a heading of it."""
+    """Return whether a link within the repository leads to a file, and to a heading of this file."""
     if target.startswith("https://"):
         return True
     path, _, anchor = target.partition("#")

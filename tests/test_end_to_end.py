@@ -1,4 +1,4 @@
-"""The whole pipeline in miniature (profile `smoke`), in clones as a new user has them."""
+"""Run the whole pipeline in miniature (profile `smoke`), in clones that a new user would have."""
 
 import json
 import os
@@ -20,11 +20,11 @@ from zfpipe.report.engine.artefact import modules
 from zfpipe.tools import locks
 
 PART = ("evaluate@zfnet", "figure@2", "table@4")
-"""What the second clone makes: a network's errors, projections and transfer, with all that they need."""
+"""Targets of the second clone: a network's errors, projections and transfer, with all that they need."""
 
 
 def made(folder: Path, opened: Path) -> Clone:
-    """A clone in which DVC has run everything, with one worker; what each stage opened is in `opened`."""
+    """Return a clone in which DVC has run everything with one worker. `opened` logs the files that each stage opens."""
     clone = Clone(folder, workers=1)
     watched = {"PYTHONPATH": str(ROOT / "tests/opened"), "ZFPIPE_OPENED": str(opened)}
     clone.run("dvc", "repro", environment=watched)
@@ -33,7 +33,7 @@ def made(folder: Path, opened: Path) -> Clone:
 
 
 def resumed(folder: Path) -> Clone:
-    """A clone with two workers in which training was killed on the way, then finished, two stages at a time."""
+    """Return a clone with two workers where training was killed and resumed, two stages at a time."""
     clone = Clone(folder, workers=2)
     clone.run("dvc", "repro", "mean", "betons@val", "pretrained")
     training = subprocess.Popen(
@@ -47,22 +47,22 @@ def resumed(folder: Path) -> Clone:
     while not list(kept.glob("*/state.pt")) and training.poll() is None:
         time.sleep(0.001)
     os.killpg(training.pid, signal.SIGKILL)
-    assert training.wait() == -signal.SIGKILL, "training was over before it could be killed"
-    assert list(kept.glob("*/state.pt")), "the state of the last finished epoch is kept"
+    assert training.wait() == -signal.SIGKILL, "training ended before the kill"
+    assert list(kept.glob("*/state.pt")), "the state of the last finished epoch is missing"
     clone.run("python", "-m", "zfpipe", "repro", "--jobs", "2", *PART)
-    assert not list(kept.glob("*")), "a finished run leaves no state behind"
+    assert not list(kept.glob("*")), "a finished run left state behind"
     return clone
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of `tests/opened/sitecustomize.py`'s logs."""
+    """Return the folder for the logs of `tests/opened/sitecustomize.py`."""
     return tmp_path_factory.mktemp("opened")
 
 
 @pytest.fixture(scope="module")
 def clones(tmp_path_factory: pytest.TempPathFactory, opened: Path) -> tuple[Clone, Clone]:
-    """Both, made at the same time: most of it is processes that start."""
+    """Make both clones at the same time, since most of the time goes to starting processes."""
     with ThreadPoolExecutor(2) as pool:
         one = pool.submit(made, tmp_path_factory.mktemp("clone"), opened)
         other = pool.submit(resumed, tmp_path_factory.mktemp("other"))
@@ -71,12 +71,11 @@ def clones(tmp_path_factory: pytest.TempPathFactory, opened: Path) -> tuple[Clon
 
 @pytest.fixture(scope="module")
 def clone(clones: tuple[Clone, Clone]) -> Clone:
-    """The first of them."""
     return clones[0]
 
 
 def stages_of(clone: Clone) -> set[str]:
-    """All stages that have run in a clone."""
+    """Return all stages that have run in a clone."""
     return set(locks.read_lock(clone.folder))
 
 
@@ -104,8 +103,11 @@ def test_every_artefact_is_there(clone: Clone) -> None:
         assert (reports / f"tables/table{number}.csv").stat().st_size > 300
 
 
-def test_what_a_stage_opens_it_declares(clone: Clone, opened: Path) -> None:
-    """Data and code: reads lie in its dependencies or are plumbing or parameters, writes in its outs."""
+def test_a_stage_declares_the_files_it_opens(clone: Clone, opened: Path) -> None:
+    """Files that a stage reads lie in the stage's dependencies, or are plumbing or parameters.
+
+    Files written lie in the stage's outs.
+    """
     lock = locks.read_lock(clone.folder)
     free = {*PLUMBING, "params.yaml"}
     seen: set[str] = set()
@@ -121,12 +123,12 @@ def test_what_a_stage_opens_it_declares(clone: Clone, opened: Path) -> None:
                 wrong.append(f"{name} {'reads' if kind == 'r' else 'writes'} {path}")
             seen |= {name} if declared else set()
     assert not wrong
-    assert seen == stages_of(clone), "every stage opens something"
+    assert seen == stages_of(clone), "a stage opens no file"
 
 
-def test_what_a_change_of_code_reaches(clone: Clone) -> None:
+def test_a_change_of_code_reaches_only_the_stages_that_depend_on_it(clone: Clone) -> None:
     def stale(*names: str) -> set[str]:
-        """The stages that `dvc status` names after a change in these files."""
+        """Return the stages that `dvc status` names after a change in these files."""
         before = {name: (clone.folder / name).read_bytes() for name in names}
         for name, text in before.items():
             (clone.folder / name).write_bytes(text + b"\n# changed\n")
@@ -147,7 +149,7 @@ def test_what_a_change_of_code_reaches(clone: Clone) -> None:
 def test_a_second_repro_does_nothing(clone: Clone) -> None:
     before = clone.lock()
     assert f"0 of {len(stages_of(clone))} stages had changed" in clone.run("python", "-m", "zfpipe", "repro")
-    assert clone.lock() == before, "the order of its stages is DVC's own, too"
+    assert clone.lock() == before, "DVC would write the stages of dvc.lock in another order"
 
 
 def test_another_clone_killed_and_with_two_workers_is_the_same_to_the_byte(
@@ -163,10 +165,10 @@ def test_another_clone_killed_and_with_two_workers_is_the_same_to_the_byte(
     )
     compared = locks.compare(part, whole)
     assert locks.equal(compared), locks.verdict(compared)
-    assert part == whole, "so are the inputs"
+    assert part == whole, "the inputs differ"
 
 
-def test_an_experiment_retrains_what_is_built_on_model_and_nothing_else(clone: Clone) -> None:
+def test_an_experiment_retrains_only_the_networks_based_on_model(clone: Clone) -> None:
     changes = ("-S", "model.renorm_radius=0.05", "-S", "model.filter_size=5")
     output = clone.run("dvc", "exp", "run", *changes, "evaluate@zfnet", "evaluate@alexnet", "train@alexnet-no3467")
     assert stages_run(output) == {"pretrained", "train@zfnet", "evaluate@zfnet"}
@@ -205,10 +207,14 @@ def small(num_classes: int = 3) -> nn.Sequential:
         for path in ("pretrained/model/weights.safetensors", "models/zfnet/weights.safetensors")
     )
     fixed = [name for name in pretrained if torch.equal(pretrained[name], trained[name])]
-    assert fixed == [name for name in pretrained if not name.startswith("10.")], "only a softmax is trained"
+    assert fixed == [name for name in pretrained if not name.startswith("10.")], "not only the softmax was trained"
     for name in ("principle", "evolution", "filters"):
-        assert (clone.folder / name / "unavailable.txt").exists(), "Figs. 1, 4 and 6 say why they can't be had"
-    assert "not available" in (clone.folder / "reports/tables/table4.md").read_text(), "nothing is trained from scratch"
+        assert (clone.folder / name / "unavailable.txt").exists(), (
+            "Figs. 1, 4 and 6 must say why they are not available"
+        )
+    assert "not available" in (clone.folder / "reports/tables/table4.md").read_text(), (
+        "nothing is trained from scratch here"
+    )
     assert set(pd.read_parquet(clone.folder / "projections/projections.parquet")["layer"]) == {1, 2}
     assert (clone.folder / "reports/atlas/index.html").exists()
     clone.run("git", "clean", "-qfd")

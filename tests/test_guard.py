@@ -1,4 +1,4 @@
-"""Code or parameters that change while a stage runs: one line, nothing recorded, training state kept."""
+"""Test changes of code or parameters while a stage runs: one line, nothing recorded, training state kept."""
 
 import os
 import subprocess
@@ -50,12 +50,15 @@ OTHERS = [
     ("zfpipe/errors.py", "The only exception", "One exception"),
     ("zfpipe/reading/.crops.py.swp", "an editor's", ""),
 ]
-"""A module that is not used, another stage's parameter, another run, a comment, plumbing, an editor's file."""
+"""Changes of what the stage does not use.
+
+They are a module, another stage's parameter, another run, a comment, plumbing, and an editor's file.
+"""
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the code with one small stage."""
+    """Return a copy of the code with one small stage."""
     for name in list(os.environ):
         if name.startswith(("DVC_", "ZFPIPE_")):
             monkeypatch.delenv(name)
@@ -76,7 +79,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ran_while(*changes: tuple[str, str, str]) -> subprocess.CompletedProcess[str]:
-    """What `dvc repro` did while files were edited in the middle of its stage."""
+    """Return the result of `dvc repro` with files edited while its stage ran."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     process = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro"],
@@ -99,23 +102,23 @@ def ran_while(*changes: tuple[str, str, str]) -> subprocess.CompletedProcess[str
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=list(CHANGES))
-def test_what_changed_in_mid_stage_is_named_and_nothing_recorded(project: Path, change: tuple[str, str, str]) -> None:
+def test_a_change_during_a_stage_is_named_and_nothing_is_recorded(project: Path, change: tuple[str, str, str]) -> None:
     done = ran_while(change)
     assert done.returncode != 0, done.stdout
     [line] = [line for line in done.stdout.splitlines() if line.startswith("zfpipe: ")]
     assert line.startswith(f"zfpipe: {change[0]}") and "changed while this ran, so nothing is recorded" in line
     assert "Traceback" not in done.stdout
     assert not Path("dvc.lock").exists()
-    assert not Path("settled").exists(), "what a further run could go on from is kept"
+    assert not Path("settled").exists(), "the state from which another run would continue is gone"
 
 
-def test_what_the_stage_does_not_use_may_change(project: Path) -> None:
+def test_files_and_parameters_that_the_stage_does_not_use_may_change(project: Path) -> None:
     done = ran_while(*OTHERS)
     assert done.returncode == 0, done.stdout
     assert Path("dvc.lock").exists() and Path("settled").exists()
 
 
-def test_put_back_it_runs_again_and_is_recorded(project: Path) -> None:
+def test_a_stage_runs_again_and_is_recorded_after_the_change_is_undone(project: Path) -> None:
     name, old, new = CHANGES["a module"]
     assert ran_while((name, old, new)).returncode != 0
     Path("running").unlink()
@@ -126,8 +129,11 @@ def test_put_back_it_runs_again_and_is_recorded(project: Path) -> None:
     assert Path("out").read_text() == "10"
 
 
-def test_every_file_that_is_in_use_is_guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is read beside modules, too, and what changed while the process was starting; not a clock that is ahead."""
+def test_every_file_in_use_is_guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So are files that are read but not imported, and changes while the process started.
+
+    Times in the future don't count.
+    """
     monkeypatch.chdir(tmp_path)
     used, style, idle = (tmp_path / name for name in ("used.py", "style.css", "idle.py"))
     for path in (used, style, idle):

@@ -1,4 +1,4 @@
-"""ZFPIPE_LAUNCH: a stage sends its own command to a cluster, here through stand-ins for its launcher."""
+"""Test ZFPIPE_LAUNCH: a stage sends its own command to a cluster, here through scripts that stand for its launcher."""
 
 import os
 import signal
@@ -47,7 +47,10 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stage `toy`, and two launchers that record their words: one becomes the stage, the other waits for it."""
+    """Write a stage `toy`, and two launchers that record their words.
+
+    One becomes the stage, the other waits for the stage.
+    """
     for name in os.environ:
         if name.startswith("ZFPIPE_"):
             monkeypatch.delenv(name)
@@ -97,7 +100,9 @@ def test_the_launcher_runs_the_stage(project: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("launcher", ["./become", "./wait"])
-def test_its_status_is_the_stages(project: Path, monkeypatch: pytest.MonkeyPatch, launcher: str) -> None:
+def test_the_status_of_the_launched_stage_is_returned(
+    project: Path, monkeypatch: pytest.MonkeyPatch, launcher: str
+) -> None:
     monkeypatch.setenv("ZFPIPE_LAUNCH", launcher)
     assert ran("stages.toy", "bad")[::2] == (1, "zfpipe: params.yaml: model.stride = 9; must be 1 to 4\n")
     status, _, err = ran("stages.toy", "crash")
@@ -105,25 +110,25 @@ def test_its_status_is_the_stages(project: Path, monkeypatch: pytest.MonkeyPatch
     assert err.count("Traceback") == 1 and err.endswith("ValueError: broken\n")
 
 
-def test_one_process_at_a_time_wherever_it_runs(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also with the launcher dead and the stage alive, as on a node that has not heard of it."""
+def test_a_stage_runs_in_one_process_at_a_time(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second process is refused even while the launcher is dead and the stage alive, as on a lost node."""
     monkeypatch.setenv("ZFPIPE_LAUNCH", "./wait")
     running = start("stages.toy", "long")
     working(running)
     refused = (1, "zfpipe: another process runs toy-long here; wait until it has ended, or stop it\n")
     assert ran("stages.toy", "long")[::2] == refused
     running.kill()
-    assert running.wait() == -signal.SIGKILL, "which a shell calls 137"
+    assert running.wait() == -signal.SIGKILL, "a shell would report 137"
     assert ran("stages.toy", "long")[::2] == refused
     os.killpg(running.pid, signal.SIGKILL)
     limit = time.monotonic() + 30
     while ran("stages.toy", "bad")[2] != "zfpipe: params.yaml: model.stride = 9; must be 1 to 4\n":
         assert time.monotonic() < limit
-    assert len(Path("sent").read_text().splitlines()) == 2, "the refused ones were not sent"
+    assert len(Path("sent").read_text().splitlines()) == 2, "a refused process was sent"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_is_sent_to_the_stage_reaches_it(
+def test_a_signal_to_the_launched_stage_ends_it(
     project: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     monkeypatch.setenv("ZFPIPE_LAUNCH", "./become")
@@ -147,7 +152,7 @@ def test_what_is_sent_to_the_stage_reaches_it(
         ),
     ],
 )
-def test_a_launcher_that_is_none_is_one_line(
+def test_a_bad_launcher_is_refused_in_one_line(
     project: Path, monkeypatch: pytest.MonkeyPatch, prefix: str, line: str
 ) -> None:
     monkeypatch.setenv("ZFPIPE_LAUNCH", prefix)
@@ -157,15 +162,13 @@ def test_a_launcher_that_is_none_is_one_line(
     assert not Path("ran").exists()
 
 
-def test_an_empty_launcher_is_none(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_launcher_is_ignored(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZFPIPE_LAUNCH", "")
     assert ran("stages.toy", "good")[0] == 0
     assert not Path("sent").exists()
 
 
-def test_torchrun_starts_its_processes_where_the_launcher_has_gone(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_torchrun_starts_its_processes_behind_the_launcher(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZFPIPE_LAUNCH", "./become --gpus=2")
     monkeypatch.setenv("ZFPIPE_PROCESSES", "2")
     assert ran("stages.shared", "net")[0] == 0
@@ -174,19 +177,19 @@ def test_torchrun_starts_its_processes_where_the_launcher_has_gone(
     Path("sent").unlink()
     monkeypatch.setenv("RANK", "0")
     assert ran("stages.toy", "good")[0] == 0
-    assert not Path("sent").exists(), "a process of a user's own torchrun is where it belongs"
+    assert not Path("sent").exists(), "a process of a user's own torchrun was sent to the launcher"
 
 
 def test_a_users_own_torchrun_joins_machines(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the guide starts it by `srun` on each of two machines, here both this one; one process on each."""
+    """Start the stage as the guide does by `srun` on two machines, here twice on this one, with one process each."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     place = ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=7", "--local-addr=127.0.0.1"]
-    monkeypatch.setenv("ZFPIPE_LAUNCH", "./become")  # which is for stages that DVC starts
+    monkeypatch.setenv("ZFPIPE_LAUNCH", "./become")  # the launcher is for stages that DVC starts
     machines = [start("torch.distributed.run", "--nnodes=2", *place, "-m", "stages.shared", "net") for _ in range(2)]
     said = [machine.communicate(timeout=120) for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0], said
     assert sorted(path.name for path in project.glob("ran*")) == ["ran(0, 2)", "ran(1, 2)"]
     assert not Path("sent").exists()
-    assert sum(out.count("done in ") for out, _ in said) == 1, "the first process alone logs"
+    assert sum(out.count("done in ") for out, _ in said) == 1, "not only the first process logs"

@@ -1,4 +1,7 @@
-"""At ImageNet's size every part below stays under 4 GB beside the page cache; made-up data, each in a fresh process."""
+"""Test that parts of the pipeline at ImageNet's size need less than 4 GB beside the page cache.
+
+The data are made up, and each part runs in a fresh process.
+"""
 
 import subprocess
 import sys
@@ -14,7 +17,7 @@ for line in open("/proc/self/status"):
     if line.startswith("VmHWM"):
         print(int(line.split()[1]) * 1024)
 """
-"""Prints the most memory this process has had, in bytes; unlike ru_maxrss it owes nothing to its parent."""
+"""Print the peak memory of this process in bytes. Unlike ru_maxrss, VmHWM does not start at the parent's memory."""
 
 OPENING = """
 import sys
@@ -83,7 +86,10 @@ SCRIPTS = {"opening": OPENING, "activations": ACTIVATIONS, "evaluation": EVALUAT
 
 
 def sparse_beton(beton: Path, count: int, classes: int) -> None:
-    """A beton of black images of 256 x 256: metadata and allocation table alone take room on the disk."""
+    """Write a beton of black images of 256 x 256 as a sparse file.
+
+    Only metadata and allocation table take room on the disk.
+    """
     import numpy as np
 
     from zfpipe.beton.guarded_ffcv import (
@@ -123,7 +129,7 @@ def sparse_beton(beton: Path, count: int, classes: int) -> None:
 
 
 def peak(script: str, folder: Path) -> int:
-    """The most memory that a script, given a folder to write to, has in a process of its own, in bytes."""
+    """Return the peak memory in bytes of a process that runs `script`, which gets a folder to write to."""
     command = [sys.executable, "-c", script + PEAK, str(folder)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
-"""Networks that learned nothing of the classes support no claim: untrained, and trained on labels drawn at random.
+"""Test that networks that learned nothing of the classes support no claim.
 
-Three epochs on random labels: too few to learn these by heart.
+The networks are untrained, or trained on labels drawn at random, for three epochs: too few to learn these labels by
+heart.
 """
 
 import importlib
@@ -47,11 +48,11 @@ SIZES = {
 PROBES = ["ensembles", "activations", "projections", "evolution", "names", "features", "filters", "invariance",
           "occlusion", "correspondence"]  # fmt: skip
 ABOUT_THE_METHOD = {"hidden-structure"}
-"""Claims that are not about learning: that projections show what excites a map is as true of random weights."""
+"""Claims that are not about learning: the projections of a network with random weights also show what excites a map."""
 
 
 def made(stages: list[tuple[str, list[str]]]) -> None:
-    """Make what stages make, in this process and in the folder where it stands."""
+    """Run stages in this process and in the current folder."""
     for name, several in stages:
         for one in several or [""]:
             sys.argv = [f"stages/{name}.py", *filter(None, [one])]
@@ -61,7 +62,7 @@ def made(stages: list[tuple[str, list[str]]]) -> None:
 
 
 def change(values: dict[str, object]) -> None:
-    """Write values over those of params.yaml, as a profile does."""
+    """Write values over the values of params.yaml, as a profile does."""
     Path("profiles").mkdir(exist_ok=True)
     with Path("profiles/here.yaml").open("w") as file:
         YAML().dump(values, file)
@@ -70,7 +71,7 @@ def change(values: dict[str, object]) -> None:
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with pictures, sets and betons."""
+    """Return a project with pictures, sets and betons."""
     folder = tmp_path_factory.mktemp("start")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
@@ -80,7 +81,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Path("zfpipe").symlink_to(ROOT / "zfpipe")
         change(SIZES)
         made([("pictures", []), ("target", SETS), ("betons", ["train", "val"]), ("mean", []), ("pretrained", [])])
-        for name in SETS[:2]:  # made up, as from scratch to the end: half of the images are recognised
+        for name in SETS[:2]:  # made-up results of training from scratch: about half of the images are recognised
             rows = [{"per_class": 4, "fold": fold, "accuracy": 0.5 + 0.02 * fold} for fold in range(3)]
             store.save(paths.TRANSFER / name / "scratch.csv", pd.DataFrame(rows).assign(test_images=50))
     return folder
@@ -99,7 +100,7 @@ def entries(
             shuffle(paths.INDEX)
             made([("betons", ["train", "val"]), ("train", RUNS)])
         else:
-            change({"training": {"learning_rate": 1e-8}})  # for snapshots: the rate hardly moves a weight
+            change({"training": {"learning_rate": 1e-8}})  # for the snapshots: this rate hardly changes a weight
             made([("train", RUNS[:1])])
             settings = params.load()
             for run in RUNS:
@@ -114,7 +115,7 @@ def entries(
 
 
 def shuffle(index: Path) -> None:
-    """Give the labels of each split to other images of it."""
+    """Give the labels of each split to other images of the split."""
     rows, rng = store.load(index), np.random.default_rng(0)
     for _, part in rows.groupby("split"):
         labels = part["label"].to_numpy()
@@ -127,4 +128,4 @@ def test_no_claim_holds_of_networks_that_learned_nothing(entries: list[ledger.En
     assert {name for name, verdict in verdicts.items() if verdict == "holds"} == ABOUT_THE_METHOD
     judged = {name for name, verdict in verdicts.items() if verdict != "not measurable here"}
     assert len(verdicts) == 36 and judged >= {"invariance", "small-changes", "grouping", "variety", "specificity"}
-    assert "correspondence" in judged, "these have the untrained network as their null, and no premise"
+    assert "correspondence" in judged, "the null of correspondence is the untrained network, without a premise"

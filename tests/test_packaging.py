@@ -1,4 +1,4 @@
-"""What is installed, and what an installation holds."""
+"""Test what is installed, and what an installation holds."""
 
 import os
 import re
@@ -36,7 +36,7 @@ ENTRY = re.compile(r"console_scripts\]\n(\w+)=([\w.]+):(\w+)")
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what `pip install .` puts beside the other packages."""
+    """Return a folder with the files that `pip install .` puts beside the other packages."""
     folder = tmp_path_factory.mktemp("installed")
     with pytest.MonkeyPatch.context() as here:
         here.chdir(ROOT)
@@ -47,7 +47,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(installed: Path, command: Sequence[str], folder: Path) -> tuple[int, str, str]:
-    """Run a command elsewhere with the installed package before any other."""
+    """Run a command elsewhere, with the installed package before all others on the path."""
     environment = os.environ | {"PYTHONPATH": str(installed)}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
@@ -58,7 +58,7 @@ def run(installed: Path, command: Sequence[str], folder: Path) -> tuple[int, str
 @pytest.mark.parametrize(
     "broken", ["", "ruff format", "ruff check", "pyright", "test_null.py -p", "pytest tests --ignore"]
 )
-def test_make_test_runs_every_part_and_fails_where_one_does(broken: str, tmp_path: Path) -> None:
+def test_make_test_runs_every_part_and_fails_if_one_fails(broken: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "constraints.txt").touch()
     (tmp_path / ".venv/bin").mkdir(parents=True)
@@ -90,7 +90,10 @@ def test_the_help_of_every_command_ends_with_its_examples(command: str, capsys: 
 
 
 def test_yaml_is_parsed_in_c() -> None:
-    """DVC parses dvc.yaml and dvc.lock again for every stage: a run with nothing to do takes twice as long without."""
+    """DVC parses dvc.yaml and dvc.lock again for every stage.
+
+    Without the C parser a run with nothing to do takes twice as long.
+    """
     assert ruamel.yaml.__with_libyaml__
 
 
@@ -126,14 +129,14 @@ def test_a_command_outside_a_project_says_so_in_one_line(command: list[str], ins
     assert (status, out, err) == (1, "", expected)
 
 
-def test_constraints_hold_what_the_project_asks_for() -> None:
+def test_constraints_satisfy_the_requirements_of_the_project() -> None:
     asked = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
     pins = provenance.pins((ROOT / "constraints.txt").read_text())
     for one in map(Requirement, asked):
         assert Version(pins[canonicalize_name(one.name)]) in one.specifier, one
 
 
-def test_check_asks_for_the_lowest_versions_of_the_project() -> None:
+def test_check_requires_the_lowest_versions_of_the_project() -> None:
     asked = {one.name: one.specifier for one in map(Requirement, PROJECT["dependencies"])}
     assert {name: str(asked[name]) for name in check.LIBRARIES} == {
         name: f">={oldest}" for name, oldest in check.LIBRARIES.items()
@@ -141,7 +144,7 @@ def test_check_asks_for_the_lowest_versions_of_the_project() -> None:
 
 
 def test_every_import_of_the_package_is_a_dependency() -> None:
-    """What is imported by zfpipe and the stages is asked for by name; another package may stop bringing it along."""
+    """zfpipe and the stages must ask by name for what they import, since another package may stop requiring it."""
     from importlib.metadata import packages_distributions
 
     asked = {canonicalize_name(Requirement(one).name) for one in PROJECT["dependencies"]}

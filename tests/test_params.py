@@ -1,4 +1,4 @@
-"""Parameters: the defaults hold, and each kind of mistake is one line with what, got, allowed."""
+"""Test that the default parameters are valid, and that each kind of mistake gives one line: what, found, allowed."""
 
 import importlib
 import shutil
@@ -128,11 +128,11 @@ def test_a_new_probe_brings_its_section(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(UserError, match=r"sharpness\.radius = 0\.25; Input should be greater than or equal to 0\.5"):
         own_sections.check(params.parse(text.replace("2.5", "0.25"), "params.yaml"))
     (folder / "sharpness.py").write_text(NEW_PROBE)
-    with pytest.raises(ModuleNotFoundError, match=r"zfpipe\.probes\.sharpness"):  # it is imported as a whole
+    with pytest.raises(ModuleNotFoundError, match=r"zfpipe\.probes\.sharpness"):  # the module is imported as a whole
         own_sections.check(params.parse(text, "params.yaml"))
 
 
-def test_the_section_of_a_probe_is_described_as_its_module_has_it() -> None:
+def test_the_description_of_a_probes_section_equals_its_class() -> None:
     found = {path.stem: own_sections.described(path) for path in sorted(params.PROBES.glob("*.py"))}
     kinds = {name: kind for name, kind in found.items() if kind is not None}
     assert "attribution" in kinds
@@ -145,7 +145,7 @@ def test_suggestions_come_from_every_depth() -> None:
     assert {"pictures", "resize", "conv2", "filter_size", "snapshots", "root"} <= params.known_fields(params.Params)
 
 
-def test_nothing_in_a_section_can_be_set() -> None:
+def test_sections_are_frozen() -> None:
     settings = params.parse(TEXT, "params.yaml")
     with pytest.raises(ValueError, match="frozen"):
         settings.model.stride = 4
@@ -181,7 +181,7 @@ def test_paper_yaml_names_parameters_with_valid_values() -> None:
     for name, value in paper.values().items():
         *sections, field = name.split(".")
         section = tree
-        for one in sections:  # a run of the paper's that the default parameters lack is all there
+        for one in sections:  # a run of the paper that the default parameters lack is given completely
             section = section.setdefault(one, {}) if sections[0] == "runs" else section[one]
         assert sections[0] == "runs" or field in section, f"paper.yaml: {name} is not in params.yaml"
         section[field] = value
@@ -210,7 +210,7 @@ def test_a_mistake_in_a_file_that_a_profile_extends_is_one_line(tmp_path: Path) 
 
 
 def applied(profile: str, folder: Path) -> list[str]:
-    """Applies a profile with some text to the default parameters."""
+    """Apply a profile with some text to the default parameters."""
     (folder / "params.yaml").write_text(TEXT)
     (folder / "one.yaml").write_text(profile)
     return profiles.apply("one", folder, folder / "params.yaml")
@@ -256,7 +256,7 @@ def test_a_bad_result_leaves_the_file_alone(tmp_path: Path) -> None:
     assert target.read_text() == before
 
 
-def test_alexnet_sets_no_limit_to_crops_where_no_run_trains_it() -> None:
+def test_alexnet_does_not_limit_crops_if_no_run_trains_it() -> None:
     """At 32 pixels AlexNet's maps would shrink to nothing."""
     tree = YAML(typ="safe").load(TEXT)
     tree["runs"] = {"zfnet": {"base": "model", "seed": 0}}

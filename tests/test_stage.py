@@ -1,4 +1,4 @@
-"""What ends a stage is one line, whatever it is that a user can do something about."""
+"""Test that a stage ends with one line for every error that a user can do something about."""
 
 import json
 import runpy
@@ -41,7 +41,7 @@ def test_an_error_of_the_gpu_is_one_line(
     assert "\n" not in str(end.value.code)
 
 
-def test_a_mistake_of_ours_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_program_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["stages/one.py"])
 
@@ -70,7 +70,7 @@ def test_a_stage_runs_once_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def refused(words: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What a stage's script, started in a folder, ends the process with."""
+    """Return the message with which a stage's script, started in a folder, ends the process."""
     name, *arguments = words.split()
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", [name, *arguments])
@@ -91,7 +91,7 @@ def test_every_stage_refuses_a_bad_parameter_in_one_line(
 
 
 @pytest.mark.parametrize("words", ["train zfnet", "shapes"])
-def test_a_network_that_can_not_be_is_one_line(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_impossible_network_is_one_line(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(text.replace("  size: 96 ", "  size: 16 ", 1))
     (tmp_path / "data/betons").mkdir(parents=True)

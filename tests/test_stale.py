@@ -1,4 +1,4 @@
-"""What a result depends on and DVC does not see by itself: the recipes of the guide, then something changes."""
+"""Test that results follow changes that DVC does not see by itself: run the guide's recipes, then change something."""
 
 import hashlib
 import re
@@ -24,7 +24,7 @@ def digest(path: Path) -> str:
 
 
 def edit(clone: Clone, **changes: Any) -> None:
-    """Changes parameters: sections in part, others whole."""
+    """Change parameters: dictionaries in part, others as a whole."""
     path, yaml = clone.folder / "params.yaml", YAML(typ="safe")
     tree = yaml.load(path.read_text())
     for name, value in changes.items():
@@ -34,7 +34,7 @@ def edit(clone: Clone, **changes: Any) -> None:
 
 
 def classes(folder: Path) -> Path:
-    """Folders of pictures, one class each: what `images/cats` of the guide leads to."""
+    """Make folders of pictures, one for each class, to which links such as `images/cats` of the guide lead."""
     for seed in range(4):
         draw(folder / f"all{seed}", seed)
         shutil.move(folder / f"all{seed}/train/cat", folder / f"class{seed}")
@@ -54,13 +54,13 @@ def test_images_behind_links_are_seen_when_they_change(clone: Clone, tmp_path: P
     beton = clone.folder / "data/betons/train.beton"
     before = digest(beton)
     assert "Running stage 'pictures'" not in clone.run("dvc", "repro", "betons@train")
-    for name, number in (("cats", 2), ("dogs", 3)):  # the links lead elsewhere
+    for name, number in (("cats", 2), ("dogs", 3)):  # now the links lead to other folders
         (images / name).unlink()
         (images / name).symlink_to(source / f"class{number}")
     clone.run("dvc", "repro", "betons@train")
     second = digest(beton)
     assert second != before
-    for number in (2, 3):  # what they lead to changes
+    for number in (2, 3):  # now the pictures in the linked folders change
         for path in sorted((source / f"class{number}").iterdir()):
             shutil.copy(source / f"class{number - 2}" / path.name, path)
     clone.run("python", "-m", "zfpipe", "repro", "betons@train")
@@ -73,7 +73,7 @@ def test_images_behind_links_are_seen_when_they_change(clone: Clone, tmp_path: P
     assert "fails  pictures" in clone.run("python", "-m", "zfpipe", "check", status=1)
 
 
-def test_the_code_of_a_network_of_ones_own_is_seen_when_it_changes(clone: Clone) -> None:
+def test_a_change_in_the_code_of_the_users_network_is_seen(clone: Clone) -> None:
     guide = (ROOT / "docs/guide.md").read_text()
     (code,) = re.findall(r"```python\n(# nets.py\n.*?)```", guide, re.DOTALL)
     (save,) = re.findall(r'python -c "(import nets, torch; .*?)"', guide)

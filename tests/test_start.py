@@ -1,4 +1,4 @@
-"""Stages that compute nothing with a network start without torch, which takes seconds to import."""
+"""Test that stages that compute nothing with a network start without torch, which takes seconds to import."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ for module in sys.argv[1:]:
 
 
 def first_with_torch(*modules: str) -> str:
-    """The first of some modules that brings torch or FFCV, which imports it; nothing where none does."""
+    """Return the first of some modules that imports torch or FFCV, or "" if none does."""
     command = [sys.executable, "-c", SCRIPT, *modules]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     return done.stderr.strip()
@@ -39,12 +39,12 @@ def test_the_commands_import_no_torch() -> None:
     assert first_with_torch("zfpipe.__main__", "zfpipe.tools.repro") == ""
 
 
-def test_a_stage_with_a_network_is_told_apart() -> None:
+def test_a_stage_that_imports_torch_is_named() -> None:
     assert first_with_torch("stages.ensembles", "stages.shapes") == "stages.shapes"
 
 
-def test_without_the_environment_a_stage_says_so_in_one_line() -> None:
-    """`.venv/bin/dvc repro` runs the stages with the Python that is first on the path."""
+def test_outside_the_environment_a_stage_says_so_in_one_line() -> None:
+    """`.venv/bin/dvc repro` runs the stages with the first Python on the path."""
     done = subprocess.run(
         [sys.executable, "-S", "-m", "stages.pictures"], cwd=ROOT, env={}, capture_output=True, text=True, check=False
     )

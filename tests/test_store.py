@@ -1,4 +1,4 @@
-"""Files by their suffix: what comes back, and the very bytes, on which DVC's hashes and no dependency rest."""
+"""Test files of each suffix: what is read back, and the exact bytes, on which DVC's hashes rest."""
 
 import errno
 import hashlib
@@ -71,7 +71,7 @@ def test_parquet_has_one_codec_for_each_kind_of_table_and_no_index(tmp_path: Pat
     assert file.schema.names == ["x"] and file.metadata.created_by.startswith("parquet-cpp-arrow")
 
 
-def test_another_suffix_is_a_mistake_of_the_program(tmp_path: Path) -> None:
+def test_an_unknown_suffix_raises_value_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="can't write a DataFrame"):
         store.save(tmp_path / "a.xls", TABLE)
     assert not list(tmp_path.iterdir())
@@ -86,7 +86,7 @@ def test_files_that_libraries_open_by_themselves_are_seen(tmp_path: Path) -> Non
         assert str(tmp_path / name) in seen
 
 
-def test_an_output_is_whole_or_not_there(tmp_path: Path) -> None:
+def test_an_output_is_complete_or_missing(tmp_path: Path) -> None:
     target = tmp_path / "out"
     target.write_text("old")
     with pytest.raises(KeyboardInterrupt), store.whole(target) as temporary:
@@ -96,7 +96,7 @@ def test_an_output_is_whole_or_not_there(tmp_path: Path) -> None:
     assert target.read_text() == "old"
 
 
-def test_what_a_killed_stage_left_aside_is_gone_with_the_next(tmp_path: Path) -> None:
+def test_the_next_stage_removes_what_a_killed_stage_left(tmp_path: Path) -> None:
     folder = tmp_path / ".spool"
     folder.mkdir()
     (folder / "left").touch()

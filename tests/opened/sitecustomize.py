@@ -1,6 +1,6 @@
-"""Log which files of a project each stage opens: imported by every Python that has this folder on PYTHONPATH.
+"""Log which files of a project each stage opens. Every Python with this folder on PYTHONPATH imports this module.
 
-One line an opening, `r` or `w` and the path from the project's root, in $ZFPIPE_OPENED/STAGE.PID.
+Write a line for each opening to $ZFPIPE_OPENED/STAGE.PID: `r` or `w`, and the path from the project's root.
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import Any
 
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 LEFT_OUT = (".venv/", ".git/", ".dvc/", ".zfpipe/")
-"""Not the project's own files, or state that DVC does not track."""
+"""Folders whose files are not the project's own, or are state that DVC does not track."""
 
 
 def log(log_file: int, root: str, event: str, arguments: tuple[Any, ...]) -> None:
@@ -20,7 +20,7 @@ def log(log_file: int, root: str, event: str, arguments: tuple[Any, ...]) -> Non
     if event == "open":
         path, mode, flags = arguments
         if mode is None and not flags & os.O_CREAT and not Path(root, os.fsdecode(path)).is_file():
-            return  # a folder, or a name in a folder that is open: `shutil.rmtree` goes through both
+            return  # `shutil.rmtree` opens folders, and names relative to an open folder
         kind = "w" if set(mode or "") & set("wax+") or (mode is None and flags & WRITING) else "r"
     elif event == "os.rename":
         path, kind = arguments[1], "w"
@@ -33,7 +33,7 @@ def log(log_file: int, root: str, event: str, arguments: tuple[Any, ...]) -> Non
 
 
 def guarded() -> bool:
-    """Whether the guard opens the file: it reads all code, to see whether that changes."""
+    """Return whether the guard opens the file: the guard reads all code, to see whether code changes."""
     frame = sys._getframe()
     while frame is not None:
         if frame.f_code.co_filename.endswith("zfpipe/guard.py"):

@@ -1,4 +1,4 @@
-"""Sections 2 and 2.1 written a second time: plain loops over single numbers, in float64, from the paper's words."""
+"""Write sections 2 and 2.1 a second time: plain loops over single numbers, in float64, from the paper's words."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,19 @@ import numpy as np
 
 @dataclass
 class PlainLayer:
-    """One convolution layer: weights (map, map_in, y, x), biases, and what follows."""
+    """Hold a convolution layer: weights (map, map_in, y, x), biases, and what follows."""
 
     weight: np.ndarray
     bias: np.ndarray
     stride: int
     padding: int
-    pool: tuple[int, int, bool] | None  # size, stride, whether a last window may hang over
+    pool: tuple[int, int, bool] | None  # size, stride, and whether the last window may overhang
     normed: bool
 
 
 @dataclass
 class PlainTrace:
-    """What the way up leaves for the way down."""
+    """Hold what the forward pass leaves for the projection."""
 
     rectified: np.ndarray
     switches: dict[tuple[int, int, int], tuple[int, int]]
@@ -27,7 +27,7 @@ class PlainTrace:
 
 
 def convolve(maps: np.ndarray, layer: PlainLayer) -> np.ndarray:
-    """Filters (map_in, y, x) into (map, y, x)."""
+    """Apply filters (map_in, y, x), which gives (map, y, x)."""
     count, _, size, _ = layer.weight.shape
     side = (maps.shape[1] + 2 * layer.padding - size) // layer.stride + 1
     padded = np.pad(maps, ((0, 0), (layer.padding,) * 2, (layer.padding,) * 2))
@@ -45,7 +45,10 @@ def convolve(maps: np.ndarray, layer: PlainLayer) -> np.ndarray:
 def pool(
     maps: np.ndarray, size: int, stride: int, ceil: bool
 ) -> tuple[np.ndarray, dict[tuple[int, int, int], tuple[int, int]]]:
-    """Max over square windows (the paper's: 3x3 every 2 pixels, hanging over). Keeps where each maximum was."""
+    """Take the maximum of square windows (in the paper 3x3 every 2 pixels, with overhang).
+
+    Return also the maxima's places.
+    """
     count, side, _ = maps.shape
     windows, start = 0, 0
     while start + size <= side or (ceil and start < side and start - stride + size < side):
@@ -65,7 +68,7 @@ def pool(
 
 
 def normalise(maps: np.ndarray, size: int, k: float, alpha: float, beta: float) -> np.ndarray:
-    """Divides each map by a power of the squares of its neighbours; alpha is divided by size, as torch does."""
+    """Divide each map by a power of the squares of neighbouring maps; alpha is divided by `size`, as in torch."""
     result = np.zeros_like(maps)
     for out in range(len(maps)):
         near = range(max(0, out - size // 2), min(len(maps), out + size // 2 + 1))
@@ -76,7 +79,7 @@ def normalise(maps: np.ndarray, size: int, k: float, alpha: float, beta: float) 
 def up(
     image: np.ndarray, layers: list[PlainLayer], norm: tuple[int, float, float, float], before_pool: bool = False
 ) -> list[PlainTrace]:
-    """The convnet, layer by layer."""
+    """Run the convnet layer by layer."""
     traces, signal = [], image
     for layer in layers:
         rectified = signal = np.maximum(convolve(signal, layer), 0)
@@ -94,7 +97,7 @@ def up(
 def down(
     image: np.ndarray, layers: list[PlainLayer], traces: list[PlainTrace], start: tuple[int, int, int], overwrite: bool
 ) -> np.ndarray:
-    """One activation of the last layer's rectified map, taken down to pixels (section 2.1)."""
+    """Project one activation of the last layer's rectified maps to pixels (section 2.1)."""
     signal = np.zeros_like(traces[-1].rectified)
     signal[start] = traces[-1].rectified[start]
     return descend(image, layers, traces, signal, overwrite)
@@ -103,7 +106,7 @@ def down(
 def descend(
     image: np.ndarray, layers: list[PlainLayer], traces: list[PlainTrace], signal: np.ndarray, overwrite: bool
 ) -> np.ndarray:
-    """A signal in the last layer's rectified maps, taken down to pixels."""
+    """Project a signal in the last layer's rectified maps to pixels."""
     for position in range(len(layers) - 1, -1, -1):
         layer = layers[position]
         signal = np.maximum(signal, 0)
@@ -115,7 +118,7 @@ def descend(
 
 
 def unpool(signal: np.ndarray, trace: PlainTrace, overwrite: bool) -> np.ndarray:
-    """Each pooled value put where its maximum was, if there was a pool."""
+    """Put each pooled value to the place of its maximum, if there was a pool."""
     if not trace.switches:
         return signal
     wide = np.zeros_like(trace.rectified)
@@ -125,7 +128,7 @@ def unpool(signal: np.ndarray, trace: PlainTrace, overwrite: bool) -> np.ndarray
 
 
 def filter_down(maps: np.ndarray, layer: PlainLayer, shape: tuple[int, ...]) -> np.ndarray:
-    """Each value spreads its filter, weighted, over what it was computed from: no bias."""
+    """Add each value's filter, weighted by the value, to the pixels that gave the value. There is no bias."""
     count, maps_in, size, _ = layer.weight.shape
     result = np.zeros((maps_in, shape[1] + 2 * layer.padding, shape[2] + 2 * layer.padding))
     for out in range(count):
