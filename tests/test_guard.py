@@ -130,9 +130,9 @@ def test_a_stage_runs_again_and_is_recorded_after_the_change_is_undone(project: 
 
 
 def test_every_file_in_use_is_guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So are files that are read but not imported, and changes while the process started.
+    """Files that are read but not imported are guarded too, and changes while the process starts.
 
-    Times in the future don't count.
+    Times in the future don't count as changes.
     """
     monkeypatch.chdir(tmp_path)
     used, style, idle = (tmp_path / name for name in ("used.py", "style.css", "idle.py"))

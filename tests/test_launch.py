@@ -49,7 +49,7 @@ if __name__ == "__main__":
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Write a stage `toy`, and two launchers that record their words.
 
-    One becomes the stage, the other waits for the stage.
+    The launcher `become` turns into the stage, and the launcher `wait` waits for the stage.
     """
     for name in os.environ:
         if name.startswith("ZFPIPE_"):

@@ -1,4 +1,4 @@
-"""Captum's methods see the same network, and give what their definitions say."""
+"""Test that captum's methods see the same network, and give what their definitions say."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from zfpipe.probes import attribution
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_the_row_of_modules_is_the_network(kind: str) -> None:
+def test_the_modules_compute_what_the_network_computes(kind: str) -> None:
     network, images = small_network(kind), random_images(2)
     row, last = attribution.modules(network)
     seen = []
@@ -64,7 +64,7 @@ def test_grad_cam_is_the_weighted_sum_of_the_last_maps(network: ConvNet) -> None
     assert found.max() > 0
 
 
-def test_guided_backpropagation_is_both_rules_at_once(network: ConvNet) -> None:
+def test_guided_backpropagation_applies_both_rules_of_the_relu(network: ConvNet) -> None:
     class Guided(torch.autograd.Function):
         @staticmethod
         def forward(ctx, signal):
@@ -86,4 +86,6 @@ def test_guided_backpropagation_is_both_rules_at_once(network: ConvNet) -> None:
     expected = slope[0].abs().sum(0)
     found = attribution.methods(network, image * 0)["guided backpropagation"](image, 1)
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-5 * float(expected.max()))
-    assert attribution.methods(network, image * 0)["saliency"](image, 1).max() > 0, "the hooks are gone again"
+    assert attribution.methods(network, image * 0)["saliency"](image, 1).max() > 0, (
+        "hooks of guided backpropagation remain"
+    )

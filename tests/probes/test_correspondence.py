@@ -1,4 +1,4 @@
-"""The same part hidden in different faces: which faces, which masks, which distances."""
+"""Test hiding the same part in different faces: the choice of faces, the masks, the distances."""
 
 from itertools import combinations
 
@@ -15,21 +15,21 @@ from zfpipe.reading.inputs import MeanSubtraction
 
 FACE = {"right eye": Box(30, 30, 40, 38), "left eye": Box(60, 30, 70, 38), "nose": Box(46, 50, 56, 56)}
 PLACES = {7: 0, 9: 1, 2: 2}
-"""Three images by id, and where they stand."""
+"""The place of each of three images, by id."""
 
 
 def around(x: float, y: float) -> Box:
     return Box(x - 4, y - 4, x + 4, y + 4)
 
 
-def test_faces_that_look_at_us() -> None:
+def test_only_frontal_faces_count() -> None:
     assert correspondence.frontal(FACE)
     assert not correspondence.frontal({part: FACE[part] for part in ("right eye", "nose")})
     mirrored = FACE | {"right eye": FACE["left eye"], "left eye": FACE["right eye"]}
-    assert not correspondence.frontal(mirrored), "the right eye is on the left"
-    assert not correspondence.frontal(FACE | {"nose": around(64, 53)}), "looks aside"
-    assert not correspondence.frontal(FACE | {"nose": around(51, 10)}), "upside down"
-    assert not correspondence.frontal(FACE | {"left eye": around(65, 52)}), "leans"
+    assert not correspondence.frontal(mirrored), "a mirrored face"
+    assert not correspondence.frontal(FACE | {"nose": around(64, 53)}), "a face that looks aside"
+    assert not correspondence.frontal(FACE | {"nose": around(51, 10)}), "a face upside down"
+    assert not correspondence.frontal(FACE | {"left eye": around(65, 52)}), "a face that leans"
 
 
 def test_masks_are_of_one_size_on_the_parts_and_elsewhere() -> None:
@@ -47,7 +47,7 @@ def test_masks_are_of_one_size_on_the_parts_and_elsewhere() -> None:
     for top, left in found["random"]:
         assert mask[top + 5, left + 5] and not taken[top + 5, left + 5]
     assert len({top for top, _ in found["random"]}) > 30
-    assert correspondence.corner(np.array([1.0, 99.0]), 10, 100) == (90, 0), "moved into the crop"
+    assert correspondence.corner(np.array([1.0, 99.0]), 10, 100) == (90, 0), "the mask is not moved into the crop"
 
 
 def test_hidden_squares_are_filled_and_nothing_else() -> None:
@@ -78,7 +78,7 @@ def test_signs_are_of_original_minus_masked_and_no_change_is_zero() -> None:
                 assert np.array_equal(found[layer][place][clear], change.sign().numpy()[clear])
                 assert not found[layer][place][change.numpy() == 0].any()
     assert not found[5][0].any() and not found[7][0].any(), "nothing changed"
-    assert (found[5][2] == 0).any() and (found[5][2] != 0).any(), "far from the corner nothing changes"
+    assert (found[5][2] == 0).any() and (found[5][2] != 0).any(), "far from the corner nothing may change"
 
 
 def test_faces_are_measured_one_by_one(inputs: MeanSubtraction) -> None:
@@ -106,7 +106,7 @@ def test_faces_are_measured_one_by_one(inputs: MeanSubtraction) -> None:
 
 
 def slow(signs: np.ndarray) -> tuple[list[float], list[float], list[float]]:
-    """Pair by pair, mask by mask, feature by feature."""
+    """Compute the distances pair by pair, mask by mask, feature by feature."""
     all_of_them, where_both_change, common = [], [], []
     for i, j in combinations(range(len(signs)), 2):
         one, two, three = [], [], []
@@ -134,22 +134,27 @@ def test_consistency_equals_the_slow_twin() -> None:
     assert correspondence.consistency(opposite)[1] == pytest.approx(1)
 
 
-def test_masks_under_which_nothing_changes_in_both_images_are_no_distance() -> None:
-    """The first mask changes one feature, another one in each image; the second changes the same one alike."""
+def test_a_mask_without_a_feature_that_changes_in_both_images_gives_no_distance() -> None:
+    """The first mask changes another feature in each image.
+
+    The second mask changes one feature alike in both images.
+    """
     signs = np.zeros((2, 2, 4), np.int8)
     signs[0, 0, 0] = signs[1, 0, 1] = signs[0, 1, 2] = signs[1, 1, 2] = 1
     distance, among_changed, common = correspondence.consistency(signs)
     assert (distance, among_changed, common) == (pytest.approx(0.25), 0, pytest.approx(1 / 8))
-    assert np.isnan(correspondence.consistency(signs[:, :1])[1]).all(), "not the largest distance, but none"
+    assert np.isnan(correspondence.consistency(signs[:, :1])[1]).all(), "the distance must be missing, not the largest"
     three = {"nose": {5: np.concatenate([signs, signs[:1]])[:, :1]}}
     row = correspondence.table(three, correspondence.pairs(three), 3).iloc[-1]
-    assert (row["pairs"], row["changed_pairs"], row["changed_mean"]) == (3, 1, 0), "of the pair that has such a feature"
+    assert (row["pairs"], row["changed_pairs"], row["changed_mean"]) == (3, 1, 0), (
+        "only one pair has a feature that changes in both images"
+    )
     none = {"nose": {5: signs[:, :1]}}
     row = correspondence.table(none, correspondence.pairs(none), 2).iloc[-1]
     assert row["changed_pairs"] == 0 and np.isnan(row["changed_mean"]) and np.isnan(row["changed_deviation"])
 
 
-def test_the_table_has_the_few_and_all() -> None:
+def test_the_table_has_rows_for_the_few_images_and_for_all() -> None:
     rng = np.random.default_rng(1)
     signs = {
         part: {5: rng.integers(-1, 2, (6, count, 40)).astype(np.int8)} for part, count in (("nose", 1), ("random", 3))

@@ -1,4 +1,4 @@
-"""The stage `correspondence` on a folder of pictures with a file of parts, one picture of which is damaged."""
+"""Run the stage `correspondence` on a folder of pictures with a file of parts and one damaged picture."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,9 @@ from zfpipe.network.architecture import merged
 PARTS = {"right eye": (30, 30, 40, 38), "left eye": (60, 30, 70, 38), "nose": (46, 50, 56, 56)}
 
 
-def test_parts_are_enough_and_a_rejected_picture_is_no_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_parts_suffices_and_a_rejected_picture_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     project.parameters(pictures={"parts": "parts.csv"}, correspondence={"images": 2, "random": 3})
     lines = ["image,part,x0,y0,x1,y1"]
@@ -33,6 +35,6 @@ def test_parts_are_enough_and_a_rejected_picture_is_no_face(tmp_path: Path, monk
     assert len(described) == 2 and {one["size"] for one in described} == {10}
     table = pd.read_csv(paths.CORRESPONDENCE / "consistency.csv")
     assert set(table["part"]) == {*PARTS, "random"}
-    assert set(table.query("set == 'all'")["images"]) == {5}, "six pictures, one of them damaged"
+    assert set(table.query("set == 'all'")["images"]) == {5}, "five of the six pictures are undamaged"
     found, untrained = (pd.read_parquet(paths.CORRESPONDENCE / f"{name}.parquet") for name in ("pairs", "untrained"))
     pd.testing.assert_frame_equal(found, untrained, obj="a network that was never trained is its own null")

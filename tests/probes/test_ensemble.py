@@ -1,4 +1,4 @@
-"""Ensembles: the mean of probabilities against loops, and by hand."""
+"""Test ensembles: the mean of probabilities against loops, and by hand."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_an_ensemble_is_the_mean_of_probabilities() -> None:
     np.testing.assert_array_equal(found.labels, members[0].labels)
 
 
-def test_two_unsure_networks_outvote_a_sure_one_by_their_probabilities_not_their_votes() -> None:
+def test_a_sure_network_outweighs_two_unsure_ones() -> None:
     one = Predictions(np.array([7]), np.array([0]), np.array([[0.95, 0.05, 0.0]]))
     two = Predictions(np.array([7]), np.array([0]), np.array([[0.4, 0.6, 0.0]]))
     assert two.top_error(1) == 1
@@ -34,7 +34,7 @@ def test_members_of_different_images_are_refused() -> None:
         ensemble.mean([predictions(0), predictions(1, ids=21)])
 
 
-def test_the_gain_is_over_the_members_on_their_own() -> None:
+def test_the_gain_is_over_the_mean_error_of_the_members() -> None:
     members = [predictions(seed) for seed in range(3)]
     found = ensemble.gain(members)
     together = ensemble.mean(members)

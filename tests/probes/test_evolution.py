@@ -1,4 +1,4 @@
-"""Fig. 4's measurements against plain loops."""
+"""Test the measurements of Fig. 4 against plain loops."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from zfpipe.reading.reader import Batches
 def built(seed: int) -> ConvNet:
     network = weights.build(merged(SETTINGS.model, {"width": 0.05}), CROP, 25)
     initialise(network, "he", 0.01, seed)
-    network.conv(2).get_parameter("bias").data[1] = -1e6  # a dead map
+    network.conv(2).get_parameter("bias").data[1] = -1e6  # map 1 is dead
     return network.eval()
 
 
@@ -29,7 +29,7 @@ def watched(network: ConvNet, beton: Path, inputs: MeanSubtraction, batch: int) 
         return evolution.together([evolution.watch({0: network}, batches, inputs)[0].seen()])
 
 
-def test_the_strongest_image_of_every_map(beton: Path, inputs: MeanSubtraction) -> None:
+def test_the_strongest_image_of_every_map_has_its_maximum(beton: Path, inputs: MeanSubtraction) -> None:
     network = built(0)
     seen = watched(network, beton, inputs, 32)
     pixels, _, ids = images(beton, inputs)
@@ -44,7 +44,7 @@ def test_the_strongest_image_of_every_map(beton: Path, inputs: MeanSubtraction) 
     with Batches(beton, batch=1, crop=CROP, crops="centre") as batches:
         first = int(batches.ids[0])
     dead = seen[2].strongest.loc[1]
-    assert (dead["activation"], dead["id"]) == (0, first), "of equal activations the first image's counts"
+    assert (dead["activation"], dead["id"]) == (0, first), "among equal activations the first image must count"
 
 
 def test_the_batch_size_changes_nothing(beton: Path, inputs: MeanSubtraction) -> None:
@@ -74,14 +74,14 @@ def test_likeness_is_the_correlation_over_images() -> None:
     [
         ((0.95, 0.99, 1), 1, False),
         ((0.2, 0.95, 1), 4, False),
-        ((0.95, 0.2, 1), None, False),  # the last snapshot is like itself: this map is not seen to settle
+        ((0.95, 0.2, 1), None, False),  # the last snapshot always equals itself, so this map is not known to settle
         ((0.95, 0.2, 0), None, True),
         ((0, 0, 0), None, True),
         ((0.95, 1), 1, False),
         ((1,), None, False),
     ],
 )
-def test_settled_from_the_epoch_on_from_which_it_stays(
+def test_a_map_settles_at_the_epoch_from_which_it_stays_alike(
     likeness: tuple[float, ...], epoch: int | None, dead: bool
 ) -> None:
     epochs = [1, 4, 9][: len(likeness)]

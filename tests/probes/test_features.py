@@ -1,4 +1,4 @@
-"""The numbers on the features against plain loops, and what must hold of them."""
+"""Test the measures of features against plain loops, and what must hold of the measures."""
 
 from typing import Any
 
@@ -12,7 +12,10 @@ CROP, SIDE = 20, 8
 
 
 def layer(seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Four maps with four tiles each: map 2 dead, map 3 firing on two images; windows hang over borders."""
+    """Return four maps with four tiles each.
+
+    Map 2 is dead, map 3 fires on two images, and windows overhang the borders.
+    """
     generator = np.random.default_rng(seed)
     rows = pd.DataFrame([{"layer": 2, "map": number, "rank": rank} for number in (0, 2, 3, 7) for rank in range(4)])
     rows["activation"] = 1.0
@@ -22,12 +25,12 @@ def layer(seed: int) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
         rows[f"{axis}0"] = generator.integers(-3, CROP - 5, len(rows))
         rows[f"{axis}1"] = rows[f"{axis}0"] + SIDE
     projections = generator.normal(0, 1e-3, (4, 4, SIDE, SIDE, 3)).astype(np.float32)
-    projections[0] += generator.normal(0, 2e-3, (SIDE, SIDE, 3))  # map 0's are alike
+    projections[0] += generator.normal(0, 2e-3, (SIDE, SIDE, 3))  # the tiles of map 0 are alike
     return rows, projections, generator.integers(0, 256, (4, 4, SIDE, SIDE, 3)).astype(np.uint8)
 
 
 def pearson(one: np.ndarray, other: np.ndarray, row: "pd.Series", twin: "pd.Series") -> float:
-    """Correlation over the pixels that lie inside both images, one by one."""
+    """Return the correlation over the pixels that lie inside both images, collected pixel by pixel."""
     pairs = [
         (one[y, x], other[y, x])
         for y in range(SIDE)
@@ -39,7 +42,7 @@ def pearson(one: np.ndarray, other: np.ndarray, row: "pd.Series", twin: "pd.Seri
 
 
 def finer(tile: np.ndarray, row: dict[Any, int]) -> np.ndarray:
-    """Each pixel inside the image minus the weighted mean of all pixels inside the image."""
+    """Return each pixel inside the image minus the weighted mean of all pixels inside the image."""
     places = [
         (y, x) for y in range(SIDE) for x in range(SIDE) if 0 <= row["y0"] + y < CROP and 0 <= row["x0"] + x < CROP
     ]
@@ -54,7 +57,7 @@ def finer(tile: np.ndarray, row: dict[Any, int]) -> np.ndarray:
 def test_likenesses_equal_plain_loops(seed: int) -> None:
     rows, projections, patches = layer(seed)
     found = features.alikeness(rows, projections, patches, CROP).set_index("map")
-    assert found.index.tolist() == [0, 3, 7], "a dead map is left out"
+    assert found.index.tolist() == [0, 3, 7], "dead maps must be left out"
     lines = [rows.iloc[start : start + 4].to_dict("records") for start in range(0, 16, 4)]
     firing = {0: range(4), 3: range(2), 7: range(4)}
     place = {0: 0, 3: 2, 7: 3}
@@ -87,7 +90,7 @@ def test_likeness_does_not_depend_on_contrast_or_brightness() -> None:
     assert np.allclose(one["patches"], other["patches"], atol=0.02)
 
 
-def test_coarse_brightness_that_patches_share_hides_the_gap_but_not_the_fine_one() -> None:
+def test_coarse_brightness_shared_by_patches_hides_the_gap_but_not_the_fine_gap() -> None:
     rng = np.random.default_rng(3)
     rows = pd.DataFrame({"map": 0, "rank": range(6), "activation": 1.0, "x0": 0, "x1": 16, "y0": 0, "y1": 16})
     shared = rng.normal(0, 1, (16, 16, 3))

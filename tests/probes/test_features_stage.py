@@ -1,4 +1,4 @@
-"""The stages `activations`, `projections` and `features` of a network that was never trained: it is its own null."""
+"""Run the stages `activations`, `projections`, `names` and `features` on an untrained network, its own null."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What `harvest` keeps of each image against the network itself, and inner products against loops."""
+"""Test the features that `harvest` keeps against the network itself, and inner products against loops."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def network() -> ConvNet:
 def features(
     network: ConvNet, beton: Path, inputs: MeanSubtraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """In pieces of 100 features, so that a layer has several and the last of them is short."""
+    """Harvest in pieces of 100 features, so that a layer has several pieces and the last piece is short."""
     monkeypatch.setattr(harvest, "PIECE", 100)
     harvest.run(network, beton, inputs, tmp_path / "set.parquet", tmp_path / "aside")
     return tmp_path / "set.parquet"
@@ -77,8 +77,8 @@ def test_inner_products_are_those_of_whole_layers(features: Path) -> None:
         np.testing.assert_allclose(found[:5, :5], slow, rtol=1e-9)
 
 
-def test_half_precision_is_refused_where_a_feature_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of features on a device that is none."""
+def test_half_precision_is_refused_if_a_feature_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The features are on torch's `meta` device, as if on a GPU."""
     found = torch.empty((1, 2), device="meta")
     monkeypatch.setattr(torch.Tensor, "half", lambda _: torch.tensor([[1.0, 0.1]], dtype=torch.float16))
     assert harvest.kept(found, 1).dtype == np.float16

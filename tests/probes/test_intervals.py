@@ -1,4 +1,4 @@
-"""Intervals over pairs of units, against plain loops."""
+"""Test intervals over pairs of units against plain loops."""
 
 from itertools import combinations
 
@@ -16,14 +16,14 @@ def symmetric(seed: int, count: int = 7, missing: float = 0.0) -> np.ndarray:
 
 
 def slow(values: np.ndarray, drawn: list[int]) -> float:
-    """The mean over all pairs of what was drawn, without those of a unit with itself and those that are NaN."""
+    """Return the mean over all pairs of drawn units, without pairs of a unit with itself and without NaN."""
     found = [values[one, other] for one, other in combinations(drawn, 2) if one != other]
     found = [value for value in found if not np.isnan(value)]
     return float(np.mean(found)) if found else float("nan")
 
 
 @pytest.mark.parametrize("missing", [0, 0.3, 0.8])
-def test_pairs_by_loops(missing: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_interval_over_pairs_equals_plain_loops(missing: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intervals, "RESAMPLES", 100)
     values = symmetric(1, missing=missing)
     draws = np.random.default_rng(0).integers(0, 7, (100, 7))
@@ -32,11 +32,11 @@ def test_pairs_by_loops(missing: float, monkeypatch: pytest.MonkeyPatch) -> None
     assert intervals.bootstrap_pairs(values) == pytest.approx((slow(values, [*range(7)]), *expected))
 
 
-def test_what_stands_on_the_diagonal_does_not_count() -> None:
+def test_the_diagonal_does_not_count() -> None:
     values = symmetric(2)
     with_diagonal = values + np.diag([np.nan, *range(6)])
     assert intervals.bootstrap_pairs(with_diagonal) == intervals.bootstrap_pairs(values)
 
 
-def test_no_pair_is_no_number() -> None:
+def test_without_pairs_the_interval_is_nan() -> None:
     assert np.isnan(intervals.bootstrap_pairs(np.full((4, 4), np.nan))).all()

@@ -1,4 +1,4 @@
-"""Images moved, enlarged and turned: the very pixels, the distances, what stands in the tables."""
+"""Test moved, enlarged and turned images: the exact pixels, the distances, the tables."""
 
 import math
 from pathlib import Path
@@ -28,7 +28,7 @@ def picture(seed: int = 0, side: int = SIDE) -> np.ndarray:
 
 
 def plain(image: np.ndarray, kind: str, amount: float, crop: int) -> np.ndarray:
-    """Each pixel of the crop by itself: where it comes from, bilinearly, mirrored at the border."""
+    """Compute each pixel of the crop alone, from its source in the image: bilinear, mirrored at the border."""
     side = len(image)
     centre, half = (side - crop) // 2 + (crop - 1) / 2, (crop - 1) / 2
     found = np.zeros((crop, crop, 3))
@@ -39,7 +39,7 @@ def plain(image: np.ndarray, kind: str, amount: float, crop: int) -> np.ndarray:
                 down -= amount
             elif kind == "scale":
                 right, down = right / amount, down / amount
-            else:  # what was turned counterclockwise came from clockwise of here; y points down
+            else:  # the source of a pixel that was turned counterclockwise lies clockwise, as y points down
                 angle = math.radians(amount)
                 right, down = (
                     right * math.cos(angle) - down * math.sin(angle),
@@ -64,13 +64,14 @@ def mirrored(place: int, side: int) -> int:
     [("translation", 7.0), ("translation", -14.0), ("scale", 1.35), ("rotation", 10.0), ("rotation", 200.0)],
 )
 def test_transformations_equal_the_slow_twin(kind: str, amount: float) -> None:
-    image = np.kron(picture(side=8), np.ones((4, 4, 1), np.uint8))[:31, :31]  # smooth enough for 1/32 of a pixel
+    # Blocks are smooth enough for OpenCV's steps of 1/32 pixel.
+    image = np.kron(picture(side=8), np.ones((4, 4, 1), np.uint8))[:31, :31]
     found = invariance.transformed(image, kind, amount, 21, "reflect").astype(float)
     np.testing.assert_allclose(found, plain(image, kind, amount, 21), atol=10)
     assert np.abs(found - plain(image, kind, amount, 21)).mean() < 2
 
 
-def test_no_change_gives_the_very_pixels() -> None:
+def test_the_identity_keeps_every_pixel() -> None:
     image = picture()
     crop = image[10 : 10 + CROP, 10 : 10 + CROP]
     for kind, amount in (("translation", 0.0), ("scale", 1.0), ("rotation", 0.0)):
@@ -78,13 +79,13 @@ def test_no_change_gives_the_very_pixels() -> None:
             assert np.array_equal(invariance.transformed(image, kind, amount, CROP, border), crop)
 
 
-def test_directions() -> None:
+def test_translation_goes_down_and_rotation_counterclockwise() -> None:
     image = picture()
     crop = image[10 : 10 + CROP, 10 : 10 + CROP]
     down = invariance.transformed(image, "translation", 10.0, CROP, "reflect")
-    assert np.array_equal(down, image[:CROP, 10 : 10 + CROP]), "what lay above comes in from the image"
+    assert np.array_equal(down, image[:CROP, 10 : 10 + CROP]), "pixels from above the crop must come from the image"
     turned = invariance.transformed(image, "rotation", 90.0, CROP, "reflect")
-    assert np.array_equal(turned, np.rot90(crop)), "counterclockwise"
+    assert np.array_equal(turned, np.rot90(crop)), "a rotation must be counterclockwise"
     far = invariance.transformed(image, "translation", 13.0, CROP, "replicate")
     assert (far[:3] == image[0, 10 : 10 + CROP]).all()
 
@@ -101,13 +102,13 @@ def test_every_kind_has_the_amount_that_changes_nothing() -> None:
 @pytest.fixture(scope="module")
 def measured() -> tuple[ConvNet, np.ndarray, MeanSubtraction, pd.DataFrame]:
     network = small_network("zfnet")
-    network.input_scale = 1 / 64  # so that probabilities are no zeros and ones
+    network.input_scale = 1 / 64  # keeps probabilities away from zero and one
     inputs = MeanSubtraction(torch.full((10, CROP, CROP, 3), 120.0), torch.device("cpu"))
     images = np.stack([picture(1), picture(2)])
     return network, images, inputs, invariance.measure(network, images, [3, 1], [40, 50], inputs, CHOSEN)
 
 
-def test_distances_are_those_of_single_passes(
+def test_distances_equal_those_of_single_passes(
     measured: tuple[ConvNet, np.ndarray, MeanSubtraction, pd.DataFrame],
 ) -> None:
     network, images, inputs, table = measured
@@ -139,7 +140,7 @@ def test_distances_are_those_of_single_passes(
                 assert row["p_true"] == pytest.approx(float(probabilities[label]), rel=1e-4)
 
 
-def test_no_change_is_no_distance(measured: tuple[ConvNet, np.ndarray, MeanSubtraction, pd.DataFrame]) -> None:
+def test_the_identity_has_distance_zero(measured: tuple[ConvNet, np.ndarray, MeanSubtraction, pd.DataFrame]) -> None:
     table = measured[3]
     unchanged = [
         amount == (1.0 if kind == "scale" else 0.0)
@@ -150,7 +151,7 @@ def test_no_change_is_no_distance(measured: tuple[ConvNet, np.ndarray, MeanSubtr
     assert (distances[np.logical_not(unchanged)] > 0).all()
 
 
-def test_a_network_that_was_never_trained_is_its_own_null(beton: Path, inputs: MeanSubtraction) -> None:
+def test_an_untrained_network_is_its_own_null(beton: Path, inputs: MeanSubtraction) -> None:
     network = weights.build(merged(SETTINGS.model, {"width": 0.03}), 64, FEW)
     initialise(network, "he", 0.01, 1)
     subject = Subject(network, inputs, beton, beton.with_name("index.parquet"), 64, 72, SETTINGS.model.init, 0)

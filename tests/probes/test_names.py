@@ -1,4 +1,4 @@
-"""What maps find: the scores a second time, pixel by pixel, and what must hold."""
+"""Test the names of maps: the scores equal a second computation, pixel by pixel."""
 
 import math
 from pathlib import Path
@@ -24,7 +24,7 @@ SETTINGS = names.Settings(images=None, top=0.01, least=0.02, permutations=2, see
 
 @pytest.fixture
 def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
-    """A network that was never trained, and six pictures with parts, which differ from picture to picture."""
+    """Return an untrained network and six pictures with parts, at different places in each picture."""
     monkeypatch.chdir(tmp_path)
     project.parameters(pictures={"parts": "parts.csv"})
     lines = ["image,part,x0,y0,x1,y1"]
@@ -41,7 +41,7 @@ def subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
 
 
 def plain(subject: Subject, ids: list[int]) -> pd.DataFrame:
-    """Intersection over union of every map with eyes and nose, in sets of every second pixel of 96."""
+    """Return the intersection over union of every map with eyes and nose, in sets of every second pixel of 96."""
     traces = {}
     for image, batch in subject.each(ids, "plain"):
         with torch.inference_mode():
@@ -61,7 +61,7 @@ def plain(subject: Subject, ids: list[int]) -> pd.DataFrame:
     start, size, jump, found = 0, 1, 1, []
     network = subject.network
     assert isinstance(network, ConvNet)
-    for conv in network.architecture.convs:  # the middles of receptive fields, worked out once more
+    for conv in network.architecture.convs:  # computes the middles of the receptive fields a second time
         start, size, jump = start - conv.padding * jump, size + (conv.filter_size - 1) * jump, jump * conv.stride
         middles = [start + unit * jump + size / 2 for unit in range(conv.map_size)]
         for one in range(conv.maps):
@@ -90,13 +90,13 @@ def test_scores_are_those_of_sets_of_pixels(subject: Subject) -> None:
         expected = plain(subject, batches.ids.tolist())
     pairs = expected[["eye", "nose"]].to_numpy()
     assert len(found) == len(pairs) and pairs.max() > 0.01
-    np.testing.assert_allclose(found["iou"], pairs.max(1), atol=2e-3)  # a pixel at the threshold may go either way
+    np.testing.assert_allclose(found["iou"], pairs.max(1), atol=2e-3)  # a pixel at the threshold may be in or out
     clear = np.abs(pairs[:, 0] - pairs[:, 1]) > 0.01
     assert clear.any()
     assert found["concept"].to_numpy()[clear].tolist() == np.array(["eye", "nose"])[pairs.argmax(1)][clear].tolist()
 
 
-def test_a_map_that_is_the_part_has_all_of_it_and_others_places_have_less(subject: Subject) -> None:
+def test_a_part_scores_one_with_itself_and_less_with_parts_of_other_images(subject: Subject) -> None:
     with subject.batches() as batches:
         ids = batches.ids.tolist()
     concepts = names.known(subject, ids)
@@ -118,8 +118,8 @@ def test_a_map_that_is_the_part_has_all_of_it_and_others_places_have_less(subjec
     assert table["found"].tolist() == [True, True]
 
 
-def test_a_class_is_that_of_its_image_in_any_order(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sample of images is sorted by their numbers, the beton is not."""
+def test_an_image_has_its_own_class_in_any_order(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The numbers of a sample of images are sorted, the images of the beton are not."""
     monkeypatch.setattr(Truth, "object", lambda truth, image: np.ones((truth.crop, truth.crop), bool))
     with subject.batches() as batches:
         pairs = zip(batches.ids.tolist(), batches.labels.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""Hiding places of an image: the grid, the scores against the truth, and the maps against whole forward passes."""
+"""Test occlusion: the grid, the scores against the truth, and the maps against whole forward passes."""
 
 from itertools import combinations
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_the_square_is_centred_on_each_place_row_by_row() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 4, 5, 9, 40])
-def test_sums_under_the_square_are_those_counted_one_by_one(size: int) -> None:
+def test_sums_under_the_square_equal_a_plain_sum(size: int) -> None:
     grid = hiding.Grid(size, 3, 16)
     values = np.random.default_rng(0).random((16, 16))
     slow = []
@@ -63,7 +63,9 @@ def test_pointing_by_hand() -> None:
         "overlap": pytest.approx(1 / 3),
         "overlap_by_chance": pytest.approx(chance(5, 2)),
     }
-    assert occlusion.pointing(np.array([0.5, 0.1, 0.5, 0.0, 0.0]), on)["hit"] == 0.5, "one of two equal ones"
+    assert occlusion.pointing(np.array([0.5, 0.1, 0.5, 0.0, 0.0]), on)["hit"] == 0.5, (
+        "one of the two largest values is on the object"
+    )
     assert occlusion.pointing(np.array([3.0, 2.0, 1.0, 0.0, 0.0]), on)["overlap"] == 1
     assert occlusion.pointing(-np.array([3.0, 2.0, 1.0, 0.0, 0.0]), on) | {"hit": 0.0, "overlap": 0.0} == (
         occlusion.pointing(-np.array([3.0, 2.0, 1.0, 0.0, 0.0]), on)
@@ -71,7 +73,7 @@ def test_pointing_by_hand() -> None:
 
 
 def chance(count: int, size: int) -> float:
-    """Of all ways to choose `size` of `count` places, the mean overlap with the first `size`."""
+    """Return the mean overlap of all choices of `size` of `count` places with the first `size` places."""
     first = set(range(size))
     ways = [len(first & set(way)) / len(first | set(way)) for way in combinations(range(count), size)]
     return float(np.mean(ways))
@@ -89,7 +91,7 @@ def hidden(activity: np.ndarray, p_true: np.ndarray) -> hiding.Hidden:
 
 
 class Known(Truth):
-    """Where objects are, said beforehand."""
+    """Hold the places of objects, given in advance."""
 
     def __init__(self, masks: dict[int, np.ndarray]):
         self.masks = masks
@@ -99,7 +101,7 @@ class Known(Truth):
 
 
 LEFT, TOP = np.array([True, False, True, False]), np.array([True, True, False, False])
-"""Of the places of a 2 x 2 grid."""
+"""Places of a 2 x 2 grid: the left column and the top row."""
 
 
 def test_truth_by_hand() -> None:
@@ -121,7 +123,7 @@ def test_images_whose_object_is_everywhere_or_nowhere_are_left_out() -> None:
     assert list(found) == [4, 1] and found[1].tolist() == LEFT.tolist()
 
 
-def test_the_next_images_lend_their_objects_and_none_its_own() -> None:
+def test_the_nulls_of_an_image_are_the_objects_of_the_next_images() -> None:
 
     def after(*images: int) -> dict[int, list[int]]:
         places = {image: np.arange(12) == image for image in images}
@@ -132,8 +134,8 @@ def test_the_next_images_lend_their_objects_and_none_its_own() -> None:
     assert after(5) == {5: []} and after() == {}
 
 
-def test_projections_in_general_are_the_mean_of_shifted_ones() -> None:
-    """Against a plain loop over pixels."""
+def test_the_typical_projection_is_the_mean_of_shifted_projections() -> None:
+    """Compare with a plain loop over pixels."""
     network = small_network("zfnet")
     crop, side = network.architecture.crop, network.architecture.convs[-1].map_size
     jump = receptive_field(network.architecture, 5).jump
@@ -178,7 +180,7 @@ FEW = SETTINGS.occlusion.model_copy(update={"shown": 2, "stride": 40, "shown_str
 
 @pytest.fixture
 def subject(beton: Path, inputs: MeanSubtraction) -> Subject:
-    """A network with random weights and images of which a fifth have an object, each somewhere else."""
+    """Return a network with random weights, and images of which a fifth have an object, each at another place."""
     network = weights.untrained(merged(SETTINGS.model, {"width": 0.03}), CROP, 25, seed=3).eval()
     found = Subject(network, inputs, beton, beton.with_name("index.parquet"), CROP, SIZE, SETTINGS.model.init, 0)
     masks = {}
@@ -201,8 +203,8 @@ def run(subject: Subject) -> dict[str, Any]:
     return occlusion.run(subject, predictions, pd.DataFrame(strongest), FEW, DOWN) or pytest.fail("nothing")
 
 
-def test_every_image_stands_beside_its_nulls(subject: Subject) -> None:
-    """Against plain loops that keep all energies."""
+def test_the_scores_of_each_image_and_its_nulls_equal_plain_loops(subject: Subject) -> None:
+    """The loops keep all energies in memory."""
     found = run(subject)["truth.csv"].set_index("id")
     assert sorted(found.index) == IDS
     crops = subject.images(set(IDS))
@@ -237,7 +239,7 @@ def test_every_image_stands_beside_its_nulls(subject: Subject) -> None:
 def test_only_a_fall_at_the_images_own_object_counts(
     subject: Subject, place: str, holds: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not one that is in the middle of every image, where objects are too."""
+    """A fall in the middle of every image does not count, although the middle often holds the object."""
     plain = occlusion.hide
     middle = np.zeros((CROP, CROP), bool)
     middle[16:48, 16:48] = True
@@ -259,7 +261,7 @@ def test_only_a_fall_at_the_images_own_object_counts(
 
 
 def test_an_untrained_network_does_not_know_the_images(subject: Subject) -> None:
-    """Compared with itself its probability is no nearer to 1, so that nothing is said of where it looks."""
+    """The network's probability is no nearer to 1 than its own, so that nothing is said of where the network looks."""
     rows = run(subject.untrained)["scores.csv"].set_index("score")
     assert rows.loc["known", "high"] < 0
     assert rows.loc["known", "against"] == pytest.approx(0.9 * rows.loc["known", "value"] + 0.1, rel=1e-4)
@@ -291,7 +293,7 @@ def test_hiding_equals_forward_passes_of_the_hidden_images() -> None:
     np.testing.assert_allclose(energy, (pixels[0].double() ** 2).sum(0).numpy(), rtol=1e-5)
 
 
-def test_the_same_maps_of_other_images_stand_beside() -> None:
+def test_units_of_other_images_are_of_the_same_map() -> None:
     network = small_network("zfnet")
     rows = [{"layer": layer, "map": 3, "id": number, "rank": rank, "y": 1, "x": 2, "activation": 1.0}
             for layer in (4, 5) for rank, number in enumerate((9, 7, 8, 6))]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Pictures in two sets: the blocked search against a plain one, planted copies found, and left out of the beton."""
+"""Test pictures in two sets: the blocked search against a plain one, copies found, copies left out of the beton."""
 
 import io
 from pathlib import Path
@@ -33,7 +33,7 @@ def pictures() -> list[np.ndarray]:
     return [draw(0, "train", number).pixels for number in range(40)]
 
 
-def test_blocks_give_what_every_pair_by_itself_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_blocked_search_equals_a_search_pair_by_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     one, other = (rng.integers(0, 256, (count, 4, 4, 3), np.uint8) for count in (23, 17))
     left, right = (np.stack([fingerprint(pixels) for pixels in part]) for part in (one, other))
@@ -66,7 +66,7 @@ def test_copies_are_found_and_other_pictures_are_not(pictures: list[np.ndarray])
     assert sheet.width > 6 * 256
 
 
-def test_nothing_in_common_flat_and_unreadable_pictures(pictures: list[np.ndarray]) -> None:
+def test_flat_and_unreadable_pictures_match_nothing(pictures: list[np.ndarray]) -> None:
     flat = jpeg(np.full((50, 60, 3), 77, np.uint8))
     train = image_set({"flat.jpg": flat, "broken.jpg": b"", "other.jpg": jpeg(pictures[1])})
     target = image_set({"flat.jpg": flat, "broken.jpg": b"", "picture.jpg": jpeg(pictures[2])})
@@ -76,7 +76,7 @@ def test_nothing_in_common_flat_and_unreadable_pictures(pictures: list[np.ndarra
     assert sheet is None
 
 
-def test_the_beton_is_made_without_them(pictures: list[np.ndarray], tmp_path: Path) -> None:
+def test_the_beton_leaves_out_the_pictures_of_both_sets(pictures: list[np.ndarray], tmp_path: Path) -> None:
     train = image_set({f"{number}.jpg": jpeg(pixels) for number, pixels in enumerate(pictures[:5])}, first=10)
     table = tmp_path / "overlap.csv"
     pd.DataFrame({"id": [12, 12, 14]}).to_csv(table, index=False)

@@ -1,4 +1,4 @@
-"""Fig. 1's steps against the deconvnet as a whole, and each step by hand."""
+"""Test the steps of Fig. 1 against the whole deconvnet, and each step by hand."""
 
 from typing import Literal
 

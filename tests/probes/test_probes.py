@@ -1,4 +1,4 @@
-"""Activations, projections and filter statistics against plain loops over the network."""
+"""Test activations, projections and filter statistics against plain loops over the network."""
 
 from itertools import combinations
 from pathlib import Path
@@ -28,7 +28,7 @@ from zfpipe.unavailable import UnavailableError
 def network() -> ConvNet:
     network = weights.build(merged(SETTINGS.model, {"width": 0.05}), CROP, 25)
     initialise(network, "he", 0.01, 0)
-    network.conv(2).get_parameter("bias").data[1] = -1e6  # a dead map
+    network.conv(2).get_parameter("bias").data[1] = -1e6  # map 1 is dead
     return network.eval()
 
 
@@ -41,7 +41,7 @@ def table(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """The table, in several chunks on disk and in one."""
+    """Write the table, in several chunks on disk or in one chunk."""
     monkeypatch.setattr(activations, "CHUNK", request.param)
     with Batches(beton, batch=32, crop=CROP, crops="centre") as batches:
         activations.run(network, batches, inputs, 9, tmp_path / "activations", tmp_path / "spool")
@@ -91,7 +91,7 @@ def test_the_strongest_are_sorted_one_per_image(table: Path) -> None:
         assert mine["class"].tolist() == [CLASSES[label] for label in mine["label"]]
 
 
-def test_the_strongest_alone_are_the_same(
+def test_the_strongest_without_the_table_are_the_same(
     network: ConvNet, beton: Path, inputs: MeanSubtraction, table: Path, tmp_path: Path
 ) -> None:
     alone = tmp_path / "untrained.parquet"
@@ -102,12 +102,12 @@ def test_the_strongest_alone_are_the_same(
 
 
 @pytest.mark.parametrize(("layer", "number"), [(1, 99), (6, 0), (0, 0)])
-def test_a_map_that_is_not_there(table: Path, layer: int, number: int) -> None:
+def test_a_missing_map_raises_lookup_error(table: Path, layer: int, number: int) -> None:
     with pytest.raises(LookupError, match=f"no map {number} of layer {layer}"):
         activations.strongest(table, layer, number, 9)
 
 
-def test_every_map_is_summed_up(table: Path) -> None:
+def test_every_map_has_mean_maximum_and_share_of_images(table: Path) -> None:
     rows, maps = pq.read_table(table).to_pandas(), pd.read_parquet(table.with_name("maps.parquet"))
     plain = rows.groupby(["layer", "map"], as_index=False)["activation"].agg(
         mean=lambda values: values.astype(float).mean(), largest="max", fires=lambda values: (values > 0).mean()
@@ -116,7 +116,7 @@ def test_every_map_is_summed_up(table: Path) -> None:
     assert maps.set_index(["layer", "map"]).loc[(2, 1), "fires"] == 0
 
 
-def test_projections_are_the_windows_of_whole_ones(
+def test_projections_equal_windows_of_whole_projections(
     network: ConvNet, beton: Path, inputs: MeanSubtraction, table: Path
 ) -> None:
     strongest = pd.read_parquet(table.with_name("strongest.parquet")).query("rank < 4")
@@ -143,7 +143,7 @@ def test_projections_are_the_windows_of_whole_ones(
             np.testing.assert_array_equal(patch[cut], shown[place, y0:y1, x0:x1].numpy())
             outside = whole[0].clone()
             outside[:, y0:y1, x0:x1] = 0
-            assert not outside.any(), "a projection stays inside its receptive field"
+            assert not outside.any(), "a projection leaves its receptive field"
 
 
 def test_the_drawn_maps_are_a_seeded_subset(table: Path) -> None:
@@ -180,7 +180,7 @@ def test_filter_statistics(network: ConvNet, beton: Path, inputs: MeanSubtractio
     assert dead[0]
     answers = first.rectified.transpose(0, 1).flatten(1).double().numpy()
     correlation = responses.correlation()
-    assert np.isnan(correlation[0]).all() and np.isnan(correlation[:, 0]).all(), "a dead map is like none"
+    assert np.isnan(correlation[0]).all() and np.isnan(correlation[:, 0]).all(), "a dead map must have no correlation"
     alive = [number for number, one in enumerate(dead) if not one]
     np.testing.assert_allclose(correlation[np.ix_(alive, alive)], np.corrcoef(answers[alive]), atol=1e-4)
     pairs = [abs(np.corrcoef(answers[one], answers[two])[0, 1]) for one, two in combinations(alive, 2)]
@@ -188,7 +188,7 @@ def test_filter_statistics(network: ConvNet, beton: Path, inputs: MeanSubtractio
     strongest = second.rectified.amax((0, 2, 3))
     torch.testing.assert_close(peaks.activation, strongest, rtol=1e-4, atol=1e-5)
     assert peaks.activation[1] == 0
-    assert not projected[1].any(), "a dead map has nothing to project"
+    assert not projected[1].any(), "a dead map must project to nothing"
     for number in (0, len(strongest) - 1):
         image = int(second.rectified[:, number].amax((1, 2)).argmax())
         units = Units(2, torch.tensor([number]), peaks.y[number : number + 1], peaks.x[number : number + 1])
@@ -204,10 +204,10 @@ def test_a_map_that_fires_once_and_weakly_is_not_dead() -> None:
     assert responses.dead == 1
     responses.add(maps[1:])
     assert responses.dead == pytest.approx(2 / 3)
-    assert responses.alike is None, "one map that answers makes no pair"
+    assert responses.alike is None, "a single active map makes no pair"
 
 
-def test_filters_of_all_seeds_and_of_untrained_twins(beton: Path, inputs: MeanSubtraction) -> None:
+def test_filters_are_measured_for_all_seeds_and_untrained_twins(beton: Path, inputs: MeanSubtraction) -> None:
     runs = {
         "zfnet-unclipped": Run(base="model", seed=0, edit={"renorm_radius": None}),
         "zfnet": Run(base="model", seed=0),
@@ -228,12 +228,16 @@ def test_filters_of_all_seeds_and_of_untrained_twins(beton: Path, inputs: MeanSu
     ]
     drawn = ("zfnet-unclipped", "zfnet", "alexnet")
     assert set(found["filters.safetensors"]) == {*drawn, *(f"{run} layer 2" for run in drawn)}
-    assert numbers["zfnet-unclipped"] == numbers["zfnet"] | {"renorm_radius": None}, "here the same weights"
+    assert numbers["zfnet-unclipped"] == numbers["zfnet"] | {"renorm_radius": None}, (
+        "both runs have the same weights here"
+    )
     assert numbers["alexnet"]["alike"] != numbers["alexnet-seed1"]["alike"]
     twin = subjects[2][1].untrained
     expected = filters.measure(twin, models["alexnet"], SETTINGS.deconvnet)[0] | {"renorm_radius": None}
     assert numbers["untrained"]["alexnet"] == expected
-    assert twin.untrained.network.conv(1).weight.equal(twin.network.conv(1).weight), "whatever it was before"
+    assert twin.untrained.network.conv(1).weight.equal(twin.network.conv(1).weight), (
+        "an untrained twin must be its own twin"
+    )
 
 
 def test_filters_without_a_drawn_run_are_unavailable() -> None:

@@ -1,4 +1,4 @@
-"""Which images the probes look at."""
+"""Test which images the probes look at."""
 
 import numpy as np
 
@@ -13,19 +13,19 @@ def predictions() -> Predictions:
     return Predictions(np.arange(10, 16), labels, np.eye(3)[said].astype(np.float32))
 
 
-def test_all_images_once_in_an_order_of_the_seed() -> None:
+def test_all_images_appear_once_in_an_order_that_the_seed_gives() -> None:
     found = sample.shuffled(predictions(), 0)
     assert sorted(found) == list(range(10, 16)) and found == sample.shuffled(predictions(), 0)
     assert any(sample.shuffled(predictions(), seed) != found for seed in range(1, 5))
 
 
-def test_recognised_ones_of_different_classes_come_first() -> None:
+def test_recognised_images_of_different_classes_come_first() -> None:
     assert sample.recognised(predictions(), [13, 11, 10, 15, 14, 12], 3) == [11, 14, 12]
     assert sample.recognised(predictions(), [13, 11, 10, 15, 14, 12], 9) == [11, 14, 12, 10]
     assert sample.recognised(predictions(), [13, 15], 2) == []
 
 
-def test_images_without_an_object_are_hidden_only_where_there_are_no_others() -> None:
+def test_images_without_an_object_are_hidden_only_if_no_image_has_one() -> None:
     class Known(Truth):
         def __init__(self, ids: set[int]):
             self.ids = ids

@@ -1,4 +1,4 @@
-"""Training on another set alone: what it sees, how that is chosen, and that it goes on where it was killed."""
+"""Test training on another set alone: its images, the choice of its recipe, and the continuation after a kill."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,7 +29,7 @@ def every(beton: Path) -> np.ndarray:
 
 @pytest.fixture
 def rows(every: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Three images of each of the 25 classes to train on, one to test on."""
+    """Return three images of each of the 25 classes to train on, and one image of each to test on."""
     places = np.argsort(every, kind="stable").reshape(25, 4)
     return places[:, :3].ravel(), places[:, 3]
 
@@ -42,11 +42,11 @@ def trial(beton: Path, inputs: MeanSubtraction, tmp_path: Path) -> Callable[...,
     return made
 
 
-def test_test_images_are_measured_and_nothing_else(
+def test_test_images_change_only_the_accuracy(
     trial: Callable[..., Trial], every: np.ndarray, rows: tuple[np.ndarray, np.ndarray]
 ) -> None:
     train, test = rows
-    assert np.bincount(every[train]).tolist() == [3] * 25, "by the place in the beton"
+    assert np.bincount(every[train]).tolist() == [3] * 25, "labels must follow the order of the beton"
     found, states = scratch.measured(trial(), train, test, every, 2)
     assert 0 <= found["accuracy"] <= 1 and len(states) == len(scratch.RATES) + 2
     other, _ = scratch.measured(trial("other"), train, test[:5], every, 2)
@@ -69,7 +69,7 @@ def test_rate_and_epochs_are_chosen_on_a_third_of_the_training_images(
 
     def accuracy(self: Trial, network: Any, rows: np.ndarray) -> float:
         assert sorted([*rows, *seen[-1]]) == sorted(train) and set(every[rows]) == set(every), (
-            "all classes, no test image"
+            "the held-out third must have all classes and no test image"
         )
         assert np.array_equal(rows, train[thirds(every[train], 0) == 0])
         return scores[network]
@@ -78,7 +78,10 @@ def test_rate_and_epochs_are_chosen_on_a_third_of_the_training_images(
     monkeypatch.setattr(Trial, "accuracy", accuracy)
 
     def best(first: float, second: float, whole: float) -> tuple[float, int]:
-        """After half of the epochs at either rate, then after all of them."""
+        """Return the chosen rate and epochs for these accuracies.
+
+        The first two are after half of the epochs at the higher and at the lower rate, the third after all epochs.
+        """
         high, low = Recipe(rate, 2), Recipe(rate / 2, 2)
         scores.update({high: first, low: second, replace(high, epochs=4): whole, replace(low, epochs=4): whole})
         seen.clear()
@@ -89,10 +92,10 @@ def test_rate_and_epochs_are_chosen_on_a_third_of_the_training_images(
     assert best(0.2, 0.3, 0.5) == (0.5, 4)
     assert best(0.3, 0.2, 0.5) == (1, 4)
     assert best(0.3, 0.2, 0.1) == (1, 2)
-    assert best(0.3, 0.3, 0.3) == (1, 4), "of equals training's rate, and the longer"
+    assert best(0.3, 0.3, 0.3) == (1, 4), "among equal accuracies, training's rate and more epochs must win"
 
 
-def test_the_tail_is_annealed_and_a_longer_recipe_goes_on_from_the_shorter(
+def test_the_tail_is_annealed_and_a_longer_recipe_continues_a_shorter_one(
     trial: Callable[..., Trial], rows: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (train, _), rates, epochs, straight = rows, [], Trainer.train_epoch, trial("straight")
@@ -107,18 +110,20 @@ def test_the_tail_is_annealed_and_a_longer_recipe_goes_on_from_the_shorter(
     split.trained(train, Recipe(0.01, 2))
     network, _ = split.trained(train, Recipe(0.01, 4), Recipe(0.01, 2))
     low = 0.01 / TRAINING.anneal
-    assert rates == [(1, 0.01), (2, 0.01), (1, low), (3, 0.01), (4, 0.01), (1, low)], "a quarter more, at least one"
+    assert rates == [(1, 0.01), (2, 0.01), (1, low), (3, 0.01), (4, 0.01), (1, low)], (
+        "the tail adds a quarter of the epochs, at least one"
+    )
     for name, weight in alone.named_parameters():
         assert weight.equal(network.get_parameter(name))
 
 
-def test_killed_it_goes_on_to_the_same_result(
+def test_a_killed_training_continues_to_the_same_result(
     trial: Callable[..., Trial],
     every: np.ndarray,
     rows: tuple[np.ndarray, np.ndarray],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Killed while it chooses, and again in the training that counts."""
+    """The process is killed during the choice, and again in the training that counts."""
     whole, _ = scratch.measured(trial("whole"), *rows, every, 2)
     epochs, count = Trainer.train_epoch, 0
     for stop in (4, 5):
@@ -144,7 +149,7 @@ def run(beton: Path, inputs: MeanSubtraction, folder: Path, per_class: int) -> t
     return scratch.run(beton, inputs, MODEL, TRAINING, target, SETTINGS.transfer, settings, folder)
 
 
-def test_numbers_of_images_have_a_limit_and_another_mean_another_state(
+def test_images_per_class_have_a_limit_and_each_mean_has_its_own_state(
     beton: Path, inputs: MeanSubtraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table, states = run(beton, inputs, tmp_path, 2)
@@ -162,4 +167,6 @@ def test_numbers_of_images_have_a_limit_and_another_mean_another_state(
     settings = SETTINGS.own(scratch.Settings)
     assert scratch.counts(target, settings.model_copy(update={"per_class": 25})) == [20]
     assert scratch.counts(target, settings.model_copy(update={"per_class": 30})) == [20, 30]
-    assert scratch.counts(target, settings.model_copy(update={"per_class": 15})) == [20], "at least one"
+    assert scratch.counts(target, settings.model_copy(update={"per_class": 15})) == [20], (
+        "at least one number must remain"
+    )

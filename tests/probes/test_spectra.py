@@ -1,4 +1,4 @@
-"""Frequencies of filters and projections that are known beforehand."""
+"""Test spectra of filters and projections with known frequencies."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,7 @@ def test_dots_as_far_apart_as_the_stride_stand_out(stride: int, size: int) -> No
     dots = noise.copy()
     dots[:, ::stride, ::stride] += 3
     assert aliasing(dots, stride) > 2.5
-    assert aliasing(dots * 50, stride) == pytest.approx(aliasing(dots, stride)), "the strength plays no part"
+    assert aliasing(dots * 50, stride) == pytest.approx(aliasing(dots, stride)), "the strength must not matter"
 
 
 def test_other_periods_do_not_count_as_aliasing() -> None:

@@ -1,4 +1,4 @@
-"""Classifiers in the span of few images against the same on all features; scores against what is counted by hand."""
+"""Test classifiers in the span of few images against those on all features, and scores against counts by hand."""
 
 from pathlib import Path
 from typing import Any
@@ -25,29 +25,31 @@ LABELS = np.repeat([0, 1, 2], [9, 7, 20])
 
 
 def features(labels: np.ndarray, seed: int = 0) -> np.ndarray:
-    """500 of each image: noise around its class's centre."""
+    """Return 500 features of each image: noise around the centre of the image's class."""
     rng = np.random.default_rng(seed)
     return rng.normal(0, 1, (3, 500))[labels] * 0.4 + rng.normal(3, 2, (len(labels), 500))
 
 
-def test_folds_nest_and_are_tested_alike() -> None:
+def test_folds_nest_and_share_their_test_images() -> None:
     one = fold(LABELS, [2, 4, 6], 5, seed=0, number=0)
     for count, rows in one.train.items():
         assert np.bincount(LABELS[rows]).tolist() == [count] * 3
         assert not set(rows) & set(one.test)
     assert set(one.train[2]) < set(one.train[4]) < set(one.train[6])
-    assert np.bincount(LABELS[one.test]).tolist() == [3, 1, 5], "at most five, or what is left"
+    assert np.bincount(LABELS[one.test]).tolist() == [3, 1, 5], (
+        "test images are five of a class, or the rest if fewer are left"
+    )
     assert len(set(one.test)) == len(one.test)
     assert not np.array_equal(fold(LABELS, [6], 5, seed=0, number=1).train[6], one.train[6])
     assert np.array_equal(fold(LABELS, [6], 5, seed=0, number=0).train[6], one.train[6])
 
 
-def test_a_class_with_nothing_left_to_test_is_refused() -> None:
+def test_a_class_without_images_left_to_test_is_refused() -> None:
     with pytest.raises(UserError, match=r"a class has 7 images; targets\.\*\.per_class asks for 7 to train on"):
         fold(LABELS, [7], 5, seed=0, number=0)
 
 
-def test_thirds_take_turns() -> None:
+def test_each_class_is_split_into_thirds() -> None:
     labels = np.repeat([4, 0, 2, 1], [7, 3, 2, 1])
     found = thirds(labels, 0)
     assert {label: sorted(found[labels == label].tolist()) for label in set(labels.tolist())} == {
@@ -58,11 +60,11 @@ def test_thirds_take_turns() -> None:
 
 @pytest.mark.parametrize("kind", ["softmax", "svm"])
 def test_the_span_of_the_images_loses_nothing(kind: Kind) -> None:
-    """scikit-learn on all 500 features, centred and scaled alike, is the slow twin."""
+    """Compare with scikit-learn on all 500 features, centred and scaled in the same way."""
     one = fold(LABELS, [6], 20, seed=0, number=0)
     train, every = one.train[6], features(LABELS)
     span = Span(every @ every.T, train)
-    assert span.coordinates.shape == (18, 17), "an axis less than images, since they are centred"
+    assert span.coordinates.shape == (18, 17), "centring takes one axis"
     np.testing.assert_allclose(span.of(train) @ span.axes, span.coordinates, atol=1e-9)
     np.testing.assert_allclose(span.coordinates @ span.coordinates.T, span.products, atol=1e-9)
     scores = transfer.classifier(kind, span, LABELS[train], 1.0)(span.of(one.test))
@@ -117,14 +119,14 @@ def test_the_penalty_is_chosen_without_the_test_images() -> None:
     assert again[1] == found[1]
 
 
-def test_classifiers_together_are_those_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classifiers_that_share_spans_equal_those_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     one, every = fold(LABELS, [6], 20, seed=0, number=0), features(LABELS)
     given = (every @ every.T, LABELS, one.train[6], one.test, 0)
     alone = {kind: transfer.transferred([kind], *given)[kind] for kind in ("svm", "softmax")}
     made = []
     monkeypatch.setattr(transfer, "Span", lambda *spanned: made.append(spanned) or Span(*spanned))
     assert transfer.transferred(["svm", "softmax"], *given) == alone
-    assert len(made) == 4, "one for each third held out, and one for all; both classifiers share them"
+    assert len(made) == 4, "both classifiers share a span for each third held out, and one for all images"
 
 
 def test_classes_without_images_or_with_one_do_not_mislead_the_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,20 +137,25 @@ def test_classes_without_images_or_with_one_do_not_mislead_the_penalty(monkeypat
     seen: list[tuple[float, set[int]]] = []
 
     def kept(scores: np.ndarray, labels: np.ndarray) -> float:
-        assert scores.shape[1] == 4, "a score for each class that is trained on"
+        assert scores.shape[1] == 4, "there must be a score for each trained class"
         seen.append((accuracy(scores, labels), set(labels.tolist())))
         return seen[-1][0]
 
     monkeypatch.setattr(transfer, "accuracy", kept)
     transfer.penalties(["softmax"], gram, rows, labels, 0)
-    assert [labels for _, labels in seen] == [{0, 1, 2}] * len(GRID), "by their place; the lone image is never held out"
+    assert [labels for _, labels in seen] == [{0, 1, 2}] * len(GRID), (
+        "labels are places of classes, and a lone image is never held out"
+    )
     assert max(right for right, _ in seen) > 0.9
     nothing_held = transfer.penalties(["softmax"], gram[-2:, -2:], rows[:2], np.array([5, 7]), 0)
     assert nothing_held == {"softmax": 1.0}
 
 
 def right(kind: Kind, found: dict[float, int], monkeypatch: pytest.MonkeyPatch, most: int) -> tuple[float, list[Any]]:
-    """The penalty that is chosen where of 18 images so many are right when they are held out, six by six."""
+    """Return the chosen penalty and all trials.
+
+    Of 18 images, held out six at a time, `found` says how many are right.
+    """
     every, train = features(LABELS), fold(LABELS, [6], 20, seed=0, number=0).train[6]
     seen: list[Any] = []
 
@@ -173,27 +180,29 @@ def right(kind: Kind, found: dict[float, int], monkeypatch: pytest.MonkeyPatch, 
 
 def test_the_penalty_is_the_best_on_what_was_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
     found, seen = right("svm", {0.01: 0, 0.1: 9, 1.0: 16, 10.0: 13, 100.0: 2}, monkeypatch, 18)
-    assert found == pytest.approx(1.0), "over all thirds; the first alone has three equals"
+    assert found == pytest.approx(1.0), "all thirds decide; in the first third alone, three penalties are equal"
     assert [penalty for _, penalty in seen] == list(GRID) * 3
     for held, _ in seen:
-        assert np.bincount(LABELS[held]).tolist() == [2, 2, 2], "of every class"
-    assert len({one for held, _ in seen for one in held.tolist()}) == 18, "every image once"
+        assert np.bincount(LABELS[held]).tolist() == [2, 2, 2], "each third must have images of every class"
+    assert len({one for held, _ in seen for one in held.tolist()}) == 18, "every image must be held out once"
     found, seen = right("svm", {0.01: 0, 0.1: 9, 1.0: 16, 10.0: 13, 100.0: 2}, monkeypatch, 17)
-    assert [penalty for _, penalty in seen] == list(GRID), "of many images one third is enough"
+    assert [penalty for _, penalty in seen] == list(GRID), "with many images, one third is enough"
 
 
 @pytest.mark.parametrize(
     ("equals", "middle"),
     [((0.01, 0.1, 1.0), 0.1), ((10.0, 100.0), 10.0), ((1.0,), 1.0), (GRID, 1.0), ((0.01, 1.0, 10.0, 100.0), 10.0)],
 )
-def test_of_equals_the_middle_one(equals: tuple[float, ...], middle: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_among_equal_penalties_the_middle_one_is_chosen(
+    equals: tuple[float, ...], middle: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found, _ = right("softmax", {one: 12 if one in equals else 7 for one in GRID}, monkeypatch, 18)
     assert found == pytest.approx(middle)
 
 
 @pytest.mark.parametrize("penalty", GRID)
 def test_a_softmax_has_converged(penalty: float) -> None:
-    """On images of classes that overlap, which is where a loose tolerance tells."""
+    """In overlapping classes a loose tolerance changes the probabilities."""
     rng = np.random.default_rng(3)
     labels = np.repeat(np.arange(12), 15)
     every = rng.normal(0, 1, (12, 300))[labels] * 0.1 + rng.gamma(1, 1, (180, 300))
@@ -214,7 +223,7 @@ def test_accuracy_is_the_mean_over_classes() -> None:
     ("positive", "expected"),
     [
         ([1, 0, 1, 0], (1 + 2 / 3) / 2),
-        ([0, 1, 1, 0], 2 / 3),  # 1/2 at the first hit, raised to the 2/3 of the next
+        ([0, 1, 1, 0], 2 / 3),  # 1/2 at the first hit is raised to 2/3, the precision at the next
         ([1, 1, 0, 0], 1.0),
         ([0, 0, 0, 1], 1 / 4),
         ([1, 0, 0, 1], (1 + 1 / 2) / 2),
@@ -227,7 +236,7 @@ def test_average_precision_by_hand(positive: list[int], expected: float) -> None
 
 
 def devkit_precision(scores: np.ndarray, truth: np.ndarray) -> float:
-    """The area under the curve as VOC's own code of 2010 and later takes it; truth: 1, 0 (difficult) or -1."""
+    """Return the area under the curve as VOC's own code since 2010 does; `truth` is 1, 0 (difficult) or -1."""
     hits, misses, recall, precision = 0, 0, [0.0], [0.0]
     for one in truth[np.argsort(-scores, kind="stable")]:
         hits, misses = hits + int(one > 0), misses + int(one < 0)
@@ -249,7 +258,7 @@ def test_average_precision_is_the_devkits() -> None:
 
 
 def test_a_perfect_detector_finds_difficult_objects_too(tmp_path: Path) -> None:
-    """A toy VOC with a dog, a difficult dog and a dog, in the order of how well a detector of dogs sees them."""
+    """The toy VOC has a dog, a difficult dog and a dog, in the order of a dog detector's scores."""
     root = tmp_path / voc.LAYOUT
     everyone = (1, 1, 20, 20)
     images = {
@@ -273,14 +282,18 @@ def test_a_perfect_detector_finds_difficult_objects_too(tmp_path: Path) -> None:
     assert present[:, dog].tolist() == [1, 0, 1, 0, 0] and difficult[:, dog].tolist() == [0, 1, 0, 0, 0]
     scores = np.array([0.9, 0.8, 0.7, 0.2, 0.1])
     assert transfer.class_precision(scores, present[:, dog], difficult[:, dog]) == 1.0
-    assert average_precision(scores, present[:, dog]) == pytest.approx(5 / 6), "as a miss it would cost a sixth"
+    assert average_precision(scores, present[:, dog]) == pytest.approx(5 / 6), (
+        "counted as a miss, a difficult dog would cost a sixth"
+    )
     assert transfer.class_precision(scores[::-1], present[:, cat], difficult[:, cat]) == 1.0
     wrong = np.array([0, 0.5, 0, 0.4, 0.9])
-    assert transfer.class_precision(wrong, present[:, cat], difficult[:, cat]) == 0.5, "a difficult dog is no cat"
+    assert transfer.class_precision(wrong, present[:, cat], difficult[:, cat]) == 0.5, (
+        "a difficult dog must count as a miss for cats"
+    )
 
 
 def kept(path: Path, layers: dict[int, np.ndarray], labels: np.ndarray) -> Path:
-    """A file as `harvest` writes it, in pieces of 200 features."""
+    """Write a file as `harvest` does, in pieces of 200 features."""
     columns: dict[str, Any] = {"id": np.arange(len(labels)), "label": labels}
     for layer, values in layers.items():
         for place in range(0, values.shape[1], 200):
@@ -307,11 +320,11 @@ def test_every_classifier_of_table_7_and_the_counts_of_fig_9(tmp_path: Path) -> 
     assert len(table) == 2 * len(rows)
     assert set(table["classes"]) == {3} and set(table["drawn"]) == {True}
     noise, hidden, plain = (table.query(f"layer == {layer}")["accuracy"].to_numpy().mean() for layer in (1, 5, 7))
-    assert noise < 0.6 < hidden and plain == 1.0, "noise, classes in noise, the class itself"
+    assert noise < 0.6 < hidden and plain == 1.0, "the layers hold noise, classes in noise, and the class itself"
 
 
 def test_scenes_are_scored_class_by_class(tmp_path: Path) -> None:
-    """Features that say which classes are there give every class the whole area, whatever else is in the image."""
+    """Features that name the classes in an image give every class the whole area, whatever else the image shows."""
     rng = np.random.default_rng(0)
     found = [sorted(rng.choice(3, rng.integers(1, 3), replace=False).tolist()) for _ in range(80)]
     every = np.stack([np.isin(range(3), classes) for classes in found]).astype(float)
@@ -320,7 +333,7 @@ def test_scenes_are_scored_class_by_class(tmp_path: Path) -> None:
     index = pd.DataFrame({"id": range(80), "split": ["train", "val"] * 40, "label": labels, "labels": found})
     index["difficult"] = None
     table = transfer.precisions(path, index.set_index("id"), ["a", "b", "c", "never there"], 0)
-    assert table["class"].tolist() == ["a", "b", "c"], "a class that no image has can't be scored"
+    assert table["class"].tolist() == ["a", "b", "c"], "a class without images must be left out"
     assert table["images"].tolist() == every[1::2].sum(0).tolist()
     assert min(table["average_precision"]) > 0.97
     assert set(table["test_images"]) == {40}

@@ -1,4 +1,4 @@
-"""Units of the fully connected layers: strongest images against a full sort, the way down against slow twins."""
+"""Test units of the fully connected layers: strongest images against a full sort, projections against slow twins."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ def test_the_strongest_equal_a_full_sort(
     monkeypatch.setattr(units, "HIDDEN", 10)
     network = small_network("zfnet", CROP)
     for layer in ("6", "8"):
-        network.denses[layer].get_parameter("bias").data[1] = -1e6  # dead: on all images equal, and all negative
+        # The unit is dead: equal on all images in layer 6, negative on all in layer 8.
+        network.denses[layer].get_parameter("bias").data[1] = -1e6
     parts = []
     for number in range(processes):
         with Batches(beton, batch=33, crop=CROP, crops="centre", part=(number, processes)) as batches:
@@ -62,7 +63,7 @@ def test_the_strongest_equal_a_full_sort(
     assert strongest["label"].tolist() == [label_of(image) for image in strongest["id"]]
 
 
-def test_keys_order_all_activations_and_of_equal_ones_the_smaller_id_first() -> None:
+def test_keys_order_by_activation_and_then_by_smaller_id() -> None:
     values = [-1e30, -1.5, -1e-40, -0.0, 0.0, 1e-40, 1.5, 1e30]
     pairs = [(value, image) for value in values for image in (0, 7, units.LARGEST_ID)]
     shuffled = [pairs[place] for place in np.random.default_rng(0).permutation(len(pairs))]
@@ -74,14 +75,14 @@ def test_keys_order_all_activations_and_of_equal_ones_the_smaller_id_first() -> 
 
 
 def chosen(network: ConvNet, images: torch.Tensor, layer: int) -> torch.Tensor:
-    """The unit with the largest value on each image."""
+    """Return the unit with the largest value on each image."""
     with torch.no_grad():
         *_, trace = network.trace(images)
         return dict(network.dense(trace.output))[layer].argmax(1)
 
 
 def slow(network: ConvNet, image: np.ndarray, layer: int, unit: int, overwrite: bool) -> np.ndarray:
-    """The way down once more, number by number, from the definition."""
+    """Project a unit number by number, from the definition."""
     layers, norm, before_pool = plain(network)
     traces = oracle.up(image, layers, norm, before_pool)
     maps = traces[-1].output
@@ -113,7 +114,10 @@ def test_projection_equals_the_slow_twin(kind: str, layer: int, settings: sectio
 
 
 class Rule(torch.autograd.Function):
-    """A step up whose way down is another: a rectified signal for the ReLU, the signal itself for the normalisation."""
+    """Apply `up` in the forward pass and `down` in the backward pass.
+
+    For a ReLU, `down` is a rule; for the normalisation, `down` leaves the signal as it is.
+    """
 
     @staticmethod
     def forward(ctx: Any, maps: torch.Tensor, up: Any, down: Any) -> torch.Tensor:  # pyright: ignore
@@ -126,7 +130,7 @@ class Rule(torch.autograd.Function):
 
 
 def backpropagated(network: ConvNet, images: torch.Tensor, layer: int, unit: torch.Tensor, rule: Any) -> torch.Tensor:
-    """The value of a unit on each image times what autograd brings down with this way through every ReLU."""
+    """Return the value of a unit on each image times the gradient of autograd with this rule for every ReLU."""
     inputs = images.clone().requires_grad_()
     signal = inputs
     for conv in network.architecture.convs:
@@ -160,8 +164,8 @@ def test_projection_equals_autograd_with_the_deconvnets_relu(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["zfnet", "vgg"])
-def test_where_the_relu_has_nothing_to_do_it_is_the_transpose(kind: str) -> None:
-    """With positive weights: then what comes down is the gradient, the exact transpose of the way up."""
+def test_with_positive_weights_the_projection_is_the_gradient(kind: str) -> None:
+    """If no ReLU removes anything, the projection is the exact transpose of the forward pass."""
     network, images = small_network(kind), random_images(2).abs()
     for module in (*network.convs.values(), *network.denses.values()):
         module.get_parameter("weight").data.abs_()
@@ -177,7 +181,7 @@ def test_where_the_relu_has_nothing_to_do_it_is_the_transpose(kind: str) -> None
     torch.testing.assert_close(twice, 4 * pixels, rtol=1e-4, atol=1e-5 * twice.abs().max().item())
 
 
-def test_a_logit_that_is_not_positive_projects_to_nothing() -> None:
+def test_a_logit_that_is_not_positive_projects_to_zero() -> None:
     network, images = small_network("zfnet"), random_images(1)
     network.denses["8"].get_parameter("bias").data.fill_(-1e6)
     pixels, values = units.project(network, images, 8, torch.tensor([2]), SUM)
