@@ -1,4 +1,4 @@
-"""A headless Chromium, spoken to through its debugging pipe: what a page does where people read it."""
+"""Drive a headless Chromium through its debugging pipe, to test pages where people read them."""
 
 import base64
 import itertools
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-"""The browser's command; None where there is none."""
+"""The browser's command, or None if no browser is installed."""
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
@@ -19,12 +19,12 @@ QUIET = (
 
 
 class Browser:
-    """A page that is open in Chromium; `faults` collects what the console and the network complain of."""
+    """Hold a page that is open in Chromium. `faults` collects the complaints of the console and the network."""
 
     def __init__(self, profile: Path):
         assert CHROMIUM
         (theirs, self.writes), (self.reads, answers) = os.pipe(), os.pipe()
-        # The pipe is expected at 3 and 4, whatever numbers it has here
+        # Chromium expects the pipe at 3 and 4, whatever numbers the pipe has here.
         self.process = subprocess.Popen(
             [
                 "bash",
@@ -52,7 +52,6 @@ class Browser:
             self.call(f"{domain}.enable")
 
     def close(self) -> None:
-        """Ends the browser."""
         self.session = None
         self.call("Browser.close")
         self.process.wait(30)
@@ -60,7 +59,7 @@ class Browser:
         os.close(self.reads)
 
     def message(self) -> dict[str, Any]:
-        """The next message of the browser; complaints are noted on the way."""
+        """Return the next message of the browser, and note complaints."""
         while b"\0" not in self.waiting:
             part = os.read(self.reads, 1 << 20)
             assert part, "the browser ended"
@@ -78,7 +77,7 @@ class Browser:
         return message
 
     def call(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """Asks for something and waits for the answer."""
+        """Send a command and wait for the answer."""
         number = next(self.numbers)
         asked: dict[str, Any] = {"id": number, "method": method, "params": arguments}
         if self.session:
@@ -90,7 +89,7 @@ class Browser:
         return message["result"]
 
     def open(self, path: Path, width: int, scheme: str = "light") -> None:
-        """Opens a file in a window `width` pixels wide and waits until everything in it is loaded."""
+        """Open a file in a window `width` pixels wide, and wait until everything in the file is loaded."""
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
@@ -101,15 +100,15 @@ class Browser:
             self.message()
 
     def ask(self, script: str) -> Any:
-        """The value of a JavaScript expression on the page."""
+        """Return the value of a JavaScript expression on the page."""
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def picture(self, whole: bool = True) -> bytes:
-        """The page as a PNG."""
+        """Return the page as a PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"])
 
     def printed(self) -> bytes:
-        """The page as a PDF, as a person prints it."""
+        """Return the page as a PDF, as a person prints the page."""
         return base64.b64decode(self.call("Page.printToPDF", preferCSSPageSize=True)["data"])

@@ -1,4 +1,4 @@
-"""A project folder with made-up results, and the report's stages run in it."""
+"""Provide a project folder with made-up results, in which the report's stages ran."""
 
 import importlib
 import shutil
@@ -35,7 +35,7 @@ COUNTS = {"caltech101": (15, 30), "caltech256": (2, 6, 15, 30, 45, 60)}
 
 
 def world(settings: params.Params) -> dict[str, Any]:
-    """Made-up results of all stages that the report reads, by their files."""
+    """Return made-up results of all stages that the report reads, by their files."""
     runs = {run: (0.1, 0.2 + place / 100) for place, run in enumerate(settings.runs)}
     networks = results.metrics(runs, dict.fromkeys(settings.ensembles, 0.1))
     for run in settings.runs:
@@ -88,7 +88,7 @@ def run_stage(words: str) -> None:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project after its report stages ran."""
+    """Return a project after its report stages ran."""
     root = tmp_path_factory.mktemp("project")
     for name in ("params.yaml", "paper.yaml", "constraints.txt"):
         shutil.copy(ROOT / name, root)
@@ -106,7 +106,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of that project to spoil, as the current folder."""
+    """Yield a copy of that project to spoil, as the current folder."""
     root = tmp_path / "copy"
     shutil.copytree(made, root)
     monkeypatch.chdir(root)

@@ -1,4 +1,4 @@
-"""The atlas: sheets with every map's tiles in their places, and a page that needs nothing but its folder."""
+"""Test the atlas: each map's tiles in their places on the sheets, and a page that needs nothing but its folder."""
 
 import json
 import re
@@ -25,7 +25,10 @@ NINE = 9
 
 
 def layer(folder: Path, field: int, maps: int) -> tuple[atlas.Sheets, pd.DataFrame, np.ndarray, np.ndarray]:
-    """A layer's sheets, its rows, projections and patches: map 1 is dead, windows of odd ranks hang over the border."""
+    """Return sheets, rows, projections and patches of a layer.
+
+    Map 1 is dead, and windows of odd ranks overhang the border.
+    """
     generator = np.random.default_rng(field)
     sheets = atlas.Sheets(folder, 3, field, NINE, style.Drawing(99.0, CROP))
     projections = generator.normal(0, 1, (maps, NINE, field, field, 3)).astype(np.float32)
@@ -44,7 +47,7 @@ def layer(folder: Path, field: int, maps: int) -> tuple[atlas.Sheets, pd.DataFra
 
 
 def tile_of(folder: Path, sheets: atlas.Sheets, kind: str, number: int, rank: int) -> np.ndarray:
-    """A tile cut from its sheet, where the page looks for it."""
+    """Cut a tile from its sheet, at the place where the page looks for the tile."""
     sheet, place = divmod(number, atlas.COLUMNS * atlas.ROWS)
     pixels = np.asarray(Image.open(folder / sheets.files[kind][sheet]).convert("RGB"))
     size, side = sheets.tile, sheets.side
@@ -56,7 +59,7 @@ def tile_of(folder: Path, sheets: atlas.Sheets, kind: str, number: int, rank: in
 @pytest.mark.parametrize("field", [7, 27])
 def test_small_tiles_are_exact(tmp_path: Path, field: int) -> None:
     sheets, rows, projections, patches = layer(tmp_path, field, 35)
-    assert [len(files) for files in sheets.files.values()] == [2, 2], "32 maps on a sheet"
+    assert [len(files) for files in sheets.files.values()] == [2, 2], "a sheet has 32 maps"
     for number, rank in ((0, 0), (0, 5), (9, 8), (31, 4), (34, 7)):
         top = rows[(rows["map"] == number) & (rows["rank"] == rank)]
         seen = tiles.visible(top.filter(["x0", "y0", "x1", "y1"]).to_numpy()[0], CROP)
@@ -81,7 +84,7 @@ def test_large_tiles_are_small_jpegs_that_do_not_bleed(tmp_path: Path) -> None:
         assert np.abs(found.astype(int) - 255 * (rank == 1)).max() <= 2
 
 
-def test_the_page_has_all_it_names(tmp_path: Path) -> None:
+def test_the_page_names_exactly_the_files_of_its_folder(tmp_path: Path) -> None:
     sheets, rows, *_ = layer(tmp_path, 7, 34)
     settled = [None if number == 1 else 4.0 for number in range(34)]
     statistics = pd.DataFrame({"map": range(34), "fires": 1 / 3, "mean": 0.1, "largest": 9.0, "settled": settled})
@@ -102,7 +105,7 @@ def test_the_page_has_all_it_names(tmp_path: Path) -> None:
 
 @pytest.fixture
 def whole(beton: Path, inputs: MeanSubtraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The atlas of a small network; class 3's unit fires on no image."""
+    """Write the atlas of a small network. The unit of class 3 fires on no image."""
     monkeypatch.setattr(units, "HIDDEN", 10)
     network = small_network("zfnet", CROP)
     network.denses["8"].get_parameter("bias").data[3] = -1e6
@@ -125,13 +128,13 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path; install it to run this")
-def test_units_and_classes_stand_above_the_maps(whole: Path, browser: Browser) -> None:
+def test_units_and_classes_are_layers_above_the_maps(whole: Path, browser: Browser) -> None:
     data = json.loads((whole / "atlas.js").read_text().removeprefix("const ATLAS = ").removesuffix(";\n"))
     *convs, hidden, above, softmax = data["layers"]
     assert [layer["layer"] for layer in data["layers"]] == list(range(1, 9))
     assert not any("kind" in layer for layer in convs)
     assert [(one["kind"], one["field"], len(one["maps"])) for one in (hidden, above)] == [("hidden", CROP, 10)] * 2
-    assert (softmax["kind"], softmax["units"]) == ("softmax", list(range(5))), "the network has so many"
+    assert (softmax["kind"], softmax["units"]) == ("softmax", list(range(5))), "the network has five classes"
     assert softmax["maps"][3]["top"] == [] and len(softmax["maps"][2]["top"]) == NINE
     names = CLASSES[:5]
     for width in (400, 1400):
@@ -140,7 +143,9 @@ def test_units_and_classes_stand_above_the_maps(whole: Path, browser: Browser) -
     assert browser.ask("[...document.querySelectorAll('#layers button')].at(-1).textContent") == "Classes"
     assert browser.ask("[...document.querySelectorAll('.maps b')].map(one => one.textContent)") == names
     browser.ask("(search.value = ATLAS.classes[2], search.dispatchEvent(new Event('input')))")
-    assert browser.ask("document.querySelector('.maps b').textContent") == names[2], "its unit comes first"
+    assert browser.ask("document.querySelector('.maps b').textContent") == names[2], (
+        "the unit of the searched class must come first"
+    )
     heading = "new Promise(done => setTimeout(() => done(document.querySelector('h2').textContent), 100))"
     down = "window.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowDown'}))"
     for action, title in (

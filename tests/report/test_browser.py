@@ -1,4 +1,4 @@
-"""The page in a headless Chromium: nothing missing, nothing complained of, and it fits in a phone and on a desk."""
+"""Test the page in a headless Chromium: nothing is missing, no complaints, and the page fits a phone and a desk."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -15,7 +15,7 @@ MARGINS = """(() => {
   return boxes.filter(box => box.getBoundingClientRect().right > innerWidth + 0.5 && !box.closest('.scroll, .wide'))
     .map(box => box.outerHTML.slice(0, 200));
 })()"""
-"""What sticks out of the window, but for what scrolls in a box of its own."""
+"""Elements that overflow the window, except inside boxes that scroll."""
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 
 
@@ -42,7 +42,7 @@ def test_a_missing_picture_would_be_seen(project: Path, browser: Browser) -> Non
     assert any("ERR_FILE_NOT_FOUND" in fault for fault in browser.faults)
 
 
-def test_light_and_dark(made: Path, browser: Browser) -> None:
+def test_colours_follow_the_light_and_dark_scheme(made: Path, browser: Browser) -> None:
     browser.open(made / "reports/index.html", 1400, "light")
     assert browser.ask(BACKGROUND) == "rgb(251, 250, 247)"
     browser.open(made / "reports/index.html", 1400, "dark")
@@ -72,14 +72,14 @@ def test_a_keyboard_skips_to_the_results_first(made: Path, browser: Browser) -> 
     assert browser.ask("document.activeElement.getBoundingClientRect().left") >= 0
 
 
-def test_it_prints_on_paper_whatever_the_screen_is(made: Path, browser: Browser) -> None:
-    """Of figures and rows none is cut by a page's end, and nothing is left for scrolling to show."""
+def test_a_dark_page_prints_in_light_colours_within_the_width_of_paper(made: Path, browser: Browser) -> None:
     browser.open(made / "reports/index.html", 1400, "dark")
     browser.call(
         "Emulation.setEmulatedMedia", media="print", features=[{"name": "prefers-color-scheme", "value": "dark"}]
     )
     assert browser.ask("getComputedStyle(document.body).color") == "rgb(29, 29, 31)"
-    browser.call("Emulation.setDeviceMetricsOverride", width=688, height=1009, deviceScaleFactor=1, mobile=False)  # A4
+    # The inside of A4's margins.
+    browser.call("Emulation.setDeviceMetricsOverride", width=688, height=1009, deviceScaleFactor=1, mobile=False)
     assert browser.ask("document.documentElement.scrollWidth") == 688
     assert browser.ask("getComputedStyle(document.querySelector('nav')).display") == "none"
     assert browser.printed().startswith(b"%PDF")

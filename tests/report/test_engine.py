@@ -1,4 +1,4 @@
-"""Numbers, rules and the folder of an artefact: what everything in the report is made with."""
+"""Test the numbers, rules and folders with which all artefacts of the report are made."""
 
 import math
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_a_measure_says_its_number_interval_and_what_it_is_over() -> None:
     alone = Measure.mean(np.array([4.0]), "seeds")
     assert alone.low is None and alone.count == "one seed: no interval" and alone.interval() == "–"
     assert alone.text(1) == "4.0" and alone.plus_minus(1) == "4.0"
-    assert Measure(2.0, 2.0, 2.0, 1, "images").count == "one image", "an interval is not denied where one is shown"
+    assert Measure(2.0, 2.0, 2.0, 1, "images").count == "one image", "a count must not deny an interval that is shown"
 
 
 def test_the_mean_of_a_few_has_students_interval() -> None:
@@ -57,7 +57,7 @@ def test_the_mean_of_a_few_has_students_interval() -> None:
     assert found.value == 2 and found.low == pytest.approx(2 - half, rel=1e-6)
     assert found.high == pytest.approx(2 + half, rel=1e-6)
     assert found.deviation == pytest.approx(1.0) and found.n == 3 and found.published == 4.0
-    assert found.plus_minus(1) == "2.0 ± 1.0", "the standard deviation, where there is one"
+    assert found.plus_minus(1) == "2.0 ± 1.0", "± must be the standard deviation if known"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_mean_of_a_few_has_students_interval() -> None:
 )
 def test_the_whole_interval_decides(rule: Rule, low: float, high: float, verdict: str) -> None:
     assert rule.verdict(Measure((low + high) / 2, low, high)) == verdict
-    assert rule.verdict(Measure((low + high) / 2)) == "undecided", "without an interval"
+    assert rule.verdict(Measure((low + high) / 2)) == "undecided", "a number without an interval must decide nothing"
 
 
 def test_rules_in_words() -> None:
@@ -91,7 +91,7 @@ def test_rules_in_words() -> None:
     assert within(3.0).words("points") == "holds within ±3 points, not outside"
 
 
-def test_of_several_numbers_the_worst_decides() -> None:
+def test_the_worst_of_several_numbers_decides() -> None:
     good, better, bad, open_ = (
         Measure(2, 1, 3, part="good"), Measure(4, 3, 5, part="better"), Measure(-2, -3, -1, part="bad"),
         Measure(0.5, -1, 2, part="open"),
@@ -104,7 +104,7 @@ def test_of_several_numbers_the_worst_decides() -> None:
 def test_a_folder_reads_files_when_asked(tmp_path: Path) -> None:
     store.save_all(tmp_path, {"a.json": {"one": 1}, "sub/b.npy": np.arange(3)})
     folder = Folder(tmp_path, "filters")
-    assert folder.absent is None and folder, "there are results, though none is read yet"
+    assert folder.absent is None and folder, "a folder with results must be true before any is read"
     assert folder["a.json"] == {"one": 1} and folder["sub/b.npy"].tolist() == [0, 1, 2]
     with pytest.raises(UserError, match=r"c.csv not found; make it: dvc repro filters$"):
         folder["c.csv"]
@@ -113,15 +113,15 @@ def test_a_folder_reads_files_when_asked(tmp_path: Path) -> None:
         folder["d.json"]
 
 
-def test_a_folder_is_left_alone_until_it_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_opened_only_on_first_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = list[Path]()
     monkeypatch.setattr(unavailable, "reason", asked.append)
     folder = Folder(tmp_path, "principle")
-    assert not asked, "a stage opens nothing that it does not declare"
+    assert not asked, "a stage may open only what it declares"
     assert folder.absent is None and asked == [tmp_path]
 
 
-def test_what_a_stage_could_not_measure_no_claim_can(tmp_path: Path) -> None:
+def test_claims_are_unmeasurable_if_the_stage_could_not_measure(tmp_path: Path) -> None:
     store.save(tmp_path / unavailable.NAME, "no faces\n")
     folder = Folder(tmp_path, "correspondence")
     assert folder.absent == "no faces" and not folder
@@ -135,7 +135,7 @@ def test_every_artefact_is_found_in_order() -> None:
     names = [module.ARTEFACT.name for module in modules if module.ARTEFACT.paper]
     assert names == [*figures, *(f"Table {number}" for number in range(1, 8)), "Section 4"]
     every = [module.ARTEFACT.name for module in modules]
-    assert every[every.index("Figure 7") + 1] == "Figure 7b", "what is ours stands beside the paper's"
+    assert every[every.index("Figure 7") + 1] == "Figure 7b", "an artefact of ours must follow the paper's"
     ids = [claim.id for module in modules for claim in getattr(module, "CLAIMS", ())]
     assert len(ids) == len(set(ids)) >= 36
 
@@ -145,11 +145,11 @@ def test_numbers_of_figures_are_found_by_the_names_of_their_files() -> None:
     assert artefact.numbers("table") == [str(number) for number in range(1, 8)]
 
 
-def test_an_artefact_names_stages_that_there_are() -> None:
+def test_artefacts_name_existing_stages() -> None:
     stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
     for module in artefact.modules():
         for name in ", ".join(module.ARTEFACT.made_by).split(", "):
             stage, _, item = name.partition("@")
-            assert stage in stages, f"{module.ARTEFACT.name} is made by no {name}"
+            assert stage in stages, f"{module.ARTEFACT.name} names an unknown stage {name}"
             items = stages[stage].get("foreach", ())
             assert not item or isinstance(items, str) or item in items, f"{stage} has no {item}"

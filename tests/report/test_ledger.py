@@ -1,4 +1,4 @@
-"""The ledger: claims in order with the number that decides, and every measure as numbers."""
+"""Test the ledger: claims in order with the number that decides, and every measure as numbers."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,7 +59,9 @@ def test_claims_stand_in_the_order_of_the_papers_sections(built: tuple[list[ledg
 
 def test_the_number_that_decides_is_shown_with_its_part(built: tuple[list[ledger.Entry], pd.DataFrame]) -> None:
     early, blind, small, alone = built[0]
-    assert (early["verdict"], early["value"], early["part"]) == ("holds", 2.0, ""), "six digits; the only number"
+    assert (early["verdict"], early["value"], early["part"]) == ("holds", 2.0, ""), (
+        "numbers have six digits, and a lone number has no part"
+    )
     assert (small["verdict"], small["value"], small["part"], small["published"]) == (
         "does not hold",
         -1,
@@ -72,7 +74,7 @@ def test_the_number_that_decides_is_shown_with_its_part(built: tuple[list[ledger
     assert blind["value"] is None and ledger.measure(blind) is None and blind["published"] == -3.2
 
 
-def test_a_limit_within_the_interval_is_said() -> None:
+def test_an_undecided_claim_says_that_its_interval_includes_the_limit() -> None:
     [entry], _ = ledger.build([module("Table 2", "5.1", [claim("open", [Measure(1, -1, 3, 5, "seeds")])])], DRAWN)
     assert (entry["verdict"], entry["reason"]) == ("undecided", "the interval includes the rule's limit")
 
@@ -92,10 +94,10 @@ def test_a_claim_whose_premise_fails_is_not_measurable(known: Measure) -> None:
     assert judged(Measure(3, 2, 4))["verdict"] == "holds"
 
 
-def test_what_chance_would_give_counts_the_claims_that_were_judged(
+def test_the_number_that_chance_lets_hold_counts_judged_claims_only(
     built: tuple[list[ledger.Entry], pd.DataFrame],
 ) -> None:
-    assert ledger.by_chance(built[0]) == pytest.approx(0.075), "three of four were judged"
+    assert ledger.by_chance(built[0]) == pytest.approx(0.075), "three of four claims were judged"
     assert "Chance alone would let at most 0.075 of them hold" in ledger.markdown(built[0])
 
 

@@ -1,4 +1,4 @@
-"""The methods' sentences: they carry the parameters that were used and speak of every one, in docs/methods.md too."""
+"""Test the sentences of the methods, also in docs/methods.md: they cover every parameter, with the values used."""
 
 import re
 from pathlib import Path
@@ -41,7 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def settings(changes: dict[str, Any]) -> params.Params:
-    """The default parameters with some changed."""
+    """Return the default parameters with some changes."""
     tree = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
     for name, value in changes.items():
         if name == "watch":
@@ -73,21 +73,21 @@ def leaves(name: str, value: Any) -> list[str]:
 
 def test_the_document_has_the_same_sentences() -> None:
     written = methods.markdown(settings({}))
-    assert (ROOT / "docs/methods.md").read_text() == written, "python -m zfpipe.report.methods > docs/methods.md"
+    assert (ROOT / "docs/methods.md").read_text() == written, "run python -m zfpipe.report.methods > docs/methods.md"
 
 
-def test_every_parameter_is_spoken_of() -> None:
-    """Of a run, and of what AlexNet shares with the network of Fig. 3, the section as a whole."""
+def test_every_parameter_has_a_sentence() -> None:
+    """For runs and ensembles, a sentence on the whole section is enough, and for AlexNet's subsections too."""
     named = {name for changes in VARIANTS.values() for choice in told(changes) for name in choice.parameters}
     for section, value in TREE.items():
-        if section == "watch":  # decides what runs, not what is found
+        if section == "watch":  # `watch` decides what runs, not what is found
             continue
         if section in ("runs", "ensembles"):
             assert section in named
             continue
         for leaf in leaves(section, value):
             above = leaf.rsplit(".", 1)[0]
-            assert leaf in named or (above in named and above.startswith("alexnet.")), f"nothing is said of {leaf}"
+            assert leaf in named or (above in named and above.startswith("alexnet.")), f"no sentence names {leaf}"
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -100,7 +100,7 @@ def test_a_sentence_has_the_value_that_was_used(name: str) -> None:
             assert value in {methods.written(used[parameter]) for parameter in choice.parameters}, choice.markdown
 
 
-def test_the_papers_value_stands_beside_another() -> None:
+def test_a_sentence_names_the_papers_value_if_ours_differs() -> None:
     same = about("training.momentum", {"training.epochs": 70, "training.batch": 128, "training.learning_rate": 0.01})
     assert same.standing == AS and "for 70 epochs in batches of 128" in same.markdown and "paper" not in same.markdown
     other = about("training.momentum", {"training.momentum": 0.8})
@@ -109,7 +109,7 @@ def test_the_papers_value_stands_beside_another() -> None:
     assert about("training.weight_decay", {}).standing == SILENT
 
 
-def test_words_turn_with_the_parameters() -> None:
+def test_words_change_with_the_parameters() -> None:
     assert "as exact pixels" in about("betons.write_mode", {}).markdown
     assert "as JPEGs of quality 90" in about("betons.write_mode", VARIANTS["jpg"]).markdown
     assert "not clipped" in about("model.renorm_radius", VARIANTS["unlike"]).markdown
@@ -124,7 +124,7 @@ def test_words_turn_with_the_parameters() -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "profiles").glob("*.yaml")))
 def test_every_profile_has_its_methods(name: str, tmp_path: Path) -> None:
-    """The paper's own values are those of the profile that stands for the paper."""
+    """The values of the profile `imagenet` are the paper's own."""
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     profiles.apply(name, ROOT / "profiles", tmp_path / "params.yaml")
     used = params.load(tmp_path / "params.yaml")
@@ -135,6 +135,6 @@ def test_every_profile_has_its_methods(name: str, tmp_path: Path) -> None:
         assert {parameter: values[parameter] for parameter in stated} == stated
 
 
-def test_a_folder_is_known_by_its_name_alone() -> None:
+def test_only_the_name_of_a_folder_is_shown() -> None:
     text = methods.markdown(settings({"pictures.source": "folder", "pictures.root": "/home/somebody/birds"}))
     assert "`birds`" in text and "somebody" not in text

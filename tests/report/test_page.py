@@ -20,7 +20,7 @@ VOID = {"meta", "img", "br", "link", "line", "circle", "polyline"}
 
 
 class Page(HTMLParser):
-    """The page's elements; says where they don't nest."""
+    """Collect the page's elements. Fail if the elements do not nest."""
 
     def __init__(self, text: str):
         super().__init__()
@@ -29,7 +29,7 @@ class Page(HTMLParser):
         self.text: list[str] = []
         self.feed(text)
         self.close()
-        assert not self.open, f"never closed: {self.open}"
+        assert not self.open, f"elements are never closed: {self.open}"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
@@ -84,7 +84,7 @@ def test_nothing_comes_from_the_network(html: str, page: Page) -> None:
     assert not re.search(r"(https?:)?//[a-z]|@import|url\(", html)
 
 
-def test_nothing_tells_where_it_was_made(made: Path, html: str) -> None:
+def test_the_page_shows_no_path_and_no_date(made: Path, html: str) -> None:
     for secret in (str(made), str(ROOT), str(Path.home()), "/tmp", "/home", "/root"):
         assert secret not in html
     assert not re.search(r"\b\d\d:\d\d\b|\b20[2-9]\d-\d\d\b", html)
@@ -99,7 +99,9 @@ def test_pictures_have_words_and_sizes(page: Page) -> None:
     assert [entry["src"] for entry in whole] == [f"figures/fig{n}.png" for n in (1, 2, 3, 4, 5, 6, 7, "7b", 8, 9)]
     for entry in whole:
         assert entry["width"] == "2000" and int(entry["height"] or 0) > 300
-        assert len(entry["alt"] or "") > 60 or entry["src"] == "figures/fig2.png", "the strips have its words"
+        assert len(entry["alt"] or "") > 60 or entry["src"] == "figures/fig2.png", (
+            "only Fig. 2, whose strips have words, may have few words"
+        )
     assert "5 maps of layer 1, 5 maps of layer 2, 5 maps of layer 4" in page.words
     assert "2 of the 15 maps never fire" in page.words
     assert "96 maps, 110 × 110" in (whole[2]["alt"] or "") and "20.6 times the median" in (whole[5]["alt"] or "")
@@ -114,7 +116,7 @@ def test_pictures_have_words_and_sizes(page: Page) -> None:
 
 def test_tables_scroll_in_boxes_that_a_keyboard_reaches(html: str, page: Page) -> None:
     boxes = [entry for entry in page.all("div") if entry.get("class") == "scroll"]
-    assert len(boxes) == len(page.all("table")) + 3, "and one for each strip of Fig. 2"
+    assert len(boxes) == len(page.all("table")) + 3, "each table and each strip of Fig. 2 needs a box"
     assert all(entry.get("tabindex") == "0" and entry.get("aria-label") for entry in boxes)
     assert all(entry.get("scope") for entry in page.all("th"))
     assert len(page.all("h1")) == len(page.all("main")) == 1
@@ -132,7 +134,7 @@ def test_published_stands_beside_ours(page: Page) -> None:
     assert "1 convnet as per Fig. 3 38.4 22.0 ± 2.0 −16.4 16.5 5.0 ± 0.0 −11.5" in page.words
     assert "(Gunji et al., 2012) – – – – – – 26.2 –" in page.words
     assert "Cow 63.2 77.8 74.4" in page.words
-    assert "Nose 0.079 ± 0.017 0.250 ± 0.062" in page.words, "a table that can be empty"
+    assert "Nose 0.079 ± 0.017 0.250 ± 0.062" in page.words, "Table 1, which can be empty, must be filled"
     assert "SVM (7) 85.5 ± 0.4 65.0 ± 1.0" in page.words
 
 
@@ -158,13 +160,13 @@ def test_numbers_follow_the_files(project: Path) -> None:
     assert "12.3% measured here" in words
 
 
-def test_what_a_stage_could_not_measure_is_said_in_its_place(project: Path) -> None:
+def test_what_a_stage_could_not_measure_is_reported_in_its_place(project: Path) -> None:
     store.save(Path("correspondence/unavailable.txt"), "no face looks at us\n")
     for stage in ("figure 8", "table 1", "claims", "report"):
         conftest.run_stage(stage)
     page = Page(Path("reports/index.html").read_text())
     assert "Nose 0.079 ± 0.017 not available" in page.words and "Not available: no face looks at us." in page.words
-    assert page.words.count("No face looks at us.") == 2, "two claims"
+    assert page.words.count("No face looks at us.") == 2, "two claims must give the reason"
     [picture] = [entry for entry in page.all("img") if entry["src"] == "figures/fig8.png"]
     assert picture["alt"] == "Not available: no face looks at us."
 
@@ -215,7 +217,7 @@ def test_the_banner_says_what_the_pictures_are(
     assert ("not ImageNet 2012" in found) == (source == "folder")
 
 
-def test_parameters_hide_where_folders_stand(project: Path) -> None:
+def test_parameters_show_no_paths_of_folders(project: Path) -> None:
     text = Path("params.yaml").read_text()
     text = re.sub(r"source: generated .*", "source: folder", text)
     text = re.sub(r"root: zfpipe/drawing .*", "root: /home/somebody/secret/birds", text)
@@ -248,10 +250,10 @@ def test_provenance_is_that_of_the_files(made: Path, page: Page) -> None:
     for split, count in (("train", 5321), ("val", 1000)):
         assert f"data/betons/{split}.beton {count:064x} ffcv 1.0.2, numpy 2.4.6" in page.words
     assert f"Python {sys.version_info.major}.{sys.version_info.minor} torch {version('torch')} " in page.words
-    assert sys.version.split()[0] not in page.words, "a patch of Python changes no result and no byte"
+    assert sys.version.split()[0] not in page.words, "a patch version of Python must not change the page"
 
 
-def test_a_version_other_than_the_pinned_one_is_said(project: Path) -> None:
+def test_a_version_other_than_the_pinned_one_is_named(project: Path) -> None:
     assert "all as pinned in constraints.txt" in Page(Path("reports/index.html").read_text()).words
     pinned = Path("constraints.txt").read_text()
     Path("constraints.txt").write_text(re.sub(r"^pillow==\S+", "pillow==1.2.3", pinned, flags=re.MULTILINE))
@@ -261,7 +263,7 @@ def test_a_version_other_than_the_pinned_one_is_said(project: Path) -> None:
 
 
 def ratio(one: str, other: str) -> float:
-    """The contrast of two colours, as WCAG 2 defines it."""
+    """Return the contrast of two colours as WCAG 2 defines contrast."""
 
     def luminance(colour: str) -> float:
         shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
@@ -272,7 +274,7 @@ def ratio(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_words_stand_out_from_their_ground() -> None:
+def test_text_has_enough_contrast() -> None:
     assert ratio("#000000", "#ffffff") == pytest.approx(21) and ratio("#767676", "#ffffff") == pytest.approx(
         4.54, abs=0.01
     )
@@ -283,14 +285,15 @@ def test_words_stand_out_from_their_ground() -> None:
         for ground in ("paper", "card", "wash"):
             for words in ("ink", "muted", "link", "accent"):
                 assert ratio(colours[words], colours[ground]) >= 4.5, f"{words} on {ground}"
-        assert ratio(colours["second"], colours["card"]) >= 3  # a line of a chart
+        assert ratio(colours["second"], colours["card"]) >= 3  # a line of a chart needs less contrast than text
 
 
 def test_parameters_are_complete(page: Page) -> None:
     settings = params.load(ROOT / "params.yaml")
     for name in type(settings).model_fields:
         section = getattr(settings, name)
-        if name in ("model", "alexnet", "runs", "watch"):  # networks are spelled out, and `watch` decides no result
+        # The page describes networks in words, and `watch` decides no result.
+        if name in ("model", "alexnet", "runs", "watch"):
             continue
         if name == "ensembles":
             assert all(f"{ensemble}: [" in page.words for ensemble in section)
@@ -301,7 +304,7 @@ def test_parameters_are_complete(page: Page) -> None:
         assert f"{run}: " in page.words
 
 
-def test_one_epoch_and_maps_that_all_died_make_a_page(project: Path) -> None:
+def test_the_page_is_written_after_one_epoch_with_dead_maps_only(project: Path) -> None:
     for run in params.load().runs:
         path = Path(f"models/{run}/history.csv")
         path.write_text("".join(path.read_text().splitlines(keepends=True)[:2]))

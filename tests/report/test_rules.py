@@ -1,4 +1,4 @@
-"""The rules of the ledger are those that docs/rules.md dates."""
+"""Test that the rules of the ledger are those that docs/rules.md dates."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from zfpipe.report.engine.artefact import modules
 
 
 def test_no_rule_changes_without_a_date() -> None:
-    """Their words and limits: a rule that changes needs a row in docs/rules.md, and this digest there."""
+    """A rule whose words or limits change needs a row in docs/rules.md, and the new digest there."""
     rules = [
         [claim.id, claim.statistic, claim.null, claim.rule.words(claim.unit), claim.why]
         + [[premise.words, premise.rule.words("")] for premise in claim.premises]

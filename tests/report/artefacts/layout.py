@@ -1,4 +1,4 @@
-"""Whether a figure can be read: its words, and the pictures that are placed pixel for pixel."""
+"""Find what can't be read in a figure: words that overlap or are cut off, and pictures without enough room."""
 
 from itertools import combinations
 from unittest.mock import patch
@@ -25,11 +25,11 @@ def words(figure: Figure) -> dict[Text, Bbox]:
     with style.context(), patch.object(Text, "draw", noticed):
         canvas.draw()
     renderer = canvas.get_renderer()
-    return {text: Text.get_window_extent(text, renderer) for text in drawn}  # of a note, without its arrow
+    return {text: Text.get_window_extent(text, renderer) for text in drawn}  # for a note, without its arrow
 
 
 def faults(figure: Figure) -> list[str]:
-    """Return what is wrong with the figure; nothing when all can be read."""
+    """Return the faults of the figure, none if everything can be read."""
     boxes = words(figure)
     width, height = figure.get_size_inches() * figure.dpi
     found = [] if round(width) == style.WIDTH else [f"the figure is {width:g} pixels wide"]

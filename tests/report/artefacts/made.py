@@ -1,4 +1,4 @@
-"""Made-up results of networks and sets, as stages leave them, and how a claim is judged on them."""
+"""Make up results of networks and sets, as stages leave them, and judge claims on the results."""
 
 from collections.abc import Mapping, Sequence
 from types import ModuleType
@@ -17,7 +17,7 @@ from zfpipe.sections import Run
 SETTINGS = params.load(ROOT / "params.yaml")
 PAPERS = YAML(typ="safe").load((ROOT / "paper.yaml").read_text())["runs"]
 RUNS = {**SETTINGS.runs, **{name: Run.model_validate(run) for name, run in PAPERS.items() if "base" in run}}
-"""The runs of the default parameters and the paper's other rows."""
+"""The runs of the default parameters, and the paper's other rows."""
 METRICS = {run: {"val_top1": 0.1, "chance_top1": 0.9, "val_images": 1000} for run in RUNS}
 """Errors of networks that have learned."""
 DRAWN = Given(RUNS, SETTINGS.ensembles, SETTINGS.targets, False, METRICS)
@@ -28,7 +28,7 @@ REAL = Given(
     False,
     METRICS,
 )
-"""Everything of params.yaml, with the sets that zfpipe draws or those of the paper."""
+"""All that claims know of params.yaml, with the sets that zfpipe draws (DRAWN) or the paper's sets (REAL)."""
 
 
 def given(runs: Mapping[str, Run], elsewhere: bool = False) -> Given:
@@ -36,18 +36,18 @@ def given(runs: Mapping[str, Run], elsewhere: bool = False) -> Given:
 
 
 def judged(module: ModuleType, claim: str, data: Any, given: Given) -> tuple[str, Measure]:
-    """The verdict on one claim of an artefact, and the number that decides."""
+    """Return the verdict on a claim of an artefact, and the number that decides."""
     [found] = [one for one in module.CLAIMS if one.id == claim]
     return judge(found.rule, found.measure(data, given))
 
 
 def rows(filled: Filled) -> dict[str, list[str]]:
-    """A table's cells as people read them, by the names of its rows."""
+    """Return a table's cells as people read them, by the names of the rows."""
     return {name: [words for _, words in cells] for name, cells, status in filled.body() if status != "group"}
 
 
 def metrics(errors: Mapping[str, tuple[float, float]], ensembles: Mapping[str, float] | None = None) -> dict[str, Any]:
-    """The metrics folder: training and validation top-1 errors by run, and validation errors by ensemble."""
+    """Return the metrics folder: training and validation top-1 errors by run, and validation errors by ensemble."""
     counts = {"val_images": 1000, "classes": 3, "chance_top1": 0.9}
     found: dict[str, Any] = {
         f"{run}.json": {"run": run, "train_top1": train, "val_top1": val, "val_top5": val / 2, "train_images": 500}
@@ -62,7 +62,10 @@ def metrics(errors: Mapping[str, tuple[float, float]], ensembles: Mapping[str, f
 
 
 def accuracies(layers: Sequence[float] | Mapping[int, float], counts: Mapping[int, float], spread=0.01) -> pd.DataFrame:
-    """A set's accuracy.csv: an SVM for each layer, a softmax on 5, and on 7 for each number of images; three folds."""
+    """Return a set's accuracy.csv with three folds.
+
+    The classifiers are an SVM for each layer, a softmax on layer 5, and a softmax on layer 7 for each number of images.
+    """
     numbers = layers if isinstance(layers, Mapping) else dict(zip((1, 2, 3, 4, 5, 7), layers, strict=False))
     asked = [("svm", layer, max(counts), mean) for layer, mean in numbers.items()]
     asked += [("softmax", 5, max(counts), 0.125), *(("softmax", 7, count, mean) for count, mean in counts.items())]
@@ -72,6 +75,6 @@ def accuracies(layers: Sequence[float] | Mapping[int, float], counts: Mapping[in
 
 
 def scratch(counts: Mapping[int, float], spread: float = 0.1) -> pd.DataFrame:
-    """A set's scratch.csv; two folds."""
+    """Return a set's scratch.csv with two folds."""
     found = [(count, fold, mean + spread * (fold - 0.5)) for count, mean in counts.items() for fold in range(2)]
     return pd.DataFrame(found, columns=("per_class", "fold", "accuracy")).assign(test_images=1200)

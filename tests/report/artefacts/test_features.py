@@ -16,9 +16,9 @@ NOTHING = pd.DataFrame(columns=["layer", "map", "projections", "patches", "gap",
 
 
 def world(effect: int) -> dict[str, Any]:
-    """Results in which every claim holds (1), does not hold (-1) or stays undecided (0); a map is dead.
+    """Return results in which every claim holds (1), does not hold (-1) or stays undecided (0); one map is dead.
 
-    Judged without the untrained network, every claim would hold.
+    Without the untrained network, every claim would hold.
     """
     maps = of_network(effect, 1)
     maps.loc[0, ["projections", "gap", "fine", "purity", "settled"]] = np.nan
@@ -109,7 +109,7 @@ def test_claims_are_the_tables_numbers_minus_the_untrained_networks() -> None:
     assert features.specificity(data, GIVEN)[0].value == pytest.approx(lines[0] - lines[1])
 
 
-def test_intervals_are_those_of_two_groups_drawn_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intervals_resample_both_groups_independently(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intervals, "RESAMPLES", 50)
     data, rng, means = world(1), np.random.default_rng(0), []
     one, other = ([row["fine"] for row in data[name].query("layer == 2").to_dict("records")]
@@ -130,7 +130,7 @@ def test_an_untrained_network_does_not_hold_against_itself(monkeypatch: pytest.M
         assert judge(claim.rule, measures)[0] == "undecided"
 
 
-def test_the_slope_is_the_textbooks() -> None:
+def test_the_slope_equals_polyfit() -> None:
     rng = np.random.default_rng(2)
     layers, groups = np.array([1.0, 2, 3, 4, 5]), [rng.normal(0, 1, count) for count in (4, 7, 2, 9, 5)]
     line = np.polyfit(layers, [group.mean() for group in groups], 1)
@@ -146,7 +146,7 @@ def test_one_map_of_a_layer_gives_no_verdict() -> None:
             assert verdict == "undecided" and found.count.startswith("one map of layer")
 
 
-def test_what_can_not_be_measured_says_why() -> None:
+def test_claims_that_can_not_be_measured_say_why() -> None:
     data = world(1)
     lowest = data["maps.csv"].query("layer == 1")
     for less in ({"maps.csv": NOTHING}, {"maps.csv": lowest}, {"untrained.csv": NOTHING}):

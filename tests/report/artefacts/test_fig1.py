@@ -12,7 +12,7 @@ from zfpipe.report.engine import style
 
 
 def made(size: int = 3, stride: int = 2, pooled: int = 23, crop: int = 96, unpooling: str = "sum") -> dict[str, Any]:
-    """A signal of 5 x 5 pools from row 10, column 12 on, through pools of some size."""
+    """Return the steps of a signal in 5 x 5 pools from row 10 and column 12 on, through pools of some size."""
     rng = np.random.default_rng(0)
     side = stride * (pooled - 1) + size
     map1 = rng.gamma(0.5, 10, (side, side)).clip(0.1, 80)
@@ -73,7 +73,7 @@ def test_switches_are_framed_and_shared_ones_twice() -> None:
     y, x = fig1.strongest(arrays["filtered"])
     switches = arrays["switches"][y : y + 4, x : x + 4].ravel().tolist()
     shared = {switch for switch in switches if switches.count(switch) > 1}
-    assert shared, "the example has some"
+    assert shared, "the example needs shared switches"
     first, _, _, last = draw(data).axes[-4:]
     assert len(first.patches) == len(set(switches)) and len(last.patches) == len(set(switches)) + len(shared)
     framed = set()
@@ -83,7 +83,7 @@ def test_switches_are_framed_and_shared_ones_twice() -> None:
     assert framed == set(switches)
 
 
-def test_what_the_unit_sees_is_framed_in_image_and_projection() -> None:
+def test_the_receptive_field_is_framed_in_image_and_projection() -> None:
     figure = draw(made())
     for axes in (figure.axes[0], figure.axes[5]):
         (frame,) = axes.patches

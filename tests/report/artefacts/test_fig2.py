@@ -17,7 +17,7 @@ DEAD = {(1, 17), (4, 3)}
 def made(
     fields: dict[int, int] = FIELDS, maps: list[int] = MAPS, ranks: int = 9, name: str = "daisy", crop: int = 96
 ) -> dict[str, Any]:
-    """Maps whose strongest images but the last two show one class; two maps are dead."""
+    """Return maps whose strongest images, except the last two, show one class. Two maps are dead."""
     rng, rows, data = np.random.default_rng(0), [], {}
     for layer, side in fields.items():
         data[f"layer{layer}.npy"] = rng.normal(0, 1, (len(maps), ranks, side, side, 3))
@@ -67,11 +67,11 @@ def test_layers_maps_and_their_classes_are_named() -> None:
     for number in MAPS:
         assert found.count(f"map {number}") == len(FIELDS)
     assert found.count("dead") == len(DEAD)
-    assert found.count("daisy 7 of 9") == 2 * len(MAPS) - 1, "not on layer 1, whose tiles are small"
+    assert found.count("daisy 7 of 9") == 2 * len(MAPS) - 1, "layer 1, whose tiles are small, must not name classes"
 
 
 def pairs(data: dict[str, Any], layer: int) -> dict[int, tuple[pd.DataFrame, np.ndarray]]:
-    """Each map's rows, and its pixels in the drawn figure."""
+    """Return each map's rows, and the map's pixels in the drawn figure."""
     table = data["projections.parquet"].query("layer == @layer")
     figure = draw(data)
     band = figure.subfigs[1:][sorted(FIELDS).index(layer)]
@@ -100,9 +100,9 @@ def test_dead_maps_and_only_they_are_hatched() -> None:
             assert (set(np.unique(pair)) == {tiles.HATCH, tiles.PAPER, 255}) == ((layer, number) in DEAD)
 
 
-def test_what_sees_more_is_drawn_larger() -> None:
+def test_larger_receptive_fields_are_drawn_larger() -> None:
     tile = [fig2.sizes(np.empty((16, 9, field, field, 3), np.uint8))[1] for field in (7, 27, 75, 107, 139)]
-    assert tile == [35, 79, 75, 107, 107], "of whole pixels where that costs little"
+    assert tile == [35, 79, 75, 107, 107], "tiles must enlarge by a whole number where that costs little"
 
 
 def rows(number: int, classes: list[str], activations: list[float] | None = None, layer: int = 1) -> pd.DataFrame:
@@ -115,16 +115,18 @@ def rows(number: int, classes: list[str], activations: list[float] | None = None
     ("classes", "activations", "expected"),
     [
         (["a", "b", "b"], None, ("b", 2, 3)),
-        (["b", "a", "a", "b"], None, ("b", 2, 4)),  # as frequent: the stronger one
+        (["b", "a", "a", "b"], None, ("b", 2, 4)),  # of two classes that are as frequent, the stronger one counts
         (["a", "b", "b"], [3.0, 0.0, 0.0], ("a", 1, 1)),
         (["a", "b"], [0.0, 0.0], ("", 0, 0)),
     ],
 )
-def test_tally(classes: list[str], activations: list[float] | None, expected: tuple[str, int, int]) -> None:
+def test_the_tally_counts_the_most_frequent_class(
+    classes: list[str], activations: list[float] | None, expected: tuple[str, int, int]
+) -> None:
     assert fig2.tally(rows(0, classes, activations).sample(frac=1, random_state=1)) == expected
 
 
-def test_words_tell_layers_the_map_that_agrees_most_and_dead_ones() -> None:
+def test_words_tell_layers_dead_maps_and_the_map_that_agrees_most() -> None:
     table = pd.concat([rows(4, ["a", "b", "c"]), rows(1, ["a", "b", "a"], layer=5), rows(8, ["c"] * 3, layer=5),
                        rows(9, ["c"], [0.0], layer=5)])  # fmt: skip
     data = {"projections.parquet": table}

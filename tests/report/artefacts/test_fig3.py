@@ -43,7 +43,7 @@ def drawn(layers: list[dict[str, Any]]) -> Figure:
 
 
 def boxes(figure: Figure) -> dict[str, list[Rectangle]]:
-    """The rectangles by what their colours stand for."""
+    """Return the rectangles by the kind that their colour stands for."""
     found: dict[str, list[Rectangle]] = {}
     with style.context():
         colours = {Rectangle((0, 0), 1, 1, facecolor=value).get_facecolor(): key for key, value in fig3.COLOURS.items()}
@@ -53,7 +53,7 @@ def boxes(figure: Figure) -> dict[str, list[Rectangle]]:
     return found
 
 
-def test_the_papers_network() -> None:
+def test_the_papers_sizes_are_written() -> None:
     found = [text.get_text() for text in words(drawn(PAPER))]
     for size in ("110 × 110", "26 × 26", "stride 2: 55 × 55", "stride 2: 6 × 6", "from 9,216", "1,000 classes"):
         assert size in found
@@ -88,7 +88,7 @@ def test_arrows_lead_from_block_to_block(layers: list[dict[str, Any]], rows: int
     assert min(block.x0 for block in blocks) > 0 and max(block.x1 for block in blocks) < fig3.LENGTH
 
 
-def test_a_network_without_some_layers() -> None:
+def test_left_out_layers_are_not_drawn() -> None:
     found = [text.get_text() for text in words(drawn(DROPPED))]
     assert [one for one in found if one.startswith("Layer")] == ["Layer 1", "Layer 2", "Layer 5"]
     assert "of them in the softmax." in found[-1]
@@ -101,7 +101,7 @@ def test_krizhevskys_normalisation_is_named_before_the_pool() -> None:
     assert words.index("normalised") == words.index("max pool 3 × 3") - 1
 
 
-def test_the_table() -> None:
+def test_the_table_has_a_row_for_each_layer() -> None:
     rows = fig3.details({"zfnet.json": PAPER}).rows
     assert len(rows) == len(PAPER)
     assert rows[0] == ("Image", "3 colours", "224 × 224; minus the mean", "0")

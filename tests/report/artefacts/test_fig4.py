@@ -21,7 +21,7 @@ ORANGE = (217, 95, 2)
 
 
 def made(fields: dict[int, int] = FIELDS, maps: list[int] = MAPS, epochs: list[int] = EPOCHS) -> dict[str, Any]:
-    """Maps whose strongest image changes once, from the second snapshot to the third; one map is dead."""
+    """Return maps whose strongest image changes once, from the second snapshot to the third. One map is dead."""
     rng, rows, data = np.random.default_rng(0), [], {}
     for layer, side in fields.items():
         data[f"layer{layer}.npy"] = rng.normal(0, 1, (len(maps), len(epochs), side, side, 3))
@@ -78,7 +78,9 @@ def test_bars_mark_where_the_image_changes_and_hatching_what_is_dead() -> None:
         size = (sheet.shape[1] + tiles.GAP) // 4 - fig4.BAR - tiles.GAP
         step = size + fig4.BAR + tiles.GAP
         orange = (sheet == ORANGE).all(2)
-        assert set(np.flatnonzero(orange.any(0))) == {2 * step + offset for offset in range(2, 6)}, "from 2 to 3"
+        assert set(np.flatnonzero(orange.any(0))) == {2 * step + offset for offset in range(2, 6)}, (
+            "bars must mark the change from the second snapshot to the third"
+        )
         assert orange[:, 2 * step + 3].sum() == len(MAPS) * size
         down = size + fig4.BELOW + tiles.GAP
         for place, name in enumerate(MAPS):
@@ -88,7 +90,7 @@ def test_bars_mark_where_the_image_changes_and_hatching_what_is_dead() -> None:
 
 
 def settled(*epochs: float, dead: int = 0) -> dict[str, Any]:
-    """Of these maps the last few are dead."""
+    """Return maps that settle at these epochs. The last `dead` of the maps are dead."""
     gone = np.arange(len(epochs)) >= len(epochs) - dead
     return {"settled.csv": pd.DataFrame({"layer": 1, "map": range(len(epochs)), "epoch": epochs, "dead": gone})}
 
@@ -111,7 +113,7 @@ def test_the_alternative_tells_epochs_and_layers() -> None:
 
 
 def layers(low: list[float], high: list[float], dead: int = 0) -> dict[str, Any]:
-    """Maps of layer 1, one of layer 2 and maps of layer 5, and dead ones of layer 5."""
+    """Return maps of layer 1, one map of layer 2, and maps of layer 5, the last `dead` of them dead."""
     epochs, numbers = low + [50.0] + high + [nan] * dead, [1] * len(low) + [2] + [5] * (len(high) + dead)
     gone = np.arange(len(epochs)) >= len(epochs) - dead
     return {"settled.csv": pd.DataFrame({"layer": numbers, "epoch": epochs, "dead": gone})}
@@ -140,7 +142,7 @@ def test_the_claim_turns_with_when_layers_settle(
 
 def test_maps_that_settle_in_neither_layer_before_the_end_tie() -> None:
     [measure] = fig4.convergence(layers([1.0, nan], [nan, nan]), GIVEN)
-    assert measure.value == 0.5, "half of the pairs are of a map that has settled and one that has not"
+    assert measure.value == 0.5, "in half of the pairs, one map has settled and one has not"
     with pytest.raises(Unmeasurable, match="no map has settled"):
         fig4.convergence(layers([nan, nan], [nan]), GIVEN)
 

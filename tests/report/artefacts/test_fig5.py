@@ -23,7 +23,7 @@ CLAIMS = {claim.id: claim for claim in fig5.CLAIMS}
 
 
 def made(names: list[str], layers: tuple[int, ...] = (1, 7), crop: int = 48) -> dict[str, Any]:
-    """Random results, the rows in no order."""
+    """Return random results, with rows in random order."""
     rng = np.random.default_rng(4)
     rows = [
         {"id": image, "transform": kind, "amount": amount, "layer": layer, "distance": 100 * rng.random(),
@@ -94,7 +94,7 @@ def test_the_images_stand_over_their_colours() -> None:
     assert [segment[:, 0].tolist() for segment in map(np.asarray, bars.get_segments())] == [[0, 20], [22, 42]]
 
 
-def test_medians_and_quartiles() -> None:
+def test_medians_and_quartiles_are_drawn_and_listed() -> None:
     data = made(["cat"])
     axes = drawn(data).axes[-6]
     table = data["invariance.parquet"].query("transform == 'translation' and layer == 7")
@@ -115,9 +115,9 @@ def test_medians_and_quartiles() -> None:
 
 
 def world(effect: int) -> dict[str, Any]:
-    """Results in which each claim holds (1), does not hold (-1), or depends on the image (0).
+    """Return results in which each claim holds (1), does not hold (-1), or depends on the image (0).
 
-    Judged without the untrained network, distances would hold in all.
+    Without the untrained network, claims on distances would hold in all of them.
     """
     rng, rows = np.random.default_rng(2), []
     steps = {"translation": [-4.0, -2, 0, 2, 4], "scale": [1.0, 1.2, 1.4, 1.6], "rotation": [0.0, 20, 340]}
@@ -165,11 +165,11 @@ def test_an_untrained_network_does_not_hold_against_itself(claim: claims.Claim) 
         assert [one.value for one in measures] == [0] * 3 and entry["verdict"] != "holds"
 
 
-def test_premises() -> None:
+def test_a_claim_needs_its_premises() -> None:
     data = world(1)
     for claim in CLAIMS.values():
         assert ledger.judged(claim, data, GIVEN)[0]["verdict"] == "holds"
-    unsure = data["untrained.parquet"].assign(p_true=0.89)  # 0.9 is less than a tenth of the way to 1
+    unsure = data["untrained.parquet"].assign(p_true=0.89)  # 0.9 is less than a tenth of the way from 0.89 to 1
     straight = data["invariance.parquet"].assign(p_true=0.05)
     for name, other in (("stable", unsure), ("rotation", unsure), ("linearity", straight)):
         entry, _ = ledger.judged(CLAIMS[name], data | {"untrained.parquet": other}, GIVEN)
@@ -190,7 +190,7 @@ def test_premises() -> None:
     assert fig5.straighter(data, GIVEN)[1].value == pytest.approx(np.median(gains))
 
 
-def test_numbers_of_claims_by_loops() -> None:
+def test_the_numbers_of_claims_equal_loops() -> None:
     data = world(0)
     records = data["invariance.parquet"].to_dict("records")
     others = data["untrained.parquet"].to_dict("records")
@@ -213,7 +213,7 @@ def test_numbers_of_claims_by_loops() -> None:
     assert moved.value == pytest.approx(np.mean(kept) / mean("p_true", transform="translation", amount=0.0))
 
 
-def test_a_line_through_no_change() -> None:
+def test_the_line_goes_through_the_unchanged_image() -> None:
     data = world(-1)
     found = CLAIMS["linearity"].measure(data, GIVEN)[1]
     rows = data["invariance.parquet"].query("transform == 'scale' and layer == 7").sort_values(["id", "amount"])
@@ -224,7 +224,7 @@ def test_a_line_through_no_change() -> None:
     assert found.value == pytest.approx(np.median(explained), abs=1e-5)
 
 
-def test_what_can_not_be_measured(tmp_path: Path) -> None:
+def test_claims_that_can_not_be_measured_say_why(tmp_path: Path) -> None:
     table = world(1)["invariance.parquet"]
     with pytest.raises(claims.Unmeasurable, match="the highest layer never changes"):
         CLAIMS["linearity"].measure({"invariance.parquet": table.assign(distance=0.0)}, GIVEN)

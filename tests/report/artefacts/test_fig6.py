@@ -30,7 +30,7 @@ RUNS = {
 GIVEN = given(RUNS)
 SINGLE = given({run: RUNS[run] for run in fig6.LAYER1})
 SCATTER = {"zfnet": -1, "zfnet-seed1": 1, "zfnet-seed2": 0, "alexnet": -1, "alexnet-seed1": 1}
-"""What the networks of `world` differ by, in units of its scatter."""
+"""Differences between the networks of `world`, in units of the scatter."""
 
 
 SETTINGS = params.load(ROOT / "params.yaml")
@@ -54,10 +54,16 @@ def results(count: int = 24, maps: int = 30, dead: int = 1) -> dict[str, Any]:
 
 
 def world(effect: float, scatter: float = 0.01) -> dict[str, Any]:
-    """Numbers that lie `effect` on the claimed side of those of untrained networks; seeds scatter around them."""
+    """Return numbers that lie `effect` on the claimed side of those of untrained networks.
+
+    Seeds scatter around them.
+    """
 
     def network(run: str, sign: float) -> dict[str, float | None]:
-        """Where `sign` is 1: more dead filters, likeness and aliasing, and fewer middle frequencies."""
+        """Return a network's numbers.
+
+        A `sign` of 1 means more dead filters, likeness and aliasing, and fewer middle frequencies.
+        """
         noise = scatter * SCATTER.get(run, 0)
         numbers = {"dead": 0.4, "alike": 0.3, "middle": 0.3, "aliasing": 1.5, "dominance": 4.0}
         found: dict[str, float | None] = {name: value + noise for name, value in numbers.items()}
@@ -135,15 +141,17 @@ def test_only_dead_maps_are_hatched_and_no_pixel_is_resampled() -> None:
     assert (below[:, -side:] == expected.repeat(side // 27, 0).repeat(side // 27, 1)).all()
 
 
-def test_claims_hold_where_an_effect_is_planted() -> None:
+def test_claims_hold_if_an_effect_is_planted() -> None:
     assert verdicts(world(0.5)) == dict.fromkeys((claim.id for claim in fig6.CLAIMS), "holds")
 
 
-def test_claims_fail_where_it_is_turned_and_take_their_premises_with_them() -> None:
+def test_claims_fail_if_the_effect_is_reversed_and_need_their_premises() -> None:
     turned = dict.fromkeys((claim.id for claim in fig6.CLAIMS), "does not hold")
     without = turned | dict.fromkeys(("renormalisation", "aliasing-removed"), "not measurable here")
     assert verdicts(world(-0.6)) == without | {"dominance": "does not hold"}
-    assert verdicts(world(-0.4))["dominance"] == "holds", "2.4 times the median; but the clipped network has more"
+    assert verdicts(world(-0.4))["dominance"] == "holds", (
+        "the dominance is 2.4 times the median, though the clipped network has more"
+    )
     assert verdicts(world(-0.4))["renormalisation"] == "does not hold"
     stronger = world(0.5)
     for run in ("zfnet", "zfnet-seed1", "zfnet-seed2"):
@@ -156,14 +164,14 @@ def test_claims_fail_where_it_is_turned_and_take_their_premises_with_them() -> N
 
 @pytest.mark.parametrize("scatter", [0.01, 0.0])
 def test_networks_like_untrained_ones_never_hold(scatter: float) -> None:
-    """Not even where all numbers are the same, and the interval has no width."""
+    """The verdicts are the same if all numbers are equal and the interval has no width."""
     found = verdicts(world(0.0, scatter))
-    assert found.pop("dominance") == "holds", "four times the median, clipped or not"
+    assert found.pop("dominance") == "holds", "the dominance is four times the median, clipped or not"
     assert found.pop("aliasing-removed") == "not measurable here", "there is nothing to remove"
     assert set(found.values()) == {"undecided"}
 
 
-def test_what_size_and_stride_give_untrained_networks_does_not_count() -> None:
+def test_effects_of_size_and_stride_alone_do_not_count() -> None:
     data = world(0.5)
     for run in ("zfnet", "alexnet"):
         data["filters.json"]["untrained"][run] = data["filters.json"][run]
@@ -172,7 +180,7 @@ def test_what_size_and_stride_give_untrained_networks_does_not_count() -> None:
     assert {found[name] for name in ("distinct", "frequencies", "aliasing")} == {"undecided"}
 
 
-def test_numbers_and_intervals_are_those_worked_out_by_hand() -> None:
+def test_numbers_and_intervals_equal_those_worked_out_by_hand() -> None:
     data = world(0.5, 0.02)
     half = stats.t.ppf(0.975, 3) * ((2 + 2) * 0.02**2 / 3) ** 0.5
     dead = measured_of("dead", data)
@@ -207,13 +215,15 @@ def test_one_seed_of_everything_leaves_all_undecided() -> None:
 
 
 def test_the_runs_measured_are_those_that_are_compared() -> None:
-    assert measured(RUNS) == [run for run in RUNS if run != "alexnet-no34"], "no other architecture"
+    assert measured(RUNS) == [run for run in RUNS if run != "alexnet-no34"], (
+        "no run of another architecture may be measured"
+    )
     assert set(measured(SINGLE.runs)) == set(SINGLE.runs)
     fewer = {run: entry for run, entry in SETTINGS.runs.items() if "seed" not in run}
-    assert measured(fewer) == ["zfnet-unclipped", "zfnet", "alexnet"], "without any seeds"
+    assert measured(fewer) == ["zfnet-unclipped", "zfnet", "alexnet"], "runs without other seeds must be measured"
 
 
-def test_what_can_not_be_measured_says_why(tmp_path: Path) -> None:
+def test_claims_that_can_not_be_measured_say_why(tmp_path: Path) -> None:
     store.save(tmp_path / unavailable.NAME, "a reason\n")
     for claim in fig6.CLAIMS:
         with pytest.raises(Unmeasurable, match="a reason"):

@@ -147,7 +147,9 @@ def test_the_legend_names_every_colour() -> None:
     [legend] = [legend for axes in figure.axes if (legend := axes.get_legend()) is not None]
     entries = zip(legend.get_texts(), legend.get_patches(), strict=True)
     keys = {text.get_text(): to_hex(patch.get_facecolor()) for text, patch in entries}
-    assert list(keys) == ["c0", "c1", "c2", "c3", "c4", "2 others"], "the true class first, though never the answer"
+    assert list(keys) == ["c0", "c1", "c2", "c3", "c4", "2 others"], (
+        "the true class must come first, though it is never the answer"
+    )
     shown = np.asarray(legend.axes.images[0].get_array())
     labels = data["shown.parquet"].set_index(["y", "x"])["top1"]
     for y, x in ((2, 2), (47, 52), (92, 92), (12, 87)):
@@ -189,7 +191,7 @@ def test_claims_turn_with_what_is_measured(middle: float, verdict: str) -> None:
 
 
 @pytest.mark.parametrize("known", [-0.3, 0.0])
-def test_where_the_network_does_not_know_the_images_nothing_is_said_of_where_it_looks(known: float) -> None:
+def test_a_network_that_does_not_know_the_images_supports_no_claim_on_where_it_looks(known: float) -> None:
     scores = {"drop_beyond": 0.5, "agreement": 0.5, "known": known}
     rows = [[score, 0.5, 0.2, found, found - 0.1, found + 0.1, 9] for score, found in scores.items()]
     data = {"scores.csv": pd.DataFrame(rows, columns=SCORES)}

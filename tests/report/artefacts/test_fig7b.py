@@ -72,10 +72,10 @@ def test_the_outline_is_seen_on_dark_and_bright(shade: int) -> None:
     box = figure.axes[0].get_window_extent()
     middle, top = round(box.x0 + box.width / 2), round(figure.bbox.height - (box.y0 + 0.75 * box.height))
     across = np.asarray(canvas.buffer_rgba())[top - 8 : top + 8, middle, :3].max(1)
-    assert across.max() > 240 and across.min() < 40, "a light line and a dark edge"
+    assert across.max() > 240 and across.min() < 40, "the outline needs a light line and a dark edge"
 
 
-def test_where_no_object_is_known() -> None:
+def test_without_known_objects_scores_are_not_available() -> None:
     data = made(["fish", "lorry"])
     data["shown.safetensors"]["masks"][:] = [[[0]], [[1]]]
     data["scores.csv"] = EMPTY

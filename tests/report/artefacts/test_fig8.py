@@ -24,7 +24,7 @@ def draw(data: dict[str, Any]) -> Figure:
 def test_every_word_can_be_read(data: dict[str, Any]) -> None:
     figure = draw(data)
     assert faults(figure) == []
-    assert figure.axes[0].get_window_extent().width > 240, "long names do not make the pictures small"
+    assert figure.axes[0].get_window_extent().width > 240, "long names make the pictures small"
 
 
 def test_each_face_has_its_row_and_each_hidden_place_its_column() -> None:

@@ -81,7 +81,7 @@ def test_claims_turn_with_the_accuracies(few: float, spread: float, verdict: str
     (found,) = fig9.few_images(data, DRAWN)
     assert found.published == pytest.approx(16.4)
     (found,) = fig9.few_images(data | {"scratch.csv": scratch({15: 0})}, DRAWN)
-    assert found.published is None, "the paper's is with 60 images per class from scratch"
+    assert found.published is None, "the paper's number is for 60 images per class from scratch"
 
 
 def test_claims_that_cannot_be_measured_say_why() -> None:

@@ -1,4 +1,4 @@
-"""The paper's numbers against its text, copied here as it stands."""
+"""Test the paper's numbers against the paper's text, copied here unchanged."""
 
 import re
 
@@ -118,5 +118,5 @@ def test_runs_have_one_row_each_in_a_table() -> None:
         assert len(runs) == len(set(runs))
     both = {row.run: row for row in table2.TABLE.rows if row.run}
     for row in table3.TABLE.rows:
-        if row.run in both:  # the validation errors of a network are printed in both tables
+        if row.run in both:  # both tables print the validation errors of a network
             assert row.values[1:] == both[row.run].values[:2]

@@ -27,7 +27,10 @@ def consistency(layers: tuple[int, ...] = (5, 7)) -> dict[str, Any]:
 
 
 def pairs(effect: float, noise: float, layers: tuple[int, ...] = (5, 7), seed: int = 3) -> pd.DataFrame:
-    """Distances of faces: at random places `effect` larger in layer 5; some pairs change in no common feature."""
+    """Return the distances between faces.
+
+    Distances at random places are `effect` larger in layer 5. Some pairs change in no common feature.
+    """
     rng = np.random.default_rng(seed)
     one, other = np.triu_indices(FACES, 1)
     found = []
@@ -41,7 +44,10 @@ def pairs(effect: float, noise: float, layers: tuple[int, ...] = (5, 7), seed: i
 
 
 def files(effect: float, noise: float, layers: tuple[int, ...] = (5, 7)) -> dict[str, pd.DataFrame]:
-    """Distances that would hold of the untrained network alone, and of the trained one `effect` larger."""
+    """Return distances that are `effect` larger for the trained network than for the untrained network.
+
+    Without the comparison, the claims would hold of the untrained network too.
+    """
     return {
         "pairs.parquet": pairs(0.2 + effect, noise, layers),
         "untrained.parquet": pairs(0.2, noise, layers, seed=4),
@@ -57,13 +63,15 @@ def test_cells_are_mean_and_deviation_of_few_faces_all_and_changed_features() ->
     records = filled.records()
     [one] = records[(records["row"] == "Nose") & (records["column"] == "Layer 7") & (records["part"] == "all")].iloc
     assert (one["value"], one["deviation"], one["n"], one["over"]) == (pytest.approx(0.27), 1.0, 3160, "pairs")
-    assert records["difference"].isna().to_numpy().all(), "the table shows none: the faces are others"
+    assert records["difference"].isna().to_numpy().all(), (
+        "the faces are not the paper's, so the table must show no difference"
+    )
     assert "Ours: layers 5 and 7." in filled.notes[0]
     assert "5 faces, 10 pairs" in filled.notes[1] and "80 of them" in filled.notes[1]
     assert "25% to 55% change" in filled.notes[2]
 
 
-def test_what_there_is_not_is_not_available() -> None:
+def test_missing_results_are_not_available() -> None:
     alone = rows(table1.table(consistency((5,)), {}))["Random"]
     assert alone[1] == "0.350 ± 0.062" and alone[5:] == ["not available"] * 3
     nothing = table1.table({}, {})
@@ -97,13 +105,13 @@ def test_an_untrained_network_does_not_hold_against_itself() -> None:
     assert [one.value for one in table1.more_alike(data, DRAWN)] == [0] * 6
     assert [one.value for one in table1.less_above(data, DRAWN)] == [0] * 2
     below, above = (ledger.judged(claim, data, DRAWN)[0] for claim in table1.CLAIMS)
-    assert below["verdict"] == "undecided", "no pair differs"
-    assert above["verdict"] == "not measurable here", "there is nothing that could be smaller"
+    assert below["verdict"] == "undecided", "no pair differs from itself"
+    assert above["verdict"] == "not measurable here", "there is no gap that could be smaller"
     held = [ledger.judged(claim, files(0.1, 0.01), DRAWN)[0]["verdict"] for claim in table1.CLAIMS]
     assert held == ["holds", "holds"]
 
 
-def test_gaps_between_faces_by_loops() -> None:
+def test_gaps_between_faces_equal_loops() -> None:
     data = files(0.05, 0.1)
     records = {
         (name, row["part"], row["layer"], row["one"], row["other"]): row
@@ -133,7 +141,7 @@ def test_gaps_between_faces_by_loops() -> None:
     assert [one.value for one in found] == pytest.approx(slow)
 
 
-def test_claims_without_faces_or_hidden_layers(tmp_path) -> None:
+def test_claims_without_faces_or_hidden_layers_say_why(tmp_path) -> None:
     (tmp_path / "unavailable.txt").write_text("no faces\n")
     for claim in ("correspondence", "correspondence-above"):
         with pytest.raises(Unmeasurable, match="no faces"):

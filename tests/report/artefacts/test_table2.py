@@ -86,7 +86,7 @@ def test_claims_on_several_networks(effect: float, verdict: str) -> None:
         assert measure.value == pytest.approx(100 * effect) and measure.count == "1,000 images, 2 networks"
 
 
-def test_claims_on_what_was_not_trained_here() -> None:
+def test_claims_need_networks_that_were_trained_here() -> None:
     with pytest.raises(Unmeasurable, match=r"no run alexnet$"):
         judged(table2, "architecture", metrics(ERRORS), given(SEEDS | {"zfnet": RUNS["zfnet"]}))
     with pytest.raises(Unmeasurable, match=r"model\.source"):

@@ -17,7 +17,7 @@ BAD = {"zfnet": 0.4, "zfnet-wide": 0.5, "alexnet": 0.3, "alexnet-no34": 0.6, "al
 
 
 def world(effect: int) -> dict[str, object]:
-    """Errors with which every claim holds (1), does not hold (-1) or stays undecided (0)."""
+    """Return errors with which every claim holds (1), does not hold (-1) or stays undecided (0)."""
     errors = {}
     for run in RUNS:
         known = GOOD if effect == 1 else BAD
@@ -81,7 +81,7 @@ def test_sizes_of_both_networks_decide() -> None:
 
 
 def test_the_paper_passes_by_its_own_numbers() -> None:
-    """A rule that the printed numbers themselves would fail is no fair test."""
+    """A rule is unfair if the paper's printed numbers fail the rule."""
     for module, data in ((table2, world(1)), (table3, world(1))):
         for claim in module.CLAIMS:
             for one in [] if "together" in claim.id else claim.measure(data, EVERYTHING):
@@ -97,7 +97,7 @@ def test_one_seed_gives_no_verdict() -> None:
         assert verdict == "undecided" and found.count == "one seed: no interval"
 
 
-def test_claims_on_what_was_not_trained_here() -> None:
+def test_claims_need_networks_that_were_trained_here() -> None:
     with pytest.raises(Unmeasurable, match=r"model\.source"):
         judged(table3, "wider-middle", world(1), given(RUNS, elsewhere=True))
     assert judged(table3, "both-removed", world(1), given(RUNS, elsewhere=True))[0] == "holds"
@@ -120,7 +120,9 @@ def test_networks_that_learned_nothing_support_no_claim() -> None:
         for module in (table2, table3):
             for claim in (one for one in module.CLAIMS if "together" not in one.id):
                 entry, _ = ledger.judged(claim, data, known)
-                assert (entry["verdict"] == "not measurable here") != learned, "1,000 images leave three points open"
+                assert (entry["verdict"] == "not measurable here") != learned, (
+                    "1,000 images can't tell three points from chance"
+                )
 
 
 @pytest.mark.parametrize(("claim", "run"), [("dense-removed", "alexnet-no67"), ("middle-removed", "alexnet-no34")])

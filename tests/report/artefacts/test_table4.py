@@ -8,7 +8,7 @@ from zfpipe.report.engine.claims import Unmeasurable
 
 DATA = {"accuracy.csv": accuracies([], {15: 0.5, 30: 0.6, 7: 0.4}), "scratch.csv": scratch({15: 0.3, 30: 0.45})}
 NONE = {**DATA, "scratch.csv": scratch({})}
-"""Of a network that was trained elsewhere."""
+"""Results of a network that was trained elsewhere."""
 
 
 def test_cells_are_mean_and_deviation_over_folds() -> None:
@@ -78,7 +78,7 @@ def test_far_is_half_of_the_smallest_printed_difference() -> None:
     assert rules == pytest.approx([20, 17.7])
 
 
-def test_table_5_is_the_same_of_the_second_set() -> None:
+def test_table_5_shows_the_second_set_in_the_same_way() -> None:
     data = {"accuracy.csv": accuracies([], {60: 0.56}), "scratch.csv": scratch({45: 0.25})}
     found = rows(table5.table(data, {}))
     assert found["ImageNet-pretrained convnet"][7:] == ["not available", "–", "74.2 ± 0.3", "56.0 ± 1.0", "−18.2"]

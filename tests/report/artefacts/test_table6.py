@@ -19,7 +19,7 @@ def precision(values: dict[str, float]) -> dict[str, pd.DataFrame]:
     return {"precision.csv": pd.DataFrame(columns).assign(images=20, penalty=0.1, test_images=1400)}
 
 
-def test_other_classes_stand_apart_from_vocs() -> None:
+def test_other_classes_are_not_in_the_rows_of_vocs() -> None:
     filled = table6.table(precision({"bear": 0.25, "chair": 0.125}), {})
     found = rows(filled)
     assert found["Chair"] == ["65.2", "75.4", "65.0", "not available", "–"]

@@ -28,7 +28,7 @@ def test_every_classifier_is_shown_with_the_most_images() -> None:
     assert "30 training images per class. Second: 60" in filled.notes[1] and "on 12 classes" in filled.notes[1]
 
 
-def test_layers_are_compared_with_the_one_before_on_the_same_folds() -> None:
+def test_layers_are_compared_with_the_layer_before_on_the_same_folds() -> None:
     data = folder(RISING, RISING[:3])
     table = data["caltech101/accuracy.csv"]
     table.loc[(table["layer"] == 7) & (table["fold"] == 0) & (table["classifier"] == "svm"), "accuracy"] += 0.03
@@ -57,7 +57,7 @@ def test_the_claim_needs_two_layers() -> None:
         judged(table7, "deeper", folder(RISING[:1], RISING), DRAWN)
 
 
-def test_order_is_spearmans() -> None:
+def test_order_is_spearmans_correlation() -> None:
     folds = np.random.default_rng(2).normal(0, 1, (6, 3))
     assert table7.order(folds) == pytest.approx([stats.spearmanr(np.arange(6), fold)[0] for fold in folds.T])
     assert table7.order(np.ones((6, 2))).tolist() == [0, 0]
