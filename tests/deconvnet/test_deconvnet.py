@@ -1,4 +1,4 @@
-"""The deconvnet against its slow twin, as a transpose, against captum, and each trap of the paper."""
+"""Test the deconvnet against its slow twin, as a transpose, against captum, and in each trap of the paper."""
 
 import warnings
 
@@ -23,7 +23,7 @@ GRADIENT = sections.Deconvnet(unpooling="sum", norm="gradient")
 
 
 def strongest(network: ConvNet, images: torch.Tensor, layer: int) -> Units:
-    """The largest activation of each image, in different maps where possible."""
+    """Return the unit with the largest activation on each image."""
     *_, trace = network.trace(images, layer)
     places = trace.rectified.flatten(1).argmax(1)
     side = trace.rectified.shape[-1]
@@ -83,8 +83,8 @@ def test_each_step_down_is_the_transpose_of_the_step_up(kind: str) -> None:
             below = trace.output
 
 
-def test_where_the_relu_has_nothing_to_do_the_deconvnet_is_the_gradient() -> None:
-    """Positive weights and images, and a normalisation that divides by one: then both are the transpose."""
+def test_with_positive_weights_the_deconvnet_is_the_gradient() -> None:
+    """Weights and images are positive and the normalisation divides by one, so that both are the transpose."""
     network = small_network("zfnet")
     network.norm = IDENTITY
     for conv in network.convs.values():
@@ -100,8 +100,8 @@ def test_where_the_relu_has_nothing_to_do_the_deconvnet_is_the_gradient() -> Non
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_the_way_to_the_rectified_map_is_the_transpose_of_what_follows_the_relu(kind: str) -> None:
-    """Of pooling and normalisation in either order, by finite differences in double precision."""
+def test_the_step_down_to_the_rectified_map_is_the_transpose_of_pool_and_normalisation(kind: str) -> None:
+    """Pool and normalisation come in either order. The check uses finite differences in double precision."""
     network, images = small_network(kind).double(), random_images(2).double()
     generator = torch.Generator().manual_seed(9)
     for trace, conv in zip(network.trace(images), network.architecture.convs, strict=True):
@@ -117,14 +117,14 @@ def test_the_way_to_the_rectified_map_is_the_transpose_of_what_follows_the_relu(
 
 
 @pytest.mark.parametrize("kind", ["zfnet", "alexnet"])
-def test_the_way_through_the_normalisation_is_its_gradient(kind: str) -> None:
+def test_the_step_down_through_the_normalisation_is_its_gradient(kind: str) -> None:
     network, images = small_network(kind), random_images(2)
     (trace,) = network.trace(images, 1)
     assert trace.normed is not None
     signal = torch.randn(trace.normed.shape, generator=torch.Generator().manual_seed(5))
     down = unnormalised(network, trace, signal, "gradient").double()
     pooled, signal, norm = trace.normed.detach().double(), signal.double(), network.norm
-    slow = torch.zeros_like(pooled)  # d out[c] / d in[j], term by term
+    slow = torch.zeros_like(pooled)  # the derivative of out[c] by in[j], term by term
     for c in range(pooled.shape[1]):
         near = range(max(0, c - norm.size // 2), min(pooled.shape[1], c + norm.size // 2 + 1))
         base = norm.k + norm.alpha / norm.size * sum(pooled[:, other] ** 2 for other in near)
@@ -170,7 +170,7 @@ def test_the_relu_rule_is_neither_the_gradient_nor_guided_backpropagation() -> N
         assert (pixels - other).abs().max() > 0.05 * pixels.abs().max()
 
 
-def test_biases_play_no_part_on_the_way_down() -> None:
+def test_biases_do_not_change_the_step_down() -> None:
     network, images = small_network("zfnet"), random_images(2)
     with torch.no_grad():
         *_, trace = network.trace(images, 1)
@@ -178,11 +178,11 @@ def test_biases_play_no_part_on_the_way_down() -> None:
         before = filtered_down(trace.rectified, network.conv(1).weight, conv)
         network.conv(1).get_parameter("bias").fill_(100.0)
         assert torch.equal(before, filtered_down(trace.rectified, network.conv(1).weight, conv))
-    assert before.min() < 0, "the last step is a filter: negative values are expected"
+    assert before.min() < 0, "the last step is a filter, which must give negative values"
 
 
 def test_layer_1_is_the_filter_times_the_activation() -> None:
-    """The plainest case: one activation of layer 1 paints its own filter, unflipped, where it looked."""
+    """In the simplest case, one activation of layer 1 paints its own filter, unflipped, in its receptive field."""
     network, images = small_network("zfnet"), random_images(1)
     units = Units(1, torch.tensor([2]), torch.tensor([10]), torch.tensor([7]))
     pixels, activations = project(network, images, units, SUM)
@@ -192,7 +192,7 @@ def test_layer_1_is_the_filter_times_the_activation() -> None:
     assert not pixels.any()
 
 
-def test_a_batch_equals_one_by_one(network: ConvNet) -> None:
+def test_a_batch_equals_single_images(network: ConvNet) -> None:
     images = random_images(5)
     units = strongest(network, images, 5)
     together, _ = project(network, images, units, SUM)
@@ -202,12 +202,13 @@ def test_a_batch_equals_one_by_one(network: ConvNet) -> None:
         torch.testing.assert_close(together[row], single[0], rtol=1e-4, atol=1e-5 * together[row].abs().max().item())
 
 
-def test_the_input_scale_is_part_of_the_way_up_and_of_its_transpose() -> None:
+def test_the_input_scale_is_part_of_the_forward_pass_and_of_its_transpose() -> None:
     network, images = small_network("zfnet"), random_images(2)
     units = strongest(network, images, 3)
     pixels, activations = project(network, images, units, SUM)
     network.input_scale = 0.5
-    network.norm = network.norm.model_copy(update={"alpha": network.norm.alpha * 0.5**2})  # the layers get equal values
+    # Gives the layers equal values.
+    network.norm = network.norm.model_copy(update={"alpha": network.norm.alpha * 0.5**2})
     scaled, same = project(network, images * 2, units, SUM)
     torch.testing.assert_close(same, activations)
     torch.testing.assert_close(scaled, pixels * 0.5)
@@ -221,11 +222,11 @@ def test_a_dead_unit_projects_to_nothing() -> None:
     assert not pixels.any()
 
 
-def test_equals_captum_without_normalisation() -> None:
+def test_the_deconvnet_equals_captum_without_normalisation() -> None:
     from captum.attr import Deconvolution
 
     class Unnormed(nn.Module):
-        """The convolution layers of a network in the form captum can hook: ReLU modules, no normalisation."""
+        """Hold the convolution layers in the form that captum can hook: ReLU modules, no normalisation."""
 
         def __init__(self, network: ConvNet):
             super().__init__()

@@ -1,4 +1,4 @@
-"""The deconvnet on receptive fields equals that on whole images, cut: everywhere, at the borders too."""
+"""Test that the deconvnet on receptive fields equals the deconvnet on whole images, cut, also at the borders."""
 
 from dataclasses import replace
 
@@ -16,11 +16,11 @@ from zfpipe.network.receptive_field import receptive_field
 from zfpipe.sections import Deconvnet
 
 MAPS, MAPS_IN = (96, 256, 384, 384, 256), (3, 96, 256, 384, 384)
-"""Of the paper's layers."""
+"""Numbers of maps of the paper's layers, and of the layers below."""
 
 
 def everywhere(network: ConvNet, layer: int) -> Units:
-    """Units in all corners, on all borders, inside, and where the ceil-mode pooling hangs over."""
+    """Return units in all corners, on all borders, inside, and where the ceil-mode pooling overhangs."""
     (conv,) = (conv for conv in network.architecture.convs if conv.layer == layer)
     last = conv.map_size - 1
     places = sorted({0, 1, last // 2, last - 1, last} & set(range(last + 1)))
@@ -30,13 +30,13 @@ def everywhere(network: ConvNet, layer: int) -> Units:
 
 
 def alone(network: ConvNet, images: Tensor, units: Units, settings: Deconvnet) -> tuple[Tensor, Tensor]:
-    """Units of one layer, each in an image of its own."""
+    """Project units of one layer, each in another image."""
     [found] = windows.project_windows(network, images, [(units, torch.arange(len(images)))], settings)
     return found
 
 
 def cut_by_hand(network: ConvNet, images: Tensor, units: Units, settings: Deconvnet) -> tuple[Tensor, Tensor]:
-    """The projections on whole images, one for each unit, cut in plain loops; and the activations."""
+    """Return the projections on whole images, one for each unit, cut in plain loops, and the activations."""
     crop, field = network.architecture.crop, receptive_field(network.architecture, units.layer)
     whole, activations = project(network, images, units, settings)
     assert (activations > 0).any()
@@ -47,7 +47,7 @@ def cut_by_hand(network: ConvNet, images: Tensor, units: Units, settings: Deconv
             first, last = max(0, -left), min(field.size, crop - left)
             slow[row, :, i, first:last] = whole[row, :, top + i, left + first : left + last]
         sums = [pixels[row].abs().sum().item() for pixels in (slow, whole)]
-        assert sums[0] == pytest.approx(sums[1], rel=1e-4), "nothing lies beyond"
+        assert sums[0] == pytest.approx(sums[1], rel=1e-4), "the projection leaves the receptive field"
     return slow, activations
 
 
@@ -72,8 +72,10 @@ def test_windows_equal_whole_images(kind: str, crop: int, layer: int, settings: 
 
 @pytest.mark.parametrize("settings", [SUM, GRADIENT, OVERWRITE], ids=["sum", "gradient", "overwrite"])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_however_much_of_the_way_up_is_shared(kind: str, settings: Deconvnet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All layers' units, several in an image and one image without any, up to each depth on whole images."""
+def test_any_number_of_shared_layers_gives_the_same(
+    kind: str, settings: Deconvnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The units of all layers, several in an image and none in one image, share the layers up to each depth."""
     network, images = small_network(kind), random_images(4)
     monkeypatch.setattr(windows, "BATCH", 7)
     layers, expected = [], []
@@ -89,14 +91,15 @@ def test_however_much_of_the_way_up_is_shared(kind: str, settings: Deconvnet, mo
             assert_equal(one, other)
 
 
-def test_the_less_work_is_chosen() -> None:
-    """The paper's network: multiply-adds counted by hand."""
+def test_the_depth_with_the_least_work_is_chosen() -> None:
+    """The multiply-adds of the paper's network are counted by hand."""
     convs = small_network("zfnet", crop=224).architecture.convs
     convs = [
         replace(conv, maps=maps, maps_in=maps_in) for conv, maps, maps_in in zip(convs, MAPS, MAPS_IN, strict=True)
     ]
     assert windows.multiply_adds(convs[0], 110) == 110**2 * 96 * 3 * 7**2
-    # Layer 1 takes 170.8 million on a whole image, 63.3 on a layer-5 unit's window; layer 2 415.3 and 138.2
+    # Layer 1 takes 170.8 million on a whole image, and 63.3 million on the window of a layer-5 unit. Layer 2 takes
+    # 415.3 and 138.2 million.
     for units, depth in ((1, 0), (2, 0), (3, 1), (4, 2)):
         middle = torch.full((units,), 6)
         assert windows.shared_layers(convs, 1, [Units(5, middle, middle, middle)]) == depth
@@ -116,7 +119,7 @@ def test_one_unit_at_a_time_gives_the_same() -> None:
 
 
 def test_painting_is_unpooling_rectifying_and_filtering() -> None:
-    """The compiled way down beside torch's, which other devices take; with switches that windows share."""
+    """Compare the compiled step down with torch's, which other devices take. Some windows share a switch."""
     network, images = small_network("zfnet"), random_images(3)
     with torch.no_grad():
         traces = list(network.trace(images, 2))

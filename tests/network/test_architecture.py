@@ -1,4 +1,4 @@
-"""Sizes as PAPER gives them at 224, and as torch computes them at any other input."""
+"""Test sizes: at 224 as in the paper, and at any other input as torch computes them."""
 
 import pytest
 import torch

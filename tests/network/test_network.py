@@ -1,4 +1,4 @@
-"""The network: normalisation against torch's, forward against trace and oracle, initial weights."""
+"""Test the network: normalisation against torch's, forward pass against trace and oracle, initial weights."""
 
 import math
 
@@ -28,7 +28,10 @@ def test_normalisation_equals_torch(size: int, beta: float) -> None:
 
 @pytest.mark.parametrize(("size", "beta"), [(5, 0.75), (4, 0.75), (5, 0.5)])
 def test_the_normalisations_gradient_is_exact(size: int, beta: float) -> None:
-    """Against finite differences, and torch's; neighbours unlike on both sides, so that their direction shows."""
+    """Compare with finite differences and with torch.
+
+    Neighbours differ on both sides, so that a wrong direction fails.
+    """
     norm = sections.Norm(size=size, k=2.0, alpha=0.5, beta=beta)
     maps = torch.randn(2, 7, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     assert torch.autograd.gradcheck(lambda maps: normalised(maps, band(7, size), norm), maps)
@@ -42,7 +45,10 @@ def test_the_normalisations_gradient_is_exact(size: int, beta: float) -> None:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_gradients_equal_those_of_the_plain_layers(kind: str) -> None:
-    """ReLU before the pool, pixels scaled first, torch's own normalisation: the order of the paper."""
+    """The order is the paper's: pixels are scaled first, ReLU stands before the pool.
+
+    The normalisation is torch's own.
+    """
     network, images = small_network(kind), random_images(3) / 8
     network.input_scale = 0.1
     signal = images * network.input_scale
@@ -78,8 +84,8 @@ def test_forward_equals_the_slow_twin(kind: str) -> None:
 
 @pytest.mark.parametrize("scale", [1 / 32, 1 / 16, 4.0])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_scaled_pixels_are_normalised_as_the_papers(kind: str, scale: float) -> None:
-    """At equal filters, and biases scaled alike, every value is scaled alike, in every layer."""
+def test_scaled_pixels_scale_every_layer_alike(kind: str, scale: float) -> None:
+    """With equal filters and biases scaled alike, every value in every layer is scaled alike."""
     network, other, images = small_network(kind), small_network(kind), random_images(2)
     other.input_scale = scale
     for name, bias in other.named_parameters():
@@ -95,7 +101,10 @@ def test_scaled_pixels_are_normalised_as_the_papers(kind: str, scale: float) -> 
 
 
 def test_krizhevskys_normalisation_stands_before_the_pool() -> None:
-    """Section 5.1's "exact architecture"; that of Fig. 3 stands after it."""
+    """Section 5.1 calls this the "exact architecture".
+
+    In the network of Fig. 3, the normalisation stands after the pool.
+    """
     assert SETTINGS.alexnet.norm.before_pool and not SETTINGS.model.norm.before_pool
     for kind, side in (("zfnet", "output"), ("alexnet", "rectified")):
         traces = list(small_network(kind).trace(random_images(1)))
@@ -122,7 +131,7 @@ def test_dropout_only_while_training() -> None:
     assert not torch.equal(network(images), network(images))
 
 
-def test_initial_weights() -> None:
+def test_initial_weights_have_their_deviations() -> None:
     network = weights.build(SETTINGS.model, 128, 24)
     initialise(network, "gaussian", 0.01, seed=3)
     for module in (*network.convs.values(), *network.denses.values()):
@@ -142,7 +151,7 @@ def test_initial_weights() -> None:
     assert not torch.equal(other.conv(1).weight, network.conv(1).weight)
 
 
-def test_weights_come_back(tmp_path) -> None:
+def test_saved_weights_are_read_back(tmp_path) -> None:
     for kind in KINDS:
         network = small_network(kind)
         weights.save(network, tmp_path / "weights.safetensors")
@@ -166,7 +175,7 @@ def test_damaged_or_foreign_weights_are_refused(tmp_path) -> None:
 
 
 def plain(network: ConvNet) -> tuple[list[oracle.PlainLayer], tuple[int, float, float, float], bool]:
-    """The same network for the slow twin, for pixels that are not scaled."""
+    """Return the network for the slow twin, which does not scale pixels."""
     assert network.input_scale == 1
     layers = []
     for conv in network.architecture.convs:

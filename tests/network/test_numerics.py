@@ -1,4 +1,4 @@
-"""How a GPU computes, by torch's switches: none is at hand here, so that CUDA is pretended."""
+"""Test how a GPU computes, by torch's switches. CUDA is pretended, since tests run without a GPU."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ from zfpipe.network import numerics
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """A machine with one GPU; torch's switches are as before afterwards."""
+    """Pretend a machine with one GPU, and restore torch's switches afterwards."""
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
     monkeypatch.delenv("ZFPIPE_TF32", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
@@ -43,7 +43,7 @@ def test_float32_is_float32_unless_asked_otherwise(gpu: pytest.MonkeyPatch) -> N
 
 
 def test_only_training_tries_algorithms(gpu: pytest.MonkeyPatch) -> None:
-    """What measures has batches of many sizes, of which each would be tried anew."""
+    """Stages that measure have batches of many sizes, and torch would try algorithms for each size."""
     torch.backends.cudnn.benchmark = False
     numerics.device()
     assert not torch.backends.cudnn.benchmark

@@ -1,4 +1,4 @@
-"""Receptive fields against the measured support of the gradient, and against known sizes."""
+"""Test receptive fields against the measured support of the gradient, and against known sizes."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from zfpipe.network.architecture import architecture, merged
 from zfpipe.network.receptive_field import ReceptiveField, receptive_field
 
 
-def test_the_papers_network() -> None:
+def test_the_papers_network_has_known_receptive_fields() -> None:
     built = architecture(merged(SETTINGS.model, {"width": 1.0}), 224, 1000)
     fields = [receptive_field(built, layer) for layer in range(1, 6)]
     assert [(field.size, field.jump) for field in fields] == [(7, 2), (27, 8), (75, 16), (107, 16), (139, 16)]
@@ -19,8 +19,8 @@ def test_the_papers_network() -> None:
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize("crop", [128, 131])
-def test_equals_the_support_of_the_gradient(kind: str, crop: int) -> None:
-    """With weights of one and averages for maxima, every pixel a unit can see has a gradient."""
+def test_a_receptive_field_is_the_support_of_the_gradient(kind: str, crop: int) -> None:
+    """With weights of one and averages instead of maxima, every pixel that a unit can see has a gradient."""
     network = small_network(kind, crop)
     image = torch.ones(1, 3, crop, crop, requires_grad=True)
     signal = image
@@ -39,7 +39,7 @@ def test_equals_the_support_of_the_gradient(kind: str, crop: int) -> None:
             signal = functional.avg_pool2d(signal, conv.pool.size, conv.pool.stride, ceil_mode=conv.pool.ceil)
 
 
-def test_a_layer_that_was_left_out_has_none() -> None:
+def test_a_left_out_layer_has_no_receptive_field() -> None:
     network = small_network("no 3, 4")
     with pytest.raises(ValueError, match="no convolution layer 3"):
         receptive_field(network.architecture, 3)

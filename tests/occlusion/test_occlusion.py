@@ -1,4 +1,4 @@
-"""Occlusion by differences equals whole forward passes of images that a slow twin occludes pixel by pixel."""
+"""Test that occlusion by differences equals whole forward passes of images that a slow twin occludes pixel by pixel."""
 
 import math
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ OTHERS = {
 
 
 def other_network(kind: str) -> ConvNet:
-    """Networks that params.yaml does not offer."""
+    """Return a network that params.yaml does not offer."""
     architecture: Architecture = sized(OTHERS[kind], {6: 12, 8: 5}, CROP)
     torch.manual_seed(0)
     network = ConvNet(architecture, SETTINGS.model.norm, 0.5, input_scale=0.05)
@@ -47,7 +47,7 @@ def other_network(kind: str) -> ConvNet:
 
 
 def positions(height: int, width: int, count: int = 12, seed: int = 0) -> Occluders:
-    """In all corners, and at random: inside, at the borders, hanging over them."""
+    """Return occluders in all corners and at random places: inside, at the borders, and overhanging."""
     generator = torch.Generator().manual_seed(seed)
     tops = torch.randint(1 - height, CROP, (count,), generator=generator)
     lefts = torch.randint(1 - width, CROP, (count,), generator=generator)
@@ -56,7 +56,7 @@ def positions(height: int, width: int, count: int = 12, seed: int = 0) -> Occlud
 
 
 def pictures() -> tuple[Tensor, Tensor]:
-    """An image, and what an occluder makes of its pixels."""
+    """Return an image, and the pixels of occluders."""
     image, fill = random_images(2, CROP)
     return image, fill
 
@@ -67,7 +67,7 @@ def one_image() -> tuple[Tensor, Tensor]:
 
 
 def one_by_one(network: ConvNet, image: Tensor, fill: Tensor, occluders: Occluders) -> tuple[Tensor, Tensor]:
-    """The slow twin: occludes pixel by pixel, and asks the network about each image alone."""
+    """Occlude an image pixel by pixel, and run the network on each copy alone."""
     logits, maps = [], []
     for top, left in zip(occluders.tops.tolist(), occluders.lefts.tolist(), strict=True):
         copy = image.clone()
@@ -83,7 +83,7 @@ def one_by_one(network: ConvNet, image: Tensor, fill: Tensor, occluders: Occlude
 
 
 def through(view: Occlusion, occluders: Occluders, batch: int = 64) -> tuple[Tensor, Tensor]:
-    """Of one image."""
+    """Return the answers for one image."""
     return everything(view.answers(Plan(view.network, occluders, batch)))
 
 
@@ -99,31 +99,35 @@ def everything(answers: Iterable[Answers], image: int = 0) -> tuple[Tensor, Tens
 
 
 def assert_same(found: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor], share: float = 1e-5) -> None:
-    """To this share of the largest logit, and of the largest activation."""
+    """Compare up to this share of the largest logit, and of the largest activation."""
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=share * other.abs().max().item())
 
 
 def by_differences(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However little it pays."""
+    """Compute by differences, however little is gained."""
     monkeypatch.setattr(plan, "WORTHWHILE", math.inf)
 
 
 @pytest.mark.parametrize("size", [(7, 7), (5, 24)], ids=str)
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_equals_the_slow_twin(kind: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_occlusion_equals_the_slow_twin(kind: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     by_differences(monkeypatch)
     network, (image, fill), occluders = small_network(kind), pictures(), positions(*size)
     expected = one_by_one(network, image, fill, occluders)
     view = Occlusion(network, image[None], fill)
     assert_same(whole_passes(view, occluders), expected)
     assert_same(through(view, occluders), expected)
-    assert (expected[1] != view.unoccluded.maps).flatten(1).any(1).float().mean() > 0.25, "occluders must matter"
+    assert (expected[1] != view.unoccluded.maps).flatten(1).any(1).float().mean() > 0.25, (
+        "too few occluders change the maps"
+    )
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_every_kind_of_network(kind: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_differences_equal_whole_passes_for_every_kind_of_network(
+    kind: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     by_differences(monkeypatch)
     view, occluders = Occlusion(small_network(kind), *one_image()), positions(*size, count=40)
     assert_same(through(view, occluders), whole_passes(view, occluders))
@@ -131,13 +135,15 @@ def test_every_kind_of_network(kind: str, size: tuple[int, int], monkeypatch: py
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("kind", sorted(OTHERS))
-def test_other_networks(kind: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_differences_equal_whole_passes_for_other_networks(
+    kind: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     by_differences(monkeypatch)
     view, occluders = Occlusion(other_network(kind), *one_image()), positions(*size, count=40)
     assert_same(through(view, occluders), whole_passes(view, occluders))
 
 
-def test_double_precision_shows_no_shortcut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_differences_are_exact_in_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     by_differences(monkeypatch)
     view = Occlusion(small_network("zfnet").double(), *(picture.double() for picture in one_image()))
     occluders = positions(16, 16, count=40)
@@ -164,21 +170,21 @@ def test_unseen_occluders_change_nothing(kind: str) -> None:
     torch.testing.assert_close(whole.logits, network(image[None]))
     tops[:3] = lefts[:3] = 40
     logits, maps = through(view, Occluders(tops, lefts, 16, 16))
-    assert not torch.equal(maps[0], whole.maps[0]), "one of them is seen now"
+    assert not torch.equal(maps[0], whole.maps[0]), "the first occluder is seen now"
     assert torch.equal(maps[3], whole.maps[0])
     assert torch.equal(logits[3], whole.logits[0])
 
 
-def test_pixels_that_no_filter_reaches() -> None:
+def test_an_occluder_between_the_filters_changes_nothing() -> None:
     network, (image, fill) = other_network("filters apart"), pictures()
     view = Occlusion(network, image[None], fill)
-    far = torch.tensor([CROP // 2 // 5 * 5 + 2])  # filters of 2 pixels every 5, from -1
+    far = torch.tensor([CROP // 2 // 5 * 5 + 2])  # filters see 2 of every 5 pixels, from -1 on
     logits, maps = through(view, Occluders(far, far, 1, 1))
     assert torch.equal(logits, view.unoccluded.logits)
     assert torch.equal(maps, view.unoccluded.maps)
     torch.testing.assert_close(logits, network(image[None]))
     _, maps = through(view, Occluders(far - 10, far - 10, 20, 20))
-    assert not torch.equal(maps, view.unoccluded.maps), "the pixels beside it are seen"
+    assert not torch.equal(maps, view.unoccluded.maps), "the pixels beside must be seen"
 
 
 def test_filling_with_the_image_changes_nothing(network: ConvNet) -> None:
@@ -189,7 +195,7 @@ def test_filling_with_the_image_changes_nothing(network: ConvNet) -> None:
     assert_same((logits, maps), (nothing.logits.expand_as(logits), nothing.maps.expand_as(maps)))
 
 
-def test_whole_passes_only_where_they_are_quicker(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whole_passes_are_used_only_if_they_are_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     view = Occlusion(small_network("zfnet"), *one_image())
     whole = whole_passes(view, positions(CROP, CROP))
     with monkeypatch.context() as patch:
@@ -201,7 +207,10 @@ def test_whole_passes_only_where_they_are_quicker(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("size", [(16, 16), (CROP, CROP)], ids=["differences", "whole images"])
 def test_several_images_share_a_plan(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each gets what it gets alone, whichever are looked at together, and the second time nothing is planned."""
+    """Each image gets the answers that it gets alone, whichever images are together.
+
+    The second time nothing is planned.
+    """
     network, (*images, fill) = small_network("zfnet"), random_images(5, CROP)
     tops = torch.cat([positions(*size).tops, torch.tensor([-200, 5])])
     lefts = torch.cat([positions(*size).lefts, torch.tensor([5, CROP])])
@@ -214,7 +223,9 @@ def test_several_images_share_a_plan(size: tuple[int, int], monkeypatch: pytest.
         assert answers[0].logits.shape[:2] == (len(several), 12 // len(several))
         for place, number in enumerate(several):
             assert_same(everything(answers, place), expected[number])
-            assert torch.equal(answers[-1].logits[place, -1], view.unoccluded.logits[place]), "it is beside the image"
+            assert torch.equal(answers[-1].logits[place, -1], view.unoccluded.logits[place]), (
+                "the last occluder is beside the image"
+            )
     monkeypatch.setattr(plan, "spread", None)
     for image, found in zip(images, expected, strict=True):
         assert_same(everything(Occlusion(network, image.expand(3, -1, -1, -1), fill).answers(given)), found)

@@ -1,6 +1,6 @@
-"""An epoch of a compiled network beside one of a plain one: the whole network is one graph, forward and backward.
+"""Compare an epoch of a compiled network with a plain one: the whole network is one graph, forward and backward.
 
-A last batch of another size goes the same way, filled up. The backend is the one that traces but generates no code.
+A last batch of another size is filled up and takes the same graph. The backend traces, but generates no code.
 """
 
 import sys
@@ -23,7 +23,7 @@ graphs, sizes = [], []
 
 
 def backend(graph: torch.fx.GraphModule, examples: list[Any]) -> Any:
-    """Counts the graphs, and notes how many images each run of one has."""
+    """Count the graphs, and note the number of images in each run of a graph."""
     graphs.append(graph)
     compiled = aot_eager(graph, examples)
 
@@ -46,8 +46,8 @@ def main() -> None:
     plain.__dict__["compiled"] = plain.parallel
     with Batches(Path(sys.argv[1]), batch=32, crop=CROP, crops="one of ten", shuffle=True) as batches:
         losses = [trainer.train_epoch(batches, 1)[0] for trainer in trainers]
-    assert len(graphs) == 2, "one of the network, and one that renormalises all layers"
-    assert sizes == [32] * 5, "four batches, the last of 4 images, and one to compile with"
+    assert len(graphs) == 2, "there must be a graph of the network, and one that renormalises all layers"
+    assert sizes == [32] * 5, "the sizes of four batches, the last of 4 images, and of one to compile with"
     assert abs(losses[0] - losses[1]) <= 1e-5 * losses[1], losses
     for one, other in zip(compiled.network.parameters(), plain.network.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)

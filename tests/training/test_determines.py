@@ -1,4 +1,4 @@
-"""What a training run is known by: whatever could change its result gives it another place for its state."""
+"""Test that whatever could change the result of a training run gives the run's state another folder."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ class StopError(Exception):
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """A function that gives the place of zfnet's state, or of another run's."""
+    """Return a function that gives the folder of the state of zfnet, or of another run."""
     monkeypatch.chdir(tmp_path)
     project.parameters()
     project.draw(Path("pictures"))
@@ -48,7 +48,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path
     return known
 
 
-def test_whatever_changes_a_run_gives_its_state_another_place(
+def test_whatever_changes_a_run_gives_its_state_another_folder(
     place: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = place()
@@ -67,13 +67,13 @@ def test_whatever_changes_a_run_gives_its_state_another_place(
         project.parameters(**{section: fields})
         others.append(place())
     project.parameters(figures={"percentile": 98})
-    assert place() == first, "what only others depend on"
+    assert place() == first, "a parameter of other stages must not move the state"
     monkeypatch.setattr(resume, "source_hash", lambda *folders: "other code")
     others.append(place())
     assert len({first, *others}) == 1 + len(others)
 
 
-def test_other_images_or_another_torch_give_it_another_place(
+def test_other_images_or_another_torch_give_the_state_another_folder(
     place: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = place()
@@ -85,10 +85,8 @@ def test_other_images_or_another_torch_give_it_another_place(
     assert place() != first
 
 
-def test_the_first_process_alone_reads_whole_betons(
-    place: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Hundreds of gigabytes on ImageNet; the others are told what it found."""
+def test_only_the_first_process_reads_whole_betons(place: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """On ImageNet a beton has hundreds of gigabytes. The first process tells the others what it found."""
     first, told = place(), [read_sidecar(paths.beton(split)) for split in ("train", "val")]
     monkeypatch.setattr(distributed, "part", lambda: (1, 2))
     monkeypatch.setattr(torch.distributed, "broadcast_object_list", lambda box: box.__setitem__(0, told))
@@ -96,7 +94,7 @@ def test_the_first_process_alone_reads_whole_betons(
     assert place() == first
 
 
-def test_other_weights_to_start_from_give_it_another_place(place: Callable[..., Path]) -> None:
+def test_other_initial_weights_give_the_state_another_folder(place: Callable[..., Path]) -> None:
     source = {"source": "tests.foreign.test_imported:plain", "weights": "weights/net.pth"}
     project.parameters(watch=["model"], model=source)
     settings, found = params.load(), []

@@ -1,4 +1,4 @@
-"""Training: a slow twin of one step, and a run that is killed and resumed ends with the same bytes."""
+"""Test training against a slow twin of one step, and that a killed and resumed run ends with the same bytes."""
 
 import os
 import subprocess
@@ -46,10 +46,10 @@ def fit(subject: Trainer, beton: Path, folder: Path) -> list[dict[str, float]]:
         return subject.fit(train, val, ResumeState(folder, {"test": 1}))
 
 
-def test_resumed_is_the_same_to_the_bit(
+def test_a_resumed_run_is_the_same_to_the_bit(
     beton: Path, inputs: MeanSubtraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In three epochs the learning rate falls twice."""
+    """In these three epochs the learning rate falls twice."""
     whole, killed, resumed = (trainer(inputs) for _ in range(3))
     for subject in (whole, resumed):
         monkeypatch.setattr(subject, "measure", lambda batches: (1.0, 0.5))
@@ -71,7 +71,7 @@ def test_resumed_is_the_same_to_the_bit(
 
 
 def test_snapshots_follow_the_budget() -> None:
-    """Fig. 4 ends with the trained network, however short the training."""
+    """Fig. 4 ends with the trained network, however short the training is."""
     asked = (1, 2, 5, 10, 20, 40)
     assert [within(asked, epochs) for epochs in (70, 10, 7, 1)] == [asked, (1, 2, 5, 10), (1, 2, 5, 7), (1,)]
     assert within((), 7) == ()
@@ -95,7 +95,7 @@ def test_a_changed_run_or_damaged_state_starts_afresh(tmp_path: Path) -> None:
 
 
 def test_one_epoch_equals_plain_gradient_descent(beton: Path, inputs: MeanSubtraction) -> None:
-    """Momentum, a weight decay that shows and renormalisation written out, without dropout."""
+    """Write out momentum, a noticeable weight decay and renormalisation, without dropout."""
     subject = trainer(inputs, weight_decay=0.5)
     twin = trainer(inputs).network
     for network in (subject.network, twin):
@@ -147,7 +147,10 @@ def test_divergence_is_one_line_with_what_to_try(beton: Path, inputs: MeanSubtra
 def test_the_loop_never_waits_for_the_device(
     beton: Path, inputs: MeanSubtraction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On torch's device without data whatever needs a value on the host fails: only an epoch's totals may."""
+    """On torch's device without data, everything that needs a value on the host fails.
+
+    Only an epoch's totals may need one.
+    """
     nowhere, seen = torch.device("meta"), []
     for module in ("zfpipe.reading.inputs", "zfpipe.training.loop"):
         monkeypatch.setattr(f"{module}.sent", lambda tensor, device: tensor.to(device))
@@ -182,7 +185,7 @@ def no_more(*_: Any) -> None:
 
 
 def test_a_compiled_network_is_trained_alike(beton: Path) -> None:
-    """In a process of its own: the checks of shapes that run in tests can't be compiled."""
+    """Compile in a separate process, since the checks of shapes that run in tests can't be compiled."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.compiled", str(beton)],
         cwd=ROOT,
@@ -194,7 +197,7 @@ def test_a_compiled_network_is_trained_alike(beton: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_where_nothing_compiles_the_network_is_trained_as_it_is(
+def test_without_a_compiler_the_network_is_trained_uncompiled(
     beton: Path, inputs: MeanSubtraction, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*_: Any) -> None:
@@ -225,7 +228,7 @@ def test_whether_to_compile_is_0_or_1(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_bfloat16_learns_as_float32_does(beton: Path, inputs: MeanSubtraction) -> None:
-    """Its losses differ in the third digit, its weights are kept in float32, and they are not the same."""
+    """The losses differ in the third digit, and are not the same. The weights are kept in float32."""
     subjects = [trainer(inputs, precision=precision) for precision in ("float32", "bfloat16")]
     with Batches(beton, batch=16, crop=CROP, crops="one of ten", shuffle=True) as batches:
         losses = [[subject.train_epoch(batches, epoch)[0] for epoch in (1, 2, 3)] for subject in subjects]
@@ -236,7 +239,7 @@ def test_bfloat16_learns_as_float32_does(beton: Path, inputs: MeanSubtraction) -
 
 @pytest.fixture
 def cuda_casts() -> Iterator[None]:
-    """Gives the processor's autocast the operations that CUDA's computes in float32 and the processor's does not."""
+    """Make the processor's autocast compute operations in float32 that only CUDA's computes in float32."""
     library = torch.library.Library("aten", "IMPL", "AutocastCPU")
 
     def in_float32(operation: Callable[..., Tensor], value: Tensor, *rest: Any) -> Tensor:
@@ -256,7 +259,7 @@ def cuda_casts() -> Iterator[None]:
 @pytest.mark.usefixtures("cuda_casts")
 @pytest.mark.parametrize("beta", [0.75, 0.5])
 def test_bfloat16_trains_under_cudas_casts(beton: Path, inputs: MeanSubtraction, tmp_path: Path, beta: float) -> None:
-    """The last of the batches, 4 of 16 images, goes through the network as it is, never compiled."""
+    """The last batch, of 4 instead of 16 images, goes through the uncompiled network."""
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.ones(1, dtype=torch.bfloat16).rsqrt().dtype == torch.float32, "the casts are not CUDA's"
     subject = trainer(inputs, precision="bfloat16", epochs=1)
@@ -267,10 +270,10 @@ def test_bfloat16_trains_under_cudas_casts(beton: Path, inputs: MeanSubtraction,
     assert row["train_loss"] < 4
 
 
-def test_processes_whose_networks_part_stop(
+def test_training_stops_if_the_networks_of_processes_differ(
     beton: Path, inputs: MeanSubtraction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """GPUs of two kinds round differently: each process would then train a network of its own."""
+    """GPUs of two kinds round differently, and each process would train another network."""
     digests = iter(["one", "one", "one", "another"])
     monkeypatch.setattr(distributed, "part", lambda: (0, 2))
     monkeypatch.setattr(distributed, "summed", lambda values: values)

@@ -1,4 +1,4 @@
-"""Filter renormalisation against a loop."""
+"""Test filter renormalisation against a loop."""
 
 import math
 
@@ -20,7 +20,7 @@ def test_renormalise_equals_a_loop() -> None:
     other = filters[3:4].clone()
     renormalise([filters, other], 0.1)
     torch.testing.assert_close(filters, expected)
-    assert torch.equal(other, filters[3:4]), "layers one by one"
-    assert torch.equal(filters[0], small), "filters below the radius stay as they are"
+    assert torch.equal(other, filters[3:4]), "each layer must be renormalised alone"
+    assert torch.equal(filters[0], small), "filters below the radius must not change"
     assert filters[4].square().mean().sqrt().item() == pytest.approx(0.1)
     assert not filters.isnan().any()

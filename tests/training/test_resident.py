@@ -1,4 +1,4 @@
-"""What a GPU does with whole images, here on the processor: the same bytes as from crops that the loader cut."""
+"""Test that whole images on a device, here the processor, give the same input as crops that the loader cut."""
 
 from typing import Any
 
@@ -32,10 +32,10 @@ def inputs() -> MeanSubtraction:
 
 @pytest.mark.parametrize("choices", CHOICES)
 @pytest.mark.parametrize("held", [False, True])
-def test_whole_images_end_as_the_same_input(
+def test_whole_images_give_the_same_input(
     known: Known, inputs: MeanSubtraction, choices: dict[str, Any], held: bool
 ) -> None:
-    """In every epoch; 8 a batch, of which the last may leave nothing for a process."""
+    """Every epoch is the same. Batches have 8 images, and the last batch may leave nothing for a process."""
     with open_batches(known, **choices) as plain, open_batches(known, **choices, cut=False) as uncut:
         found = Resident(known.beton, CPU, batch=8, crop=CROP, **choices) if held else uncut
         for epoch in (1, 2):

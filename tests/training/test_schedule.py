@@ -1,4 +1,4 @@
-"""The learning rate: by hand, against a slow twin, on noisy curves, and continued after any epoch."""
+"""Test the learning rate: by hand, against a slow twin, on noisy curves, and continued after any epoch."""
 
 import math
 import random
@@ -20,7 +20,6 @@ def schedule(epochs: int, images: int = 1000, **changes: object) -> AnnealingSch
 
 
 def rates(subject: AnnealingSchedule, errors: Sequence[float | None]) -> list[float]:
-    """The rate of each epoch."""
     found = []
     for error in errors:
         found.append(subject.learning_rate)
@@ -40,7 +39,7 @@ def falling(epochs: int) -> list[float]:
     ],
 )  # fmt: skip
 def test_a_network_is_annealed_in_any_number_of_epochs(epochs: int, counts: tuple[int, int, int]) -> None:
-    """Though its error falls to the end; as well where there is no error to go by."""
+    """The error falls to the end, or there is no error to judge by."""
     expected = [1.0] * counts[0] + [0.1] * counts[1] + [0.01] * counts[2]
     steep = [0.95 - 0.9 * epoch / epochs for epoch in range(epochs)]
     assert rates(schedule(epochs), steep) == pytest.approx(expected)
@@ -53,21 +52,24 @@ def test_shares_beyond_the_last_epochs_leave_each_rate_an_epoch() -> None:
     assert rates(schedule(5, anneal_at=()), [0.5] * 5) == [1.0] * 5
 
 
-def test_it_is_divided_at_a_plateau() -> None:
-    """At 20 epochs a stretch has 3: after the sixth epoch with one rate, not before, and twice at most."""
+def test_the_rate_is_divided_at_a_plateau() -> None:
+    """With 20 epochs a stretch has 3.
+
+    The rate is divided after the sixth epoch of a plateau, not before, and at most twice.
+    """
     plateau = [0.9] + [0.5] * 19
     assert rates(schedule(20), plateau) == pytest.approx([1.0] * 7 + [0.1] * 6 + [0.01] * 7)
 
 
-def test_what_the_images_leave_open_is_no_progress() -> None:
-    """Of 100 images at an error of half a stretch must gain 5 points, of 10,000 half a point."""
+def test_a_gain_within_the_error_of_the_images_is_no_progress() -> None:
+    """At an error of a half, a stretch must gain 5 points with 100 images, and half a point with 10,000."""
     slow = [0.9, *(0.55 - 0.01 * epoch for epoch in range(8))]
     assert rates(schedule(30, images=100), slow)[7:] == pytest.approx([0.1] * 2)
     assert rates(schedule(30, images=10_000), slow)[7:] == [1.0] * 2
 
 
 def test_one_lucky_epoch_is_no_plateau() -> None:
-    """A rule that waits for a new best would divide after it."""
+    """A rule that waits for a new best would divide the rate after the lucky epoch."""
     errors = falling(12)
     errors[4] = 0.1
     assert rates(schedule(40, images=50_000), errors) == [1.0] * 12
@@ -81,7 +83,7 @@ def test_a_network_that_has_not_begun_to_learn_keeps_its_rate() -> None:
 @pytest.mark.parametrize("noise", [0.003, 0.01])
 @pytest.mark.parametrize(("epochs", "images", "least"), [(16, 10_000, 11), (40, 10_000, 18), (70, 50_000, 33)])
 def test_noise_alone_does_not_end_training(noise: float, epochs: int, images: int, least: int) -> None:
-    """The old rule, two epochs without a new best, had a hundredth of the rate after 19 to 46 of 70 epochs."""
+    """An earlier rule, two epochs without a new best, had a hundredth of the rate after 19 to 46 of 70 epochs."""
     for seed in range(50):
         draw = random.Random(seed)
         errors = [0.4 + 0.57 * math.exp(-epoch / 7) + draw.gauss(0, noise) for epoch in range(epochs)]
@@ -91,7 +93,7 @@ def test_noise_alone_does_not_end_training(noise: float, epochs: int, images: in
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_it_equals_a_slow_twin_and_goes_on_after_any_epoch(seed: int) -> None:
+def test_the_schedule_equals_a_slow_twin_and_continues_after_any_epoch(seed: int) -> None:
     draw = random.Random(seed)
     epochs, images = draw.randint(1, 60), draw.choice([100, 1000, 50_000])
     errors = [0.3 + 0.6 * math.exp(-epoch / 4) + draw.gauss(0, 0.01) for epoch in range(epochs)]
@@ -106,7 +108,7 @@ def test_it_equals_a_slow_twin_and_goes_on_after_any_epoch(seed: int) -> None:
 
 
 def twin(errors: list[float], images: int) -> list[float]:
-    """From the list of all errors, the rule in params.yaml's words."""
+    """Compute the rates from the list of all errors, by the rule in the words of params.yaml."""
     epochs = len(errors)
     length = max(3, round(epochs / 10))
     found, since = [1.0], 0
