@@ -1,4 +1,4 @@
-"""Reads a beton where torch says that there is a GPU, and counts what is asked of CUDA: `python -m ... BETON`."""
+"""Read a beton while torch claims to have a GPU, and count the calls to CUDA: `python -m tests.beton.no_gpu BETON`."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ used = []
 
 
 def refused(*_: Any) -> None:
-    used.append(1)  # what FFCV does about an exception is to go on
+    used.append(1)  # counted here, since FFCV continues after an exception
     raise AssertionError("CUDA was used")
 
 

@@ -1,4 +1,4 @@
-"""Damaged betons are refused in one line before FFCV reads them: it would crash, or give zeros."""
+"""Test that damaged betons are refused in one line before FFCV reads them, which would crash or give zeros."""
 
 import json
 import re
@@ -16,21 +16,21 @@ from zfpipe.errors import UserError
 from zfpipe.reading.reader import Batches
 
 METADATA = HeaderType.itemsize + 3 * FieldDescType.itemsize
-"""Where the images' metadata begin."""
+"""Offset of the images' metadata in bytes."""
 SAMPLE = 32
-"""Bytes of metadata of one image."""
+"""Size of an image's metadata in bytes."""
 
 
 @pytest.fixture
 def beton(known: Known, tmp_path: Path) -> Path:
-    """A copy to damage."""
+    """Return a copy of a beton to damage."""
     for suffix in (".beton", ".json"):
         shutil.copy(known.beton.with_suffix(suffix), tmp_path / f"train{suffix}")
     return tmp_path / "train.beton"
 
 
 def refusal(beton: Path) -> str:
-    """The line that opening a beton ends with."""
+    """Return the line with which opening a beton ends."""
     with pytest.raises(UserError) as raised:
         Batches(beton, batch=8, crop=SIDE, crops="centre")
     line = str(raised.value)
@@ -44,7 +44,7 @@ def write_at(beton: Path, place: int, data: bytes) -> None:
         file.write(data)
 
 
-# Row "truncated beton"
+# Truncated betons
 
 
 @pytest.mark.parametrize("left", [0, 1, 10, 24, 700, METADATA + 5, METADATA + 600, 9_000_000, -1000, -24, -1])
@@ -60,7 +60,7 @@ def test_a_truncated_beton_is_refused(beton: Path, left: int) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 1, 10, 24, 700, METADATA + 5, METADATA + 600, 9_000_000, -1000, -24, -1])
-def test_a_truncated_beton_is_refused_even_where_the_sidecar_agrees(beton: Path, left: int) -> None:
+def test_a_truncated_beton_is_refused_even_if_the_sidecar_agrees(beton: Path, left: int) -> None:
     length = left if left >= 0 else beton.stat().st_size + left
     with beton.open("r+b") as file:
         file.truncate(length)
@@ -86,7 +86,7 @@ def test_a_garbage_header_is_refused(beton: Path, filling: bytes) -> None:
 
 
 def steering(beton: Path) -> list[Any]:
-    """Everything in a beton that says what FFCV copies from where to where."""
+    """Return all numbers in a beton that say what FFCV copies from where to where."""
     header = np.fromfile(beton, HeaderType, 1)[0]
     fields = np.fromfile(beton, FieldDescType, 3, offset=HeaderType.itemsize)
     image = np.dtype([("mode", "<u1"), ("width", "<u2"), ("height", "<u2"), ("ptr", "<u8")])
@@ -120,7 +120,7 @@ def test_no_flipped_bit_that_steers_a_copy_passes(beton: Path) -> None:
             passed += 1
             assert steering(beton) == expected, f"byte {place}"
         write_at(beton, place, data[place : place + 1])
-    assert passed < len(places) / 3  # padding, page size and some ids
+    assert passed < len(places) / 3  # bits of padding, of the page size and of some ids pass
     check(beton)
 
 
@@ -167,7 +167,7 @@ def test_allocations_that_would_be_copied_over_other_memory_are_refused(
 
 
 def move(beton: Path, sample: int, place: int) -> None:
-    """Says in metadata and allocation table alike that an image lies elsewhere."""
+    """Change an image's place in the metadata and in the allocation table alike."""
     table = int(np.fromfile(beton, HeaderType, 1)[0]["alloc_table_ptr"])
     write_at(beton, METADATA + SAMPLE * sample + 5, place.to_bytes(8, "little"))
     write_at(beton, table + 24 * sample + 8, place.to_bytes(8, "little"))
@@ -200,7 +200,7 @@ def test_jpeg_betons_are_checked_too(tmp_path: Path) -> None:
     assert "do not lie one after another" in refusal(beton)
 
 
-# Row "a damaged JPEG payload is silent"
+# Damage inside pictures
 
 
 @pytest.mark.parametrize("mode", ["raw", "jpg"])
@@ -212,12 +212,12 @@ def test_damage_inside_a_picture_is_found_by_the_checksum(tmp_path: Path, mode: 
     table = np.fromfile(beton, HeaderType, 1)[0]["alloc_table_ptr"]
     first = np.fromfile(beton, "<u8", offset=int(table))[1]
     write_at(beton, int(first) + 300, b"\x00\xff\x00\xff")
-    check(beton)  # says nothing of pictures
+    check(beton)  # `check` does not read pictures
     with pytest.raises(UserError, match="its checksum is not the one in its sidecar; make it again"):
         verify(beton)
 
 
-# What is missing
+# Missing and damaged files
 
 
 def edit_sidecar(beton: Path, **edit: Any) -> None:
@@ -233,7 +233,7 @@ def test_a_missing_beton_or_sidecar_names_the_stage(beton: Path) -> None:
     assert refusal(beton) == f"{beton.with_suffix('.json')} not found; make it: dvc repro betons@train"
 
 
-def test_a_set_to_transfer_to_names_its_own_stage(beton: Path) -> None:
+def test_a_missing_target_beton_names_its_own_stage(beton: Path) -> None:
     folder = beton.parent / "caltech101"
     folder.mkdir()
     moved = folder / "images.beton"

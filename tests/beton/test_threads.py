@@ -1,4 +1,4 @@
-"""Loaders beside each other and beside torch: threads, compiled code, workers."""
+"""Test loaders beside each other and beside torch: threads, compiled code, workers."""
 
 import os
 import subprocess
@@ -15,8 +15,6 @@ from tests.reading.test_reader import open_batches, together
 from zfpipe.errors import UserError
 from zfpipe.reading.reader import copy_crops
 from zfpipe.workers import loader_threads, worker_count
-
-# Rows "num_workers > cores", "NUMBA_THREADING_LAYER=workqueue", "compile cost"
 
 
 def test_more_workers_than_cores_are_clamped(known: Known) -> None:
@@ -65,7 +63,7 @@ def test_importing_leaves_the_thread_count_of_torch_alone() -> None:
 
 
 def test_loading_takes_no_gpu(known: Known) -> None:
-    """FFCV would open one wherever it is installed, in each process that loads."""
+    """FFCV would use a GPU, wherever one is installed, in each process that loads."""
     words = [sys.executable, "-m", "tests.beton.no_gpu", str(known.beton)]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout == f"{COUNT} 0\n", done.stderr
@@ -74,7 +72,7 @@ def test_loading_takes_no_gpu(known: Known) -> None:
 def test_two_loaders_run_at_once(known: Known) -> None:
     with open_batches(known, batch=4, workers=1) as one, open_batches(known, batch=4, seed=3, shuffle=True) as two:
         expected = together(one).images, together(two).images
-        assert threading_layer() == "omp"  # before two at once: another one would end the process
+        assert threading_layer() == "omp"  # checked before two loaders run, since another layer would end the process
         pairs = within(60, lambda: list(zip(one.epoch(), two.epoch(), strict=True)))
     for got, whole in zip(zip(*pairs, strict=True), expected, strict=True):
         assert torch.equal(torch.cat([batch.images for batch in got]), whole)

@@ -1,4 +1,4 @@
-"""Ten-crop errors: top-k against sorting by hand, and the mean of the crops' softmax."""
+"""Test ten-crop errors: top-k against sorting by hand, and the mean of the crops' softmax."""
 
 from pathlib import Path
 
@@ -40,8 +40,8 @@ def test_a_tie_counts_as_an_error() -> None:
     assert even.top_error(4) == 0
 
 
-def test_probabilities_that_are_no_numbers_are_errors() -> None:
-    """A network that has diverged is wrong on every image, and what has a number at the label alone is not right."""
+def test_probabilities_that_are_not_numbers_are_errors() -> None:
+    """A network that has diverged is wrong on every image, even if the label alone has a number."""
     nowhere = Predictions(np.arange(2), np.array([0, 1]), np.full((2, 7), np.nan))
     assert nowhere.wrong(1).all() and nowhere.wrong(5).all()
     mixed = Predictions(np.arange(2), np.array([0, 1]), np.array([[0.9, np.nan, 0.05], [0.9, np.nan, 0.05]]))
@@ -61,7 +61,7 @@ def test_the_file_has_every_probability(tmp_path) -> None:
     assert (tmp_path / "run.parquet").read_bytes() == first
 
 
-def test_errors_that_are_counted_on_the_way_are_those_of_the_whole(beton: Path, inputs: MeanSubtraction) -> None:
+def test_errors_counted_on_the_way_equal_those_of_all_predictions(beton: Path, inputs: MeanSubtraction) -> None:
     network = weights.build(SETTINGS.model.model_copy(update={"width": 0.05}), CROP, 25)
     initialise(network, "he", 0.01, 0)
     with Batches(beton, batch=16, crop=CROP, crops="ten") as batches:
@@ -73,7 +73,7 @@ def test_errors_that_are_counted_on_the_way_are_those_of_the_whole(beton: Path, 
 
 
 def test_probabilities_are_the_mean_of_ten_softmaxes_by_hand(beton: Path) -> None:
-    """Crop by crop, from whole images minus a mean that is not the same on both sides."""
+    """Compute crop by crop, from whole images minus a mean that differs between the sides."""
     network = weights.build(SETTINGS.model.model_copy(update={"width": 0.05}), CROP, 25)
     initialise(network, "he", 0.1, 0)
     whole = np.random.default_rng(0).random((SIZE, SIZE, 3)).astype(np.float32) * 255
@@ -95,6 +95,6 @@ def test_probabilities_are_the_mean_of_ten_softmaxes_by_hand(beton: Path) -> Non
                 softmaxes.append(logits.double().exp()[0] / logits.double().exp().sum())
         expected = torch.stack(softmaxes).mean(0)
         spread = torch.stack(softmaxes).std(0).max()
-        assert spread > 1e-3, "the crops differ"
+        assert spread > 1e-3, "the crops must differ"
         row = found.ids.tolist().index(image)
         np.testing.assert_allclose(found.probabilities[row], expected.numpy(), atol=1e-5)

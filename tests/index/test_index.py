@@ -1,4 +1,4 @@
-"""The index: what goes in comes out, typed and described."""
+"""Test the index: entries are read back as written, typed and described."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "index.parquet"
 
 
-def test_a_row_for_each_image(path: Path) -> None:
+def test_each_image_has_a_row(path: Path) -> None:
     index = read_index(path, also=("mask", "parts"))
     drawn, own = index.iloc[0], index.iloc[1]
     assert list(index["id"]) == [0, 1]
@@ -38,7 +38,7 @@ def test_masks_and_parts_are_read_only_when_asked_for(path: Path) -> None:
     assert set(read_index(path, also=("parts",)).columns) == set(SCHEMA.names) - {"labels", "difficult", "mask"}
 
 
-def test_whole_numbers_stay_whole_where_some_are_missing(path: Path) -> None:
+def test_whole_numbers_stay_whole_if_some_are_missing(path: Path) -> None:
     index = read_index(path)
     assert all(index[name].dtype == pd.Int64Dtype() for name in ("offset", "size", "width", "height"))
     assert index["id"].dtype == "int64"
@@ -56,13 +56,13 @@ def test_the_same_entries_give_the_same_bytes(path: Path, tmp_path: Path) -> Non
     assert (tmp_path / "again.parquet").read_bytes() == path.read_bytes()
 
 
-def test_a_piece_of_an_archive(tmp_path: Path) -> None:
+def test_a_piece_of_an_archive_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(b"0123456789")
     assert image_bytes(tmp_path, "a.tar", 3, 4) == b"3456"
     assert image_bytes(tmp_path, "a.tar", None, None) == b"0123456789"
 
 
-def test_a_piece_that_is_no_longer_whole(tmp_path: Path) -> None:
+def test_a_truncated_piece_of_an_archive_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(b"0123456789")
     for offset in (7, 10, 20):
         with pytest.raises(OSError) as error:

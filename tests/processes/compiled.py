@@ -1,6 +1,7 @@
-"""An epoch of a compiled network in two processes beside one that is not compiled: `python -m ... BETON all|one`.
+"""Compare an epoch of a compiled network in two processes with an uncompiled one: `python -m ... BETON all|one`.
 
-`one`: only the first process can compile. Then both train the network as it is, and neither waits for the other.
+With `one`, only the first process can compile. Then both processes train the uncompiled network, and neither waits for
+the other.
 """
 
 import sys
@@ -21,7 +22,7 @@ from zfpipe.reading.reader import Batches
 from zfpipe.training.loop import Trainer
 
 BATCH = 33
-"""Of a hundred images one is left for the last batch, and nothing for the second process."""
+"""A hundred images leave one image for the last batch, and nothing for the second process."""
 
 
 def backend(able: bool, graph: torch.fx.GraphModule, examples: list[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""What several processes measure together as one script, so that tests start processes for it only once."""
+"""Measure in one script all that several processes measure together, so that tests start processes only once."""
 
 import sys
 from pathlib import Path
@@ -18,11 +18,11 @@ from zfpipe.reading.inputs import MeanSubtraction
 from zfpipe.subject.subject import Subject
 
 HIDDEN = "hidden"
-"""The folder of what `occlusion` gives."""
+"""The folder for the results of `occlusion`."""
 
 
 def index(path: Path, split: str, side: int) -> None:
-    """Write an index of a hundred images with a box in each, another one in every image."""
+    """Write an index of a hundred images with a box in each, at another place in every image."""
     rows = pd.DataFrame({name: [None] * 100 for name in SCHEMA.names})
     left, top = (np.random.default_rng(number).integers(4, side - 30, 100) for number in (0, 1))
     rows = rows.assign(id=range(100), split=split, width=side, height=side, label=0)

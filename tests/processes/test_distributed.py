@@ -1,4 +1,4 @@
-"""Two processes on the CPU through the real launcher against one: the same steps, each image once, and clean ends."""
+"""Test two processes on the CPU through the real launcher against one: same steps, each image once, clean ends."""
 
 import json
 import os
@@ -33,7 +33,7 @@ from zfpipe.training.loop import dropout_seed
 
 TWO = {"ZFPIPE_PROCESSES": "2", "ZFPIPE_DEVICE": "cpu"}
 EPOCHS = 5
-# A hundred images in batches of 33: the last batch is one image, of which nothing is left for the second process
+# A hundred images in batches of 33 leave one image for the last batch, and nothing for the second process.
 PARAMS = f"""# What these tests change in the profile `smoke`
 training: {{epochs: {EPOCHS}, batch: 33, learning_rate: 0.01}}
 model: {{dropout: 0.0}}
@@ -43,7 +43,7 @@ evaluation: {{train_images: 37}}
 
 
 def project(folder: Path, beton: Path) -> Path:
-    """What the three stages read, in a folder of its own."""
+    """Return a folder with all that the three stages read."""
     (folder / paths.BETONS).mkdir(parents=True)
     for split in ("train", "val"):
         shutil.copy(beton, folder / paths.beton(split))
@@ -59,7 +59,7 @@ def project(folder: Path, beton: Path) -> Path:
 
 
 def several(folder: Path, *stage: str) -> "subprocess.Popen[str]":
-    """Starts a stage as `dvc repro` does, in two processes."""
+    """Start a stage in two processes, as `dvc repro` does."""
     return subprocess.Popen(
         [sys.executable, "-m", *stage],
         cwd=folder,
@@ -78,12 +78,12 @@ def several(folder: Path, *stage: str) -> "subprocess.Popen[str]":
 
 @pytest.fixture(scope="module")
 def one(beton: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which one process, this one, has trained and measured."""
+    """Return a project in which a single process, this one, has trained and measured."""
     folder = project(tmp_path_factory.mktemp("one"), beton)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.delenv("ZFPIPE_DEVICE", raising=False)
-        patch.setenv("ZFPIPE_THREADS", "1")  # as many as each of two processes has
+        patch.setenv("ZFPIPE_THREADS", "1")  # as many as each of the two processes has
         patch.setattr(sys, "argv", ["stage", "zfnet"])
         (train.main() or pytest.fail)()
         measured.main()
@@ -92,7 +92,7 @@ def one(beton: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def killed(beton: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int, str]:
-    """A project in which one of two training processes was killed after the first epoch, its status and last line."""
+    """Kill one of two training processes after the first epoch; return the project, the status and the last line."""
     folder = project(tmp_path_factory.mktemp("two"), beton)
     training = several(folder, "stages.train", "zfnet")
     assert training.stdout is not None
@@ -109,7 +109,7 @@ def killed(beton: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
 
 @pytest.fixture(scope="module")
 def two(killed: tuple[Path, int, str]) -> tuple[Path, str]:
-    """The same project after the training was started again, in two processes, and what it said."""
+    """Start the training again in two processes; return the project and the output."""
     folder, _, _ = killed
     said, _ = several(folder, "stages.train", "zfnet").communicate(timeout=120)
     return folder, said
@@ -123,20 +123,20 @@ def test_a_killed_process_ends_the_stage_with_one_line(killed: tuple[Path, int, 
 
 
 def test_two_processes_train_as_one(one: Path, two: tuple[Path, str]) -> None:
-    """Killed and resumed on the way, at the same global batch: losses to 1e-4, weights to 1 % of their change.
+    """Training is killed and resumed, with the same global batch. Losses agree to 1e-4, weights to 1% of their change.
 
-    Sums in another order round otherwise, and what a ReLU or a pool makes of that grows from step to step.
+    Sums in another order round differently, and ReLUs and pools make the difference grow from step to step.
     """
     folder, said = two
     lines = said.splitlines()
     assert lines[0].startswith("resumed after epoch "), said
     assert lines[-1].startswith("done in "), said
-    assert len(lines) == len(set(lines)), "the first process alone logs"
+    assert len(lines) == len(set(lines)), "not only the first process logs"
     histories = [pd.read_csv(place / paths.history("zfnet")) for place in (one, folder)]
     assert histories[0]["epoch"].tolist() == list(range(1, EPOCHS + 1))
     for name in ("learning_rate", "train_loss", "val_loss"):
         np.testing.assert_allclose(histories[1][name], histories[0][name], rtol=1e-4)
-    for name in ("train_error", "val_error"):  # an image at the border of two classes may fall to either side
+    for name in ("train_error", "val_error"):  # an image at the border of two classes may be in either class
         np.testing.assert_allclose(histories[1][name], histories[0][name], atol=0.011)
     settings = params.load(one / paths.PARAMS)
     classes = len(read_sidecar(one / paths.beton("train")).classes)
@@ -147,11 +147,11 @@ def test_two_processes_train_as_one(one: Path, two: tuple[Path, str]) -> None:
             change, difference = (weight - start[name]).norm(), (shared[name] - weight).norm()
             print(file.name, name, float(difference / change))
             assert difference <= 0.01 * change, f"{name} in {file}"
-    assert not list((folder / paths.RESUME).glob("*")), "a finished run leaves no state behind"
+    assert not list((folder / paths.RESUME).glob("*")), "a finished run left state behind"
 
 
 def test_two_processes_measure_as_one(one: Path, beton: Path, tmp_path: Path) -> None:
-    """The same bytes in every file: of evaluation, activations, features, evolution and occlusion."""
+    """Every file of evaluation, activations, features, evolution and occlusion has the same bytes."""
     folder = project(tmp_path / "two", beton)
     shutil.copytree(one / paths.MODELS, folder / paths.MODELS)
     said, _ = (running := several(folder, "tests.processes.measured", "zfnet")).communicate(timeout=240)
@@ -173,7 +173,7 @@ def test_two_processes_measure_as_one(one: Path, beton: Path, tmp_path: Path) ->
 def test_two_processes_train_a_compiled_network(
     beton: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: str
 ) -> None:
-    """Where one of them can't compile the other does not wait for its gradients, for 30 minutes."""
+    """If one process can't compile, the other must not wait 30 minutes for its gradients."""
     monkeypatch.setenv("ZFPIPE_COMPILE", "1")
     shutil.copy(ROOT / paths.PARAMS, tmp_path)
     said, _ = (running := several(tmp_path, "tests.processes.compiled", str(beton), able)).communicate(timeout=120)
@@ -208,14 +208,14 @@ def test_the_parts_of_a_batch_make_the_batch(beton: Path, processes: int, crops:
     assert len(parts[-1][-1][0]) == (processes == 2), "nothing is left of the last batch for the third process"
 
 
-def test_nothing_left_of_a_batch_is_no_gradient(one: Path) -> None:
+def test_an_empty_part_of_a_batch_gives_zero_gradients(one: Path) -> None:
     network = weights.load(one / paths.weights("zfnet"), torch.device("cpu")).train()
     network(torch.zeros(0, 3, CROP, CROP)).sum().backward()
     assert all(weight.grad is not None and not weight.grad.any() for weight in network.parameters())
 
 
 def test_a_mistake_in_the_first_process_alone_is_one_line(beton: Path, tmp_path: Path) -> None:
-    """The second waits for what the first has found in the beton."""
+    """The second process waits for what the first finds in the beton."""
     folder = project(tmp_path / "project", beton)
     with (folder / paths.beton("train")).open("r+b") as file:
         file.seek(3 << 20)
@@ -234,7 +234,7 @@ def test_batches_smaller_than_the_group_are_refused(beton: Path) -> None:
 
 
 def test_each_process_drops_out_other_units() -> None:
-    assert dropout_seed(7, 3, 0) == 7 * 1_000_003 + 3, "that of a run by one process"
+    assert dropout_seed(7, 3, 0) == 7 * 1_000_003 + 3, "the first process must have the seed of a run by one process"
     low = {dropout_seed(seed, epoch, rank) & 0xFFFFFFFF for seed in range(3) for epoch in range(9) for rank in range(8)}
     assert len(low) == 3 * 9 * 8, "torch seeds its generator on the CPU with 32 bits"
 

@@ -1,4 +1,4 @@
-"""The geometry of the ten crops, and which of them an image shows."""
+"""Test the geometry of the ten crops, and the choice of an image's crop."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_crop_numbers_are_those_of_the_plain_twin() -> None:
 @pytest.mark.parametrize(("seed", "epoch"), [(0, 0), (0, 1), (1, 0)])
 def test_each_crop_is_shown_equally_often(seed: int, epoch: int) -> None:
     counts = np.bincount(crop_number(seed, epoch, np.arange(100_000)), minlength=TEN)
-    # Chi-squared with 9 degrees of freedom stays below 33.7 in 9,999 of 10,000 samples
+    # Chi-squared with 9 degrees of freedom stays below 33.7 in 9,999 of 10,000 samples.
     assert ((counts - 10_000) ** 2 / 10_000).sum() < 33.7
 
 

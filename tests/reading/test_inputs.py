@@ -1,4 +1,4 @@
-"""What the network takes: pixels minus the mean of the same crop."""
+"""Test the network's inputs: pixels minus the mean of the same crop."""
 
 import threading
 from collections.abc import Generator
@@ -33,10 +33,10 @@ def test_each_crop_meets_the_same_crop_of_the_mean() -> None:
 def test_grey_is_grey_before_the_mean_is_subtracted() -> None:
     grey = subtraction().grey(128.0)
     np.testing.assert_allclose(grey.permute(1, 2, 0).numpy() + WHOLE[2:10, 2:10], 128, rtol=1e-6)
-    assert grey.std() > 10, "the mean differs by place"
+    assert grey.std() > 10, "the mean must differ between places"
 
 
-def test_a_constant_mean_stands_in_for_the_images(tmp_path: Path) -> None:
+def test_a_constant_mean_replaces_the_mean_of_the_images(tmp_path: Path) -> None:
     inputs = MeanSubtraction.read(tmp_path / "none.npy", 8, torch.device("cpu"), (100.0, 50.0, 25.0))
     images = torch.full((1, 8, 8, 3), 120, dtype=torch.uint8)
     found = inputs(Batch(images, torch.zeros(1).long(), torch.zeros(1).long(), torch.tensor([9])))
@@ -55,7 +55,7 @@ def test_ahead_gives_every_batch_beside_its_images(beton: Path, inputs: MeanSubt
         assert images.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_one_ahead_is_in_order_and_one_ahead() -> None:
+def test_one_ahead_keeps_the_order_and_makes_one_item_ahead() -> None:
     made = []
 
     def source() -> Generator[int, None, None]:
@@ -65,7 +65,7 @@ def test_one_ahead_is_in_order_and_one_ahead() -> None:
 
     for number in one_ahead(source()):
         assert len(made) >= number + 1
-        assert len(made) <= number + 2, "no more than one waits"
+        assert len(made) <= number + 2, "more than one item waits"
     assert made == [(number, False) for number in range(5)]
 
 
@@ -89,8 +89,8 @@ def test_one_ahead_stops_its_source_and_hands_on_its_failure() -> None:
         list(one_ahead(source(True)))
 
 
-def test_what_is_read_from_an_epoch_stops_when_left_early(beton: Path) -> None:
-    """FFCV's thread ends with the loop also where another thread reads from it."""
+def test_an_epoch_that_is_read_ahead_stops_when_left_early(beton: Path) -> None:
+    """FFCV's thread ends with the loop, even if another thread reads from FFCV's thread."""
     with Batches(beton, batch=4, crop=CROP, crops="centre") as batches:
         with closing(one_ahead(batches.epoch())) as found:
             next(found)

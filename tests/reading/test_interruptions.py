@@ -1,6 +1,6 @@
-"""A beton's writer killed at any moment or on a full disk: nothing half-written passes for whole.
+"""Kill the writer of a beton at any moment, or fill the disk: nothing half-written may pass for complete.
 
-`python -m tests.reading.test_interruptions kill|full FOLDER` runs one of them alone.
+`python -m tests.reading.test_interruptions kill|full FOLDER` runs one of the two alone.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ WHOLE = ["train.beton", "train.json", "train.rejected.csv"]
 
 
 def forked(call: Callable[[], object]) -> int:
-    """Runs something in a process without the seconds that imports take; returns its id."""
+    """Run `call` in a fork, which needs no seconds for imports; return the id of the process."""
     child = os.fork()
     if child:
         return child
@@ -41,19 +41,19 @@ def forked(call: Callable[[], object]) -> int:
 
 
 def write(pictures: Folder, beton: Path) -> None:
-    """As the stage does."""
+    """Write a beton as the stage does."""
     pictures.write(beton, 2)
 
 
 def betons(pictures: Folder, folder: Path) -> list[bytes]:
-    """What two runs that nothing interrupts write, with two seeds."""
+    """Return what two uninterrupted runs with two seeds write."""
     for seed in (0, 1):
         pictures.write(folder / f"{seed}/train.beton", 2, seed=seed)
     return [(folder / f"{seed}/train.beton").read_bytes() for seed in (0, 1)]
 
 
 def whole_or_refused(beton: Path, allowed: list[bytes]) -> bool:
-    """Whether a beton passes for whole; if so it must be."""
+    """Return whether a beton passes for complete. Fail if an incomplete beton passes."""
     try:
         verify(beton)
     except UserError:
@@ -67,7 +67,7 @@ def shared_memory() -> set[str]:
 
 
 def kill(folder: Path) -> None:
-    """Two betons written in turn into one place, each write killed at another moment."""
+    """Write two betons in turn to one place, and kill each write at another moment."""
     pictures = make_folder(folder / "pictures", count=60)
     allowed = betons(pictures, folder)
     beton = folder / "beton/train.beton"
@@ -84,7 +84,7 @@ def kill(folder: Path) -> None:
         passes = whole_or_refused(beton, allowed)
         assert passes or not finished
         outcomes.append((finished, (beton.parent / ".train.beton.partial").exists()))
-    assert (False, True) in outcomes, "none was killed while it wrote"
+    assert (False, True) in outcomes, "no process was killed during its write"
     assert shared_memory() <= before
     pictures.write(beton, 2)
     assert beton.read_bytes() == allowed[0]
@@ -92,7 +92,7 @@ def kill(folder: Path) -> None:
 
 
 def full(folder: Path) -> None:
-    """Files may grow so far and no further: in the header, in the images, in the allocation table."""
+    """Limit the size of files, so that writing fails in the header, in the images, or in the allocation table."""
     pictures = make_folder(folder / "pictures", count=60)
     allowed = betons(pictures, folder)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -113,7 +113,7 @@ def full(folder: Path) -> None:
 def refused_then_mended(
     attempt: Callable[[], object], pictures: Folder, beton: Path, allowed: list[bytes], old: bool
 ) -> None:
-    """A write that must end with one line, leave only what was there, and be made good by the next one."""
+    """Fail unless a write ends with one line, leaves only what was there, and the next write completes the beton."""
     reading, writing = os.pipe()
 
     def write_to_pipe() -> None:
@@ -134,30 +134,30 @@ def refused_then_mended(
     assert "\n" not in line
     assert sorted(path.name for path in beton.parent.iterdir()) in ([], WHOLE[2:], WHOLE)
     assert whole_or_refused(beton, allowed[1:]) == old
-    beton.unlink(missing_ok=True)  # so that there is room
+    beton.unlink(missing_ok=True)  # makes room
     pictures.write(beton, 2)
     assert beton.read_bytes() == allowed[0]
     assert sorted(path.name for path in beton.parent.iterdir()) == WHOLE
 
 
 def run(what: str, folder: Path) -> None:
-    """Alone in a process: only one without threads may fork."""
+    """Run one of the two in a separate process, since only a process without threads may fork."""
     command = [sys.executable, "-m", "tests.reading.test_interruptions", what, str(folder)]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert ended.returncode == 0, ended.stderr[-3000:]
 
 
-def test_killed_at_any_moment(tmp_path: Path) -> None:
+def test_a_killed_write_never_passes_for_complete(tmp_path: Path) -> None:
     run("kill", tmp_path)
 
 
-def test_files_that_may_not_grow(tmp_path: Path) -> None:
+def test_a_write_beyond_the_size_of_files_is_refused_in_one_line(tmp_path: Path) -> None:
     run("full", tmp_path)
 
 
 @pytest.mark.parametrize("megabytes", [0.01, 5, 16.004])
-def test_a_full_disk(folder: Folder, tmp_path: Path, megabytes: float) -> None:
-    """A small file system in memory; each size is full in another part of the file."""
+def test_a_full_disk_is_refused_in_one_line(folder: Folder, tmp_path: Path, megabytes: float) -> None:
+    """The disk is a small file system in memory. Each size is full in another part of the beton."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 2**20)}", "tmpfs", str(disk)]
@@ -180,5 +180,5 @@ def test_a_full_disk(folder: Folder, tmp_path: Path, megabytes: float) -> None:
 
 
 if __name__ == "__main__":
-    faulthandler.dump_traceback_later(90, exit=True)  # a hang says where
+    faulthandler.dump_traceback_later(90, exit=True)  # shows where a hang is
     {"kill": kill, "full": full}[sys.argv[1]](Path(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""The per-pixel mean and its crops."""
+"""Test the per-pixel mean and its crops."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_batches_and_order_do_not_change_the_mean() -> None:
 
 def test_sums_do_not_overflow() -> None:
     total = mean.PixelSum()
-    white = np.full((70_000, 1, 1, 3), 255, np.uint8)  # 2**32 / 255 would take minutes; 16 and 24 bits are passed
+    white = np.full((70_000, 1, 1, 3), 255, np.uint8)  # exceeds 16 and 24 bits; 32 bits would take minutes
     total.add(white)
     assert total.mean().tolist() == [[[255, 255, 255]]]
 
@@ -55,7 +55,7 @@ def test_the_mean_is_cut_and_flipped_as_the_images_are() -> None:
 
 
 def test_subtracting_before_or_after_the_crop_is_the_same(known: Known) -> None:
-    """The paper subtracts the mean of the whole image first and crops then."""
+    """The paper subtracts the mean of the whole image before the crop."""
     total = mean.PixelSum()
     total.add(np.stack(list(known.pixels.values())))
     whole = total.mean()
@@ -70,12 +70,12 @@ def test_subtracting_before_or_after_the_crop_is_the_same(known: Known) -> None:
     np.testing.assert_array_equal(after, before)
 
 
-def test_a_mean_comes_back_and_is_replaced_whole(tmp_path: Path) -> None:
+def test_a_mean_is_read_back_and_replaced_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "data/mean.npy"
     first = np.random.default_rng(0).random((4, 4, 3), np.float32)
     store.save(path, first)
     np.testing.assert_array_equal(mean.read(path), first)
-    path.chmod(0o444)  # as DVC's links are
+    path.chmod(0o444)  # DVC's links are read-only
     store.save(path, first + 1)
     np.testing.assert_array_equal(mean.read(path), first + 1)
     assert [file.name for file in path.parent.iterdir()] == ["mean.npy"]

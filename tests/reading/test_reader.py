@@ -1,4 +1,4 @@
-"""Batches out of a beton: the same for any number of workers, complete, and neither hanging nor leaking."""
+"""Test batches of a beton: the same for any number of workers, complete, without hanging or leaking."""
 
 import gc
 import threading
@@ -26,13 +26,16 @@ def open_batches(known: Known, batch: int = 8, crops: Any = "one of ten", **more
 
 @pytest.fixture(scope="module")
 def shuffled(known: Known) -> Iterator[Batches]:
-    """One loader for the tests that do not need their own."""
+    """Share a loader between the tests that do not need their own."""
     with open_batches(known, batch=4, shuffle=True, seed=3, workers=2) as batches:
         yield batches
 
 
 def together(batches: Batches, epoch: int = 0) -> Batch:
-    """A whole epoch as one batch. All batches are held until the end, so memory that is used again would show."""
+    """Return a whole epoch as one batch.
+
+    All batches are held until the end, so that memory that is used again would change earlier batches.
+    """
     held = within(60, lambda: list(batches.epoch(epoch)))
     assert len(held) == len(batches)
     crops = [batch.crops for batch in held if batch.crops is not None]
@@ -45,13 +48,13 @@ def together(batches: Batches, epoch: int = 0) -> Batch:
 
 
 def assert_crops(got: Batch, known: Known, numbers: list[int]) -> None:
-    """Every image is the plain twin's crop of the picture with its id, with that picture's label."""
+    """Fail unless every image is the plain twin's crop of the picture with its id, and has the picture's label."""
     for image, label, identity, number in zip(got.images, got.labels, got.ids, numbers, strict=True):
         np.testing.assert_array_equal(image, plain_crop(known.pixels[int(identity)], CROP, number))
         assert int(label) == known.labels[int(identity)]
 
 
-# Row "built-in random augmentations", row "yielded CPU batches", row "drop_last", row "QUASI_RANDOM"
+# Batches, their order and their crops
 
 
 @pytest.mark.parametrize(("workers", "batch"), [(1, 8), (2, 8), (2, 5), (2, 40), (1, 64)])
@@ -62,7 +65,7 @@ def test_batches_do_not_depend_on_workers_or_batch_size(
     with open_batches(known, batch=batch, shuffle=True, seed=3, workers=workers) as batches:
         sizes = [len(piece.ids) for piece in batches.epoch(2)]
         got = together(batches, 2)
-    assert sizes == [batch] * (COUNT // batch) + [COUNT % batch]  # 40: the last batch has one image
+    assert sizes == [batch] * (COUNT // batch) + [COUNT % batch]  # in batches of 40, the last batch has one image
     for name in ("images", "labels", "ids", "crops"):
         assert torch.equal(getattr(got, name), getattr(expected, name)), name
 
@@ -123,7 +126,7 @@ def test_rows_outside_the_beton_or_twice_are_refused(known: Known, rows: list[in
         open_batches(known, rows=np.array(rows))
 
 
-def test_what_a_loader_says_about_itself(shuffled: Batches) -> None:
+def test_a_loader_knows_its_images_batches_and_classes(shuffled: Batches) -> None:
     assert (shuffled.images, len(shuffled), shuffled.classes) == (COUNT, 11, CLASSES)
 
 
@@ -132,7 +135,7 @@ def test_a_crop_larger_than_the_images_is_refused(known: Known) -> None:
         Batches(known.beton, batch=8, crop=SIDE + 1, crops="centre")
 
 
-# Row "an exception in the loader's pipeline thread"
+# Failures in the loading thread
 
 
 @pytest.mark.parametrize("good", [0, 7])
@@ -151,7 +154,7 @@ def test_an_exception_in_the_thread_is_raised_where_batches_are_used(
     monkeypatch.setattr(GuardedEpoch, "run_pipeline", broken)
     seen: list[Batch] = []
     with pytest.raises(RuntimeError, match="loading thread failed") as raised:
-        within(20, lambda: seen.extend(shuffled.epoch(0)))  # `extend` keeps what came before
+        within(20, lambda: seen.extend(shuffled.epoch(0)))  # `extend` keeps the batches before the failure
     assert isinstance(raised.value.__cause__, OSError)
     assert calls == list(range(good + 1))
     monkeypatch.undo()
@@ -180,11 +183,11 @@ def test_images_left_out_are_noticed(shuffled: Batches, monkeypatch: pytest.Monk
         together(shuffled)
 
 
-# Row "early break out of a loader"
+# Epochs that are left early
 
 
 def leftovers() -> list[object]:
-    """Loading threads, and epochs with their buffers."""
+    """Return loading threads, and epochs with their buffers."""
     gc.collect()
     threads: list[object] = [thread for thread in threading.enumerate() if isinstance(thread, GuardedEpoch)]
     return threads + [thing for thing in gc.get_objects() if type(thing) is GuardedEpoch]
@@ -223,7 +226,7 @@ def test_leaving_early_does_not_load_the_rest(known: Known, monkeypatch: pytest.
     monkeypatch.setattr(GuardedEpoch, "run_pipeline", counted)
     with open_batches(known, batch=1) as batches:
         for _ in batches.epoch():
-            time.sleep(0.3)  # the queue is full
+            time.sleep(0.3)  # until the queue is full
             break
         ahead = batches.loader.batches_ahead if batches.loader else 0
         assert len(loaded) <= 1 + ahead + 2
@@ -234,7 +237,7 @@ def test_starting_another_epoch_stops_the_first(shuffled: Batches) -> None:
     first = shuffled.epoch(0)
     next(first)
     got = together(shuffled, 1)
-    assert torch.equal(got.images, expected.images)  # not cut as the first epoch's
+    assert torch.equal(got.images, expected.images)  # crops are those of the second epoch
     with pytest.raises(RuntimeError, match="this epoch was stopped"):
         within(10, lambda: next(first))
     assert leftovers() == []

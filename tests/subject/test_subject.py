@@ -1,4 +1,4 @@
-"""A network and its untrained twin."""
+"""Test a network and its untrained twin."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def test_the_untrained_network_is_the_seeds_in_any_layout(inputs: MeanSubtractio
     subject = Subject(trained, inputs, Path("val.beton"), Path("index.parquet"), CROP, SIZE, SETTINGS.model.init, 0)
     found = subject.untrained.network
     assert all(torch.equal(value, expected[name]) for name, value in found.state_dict().items())
-    assert all((parameter == 1).all() for parameter in network.parameters()), "the trained one stays as it is"
+    assert all((parameter == 1).all() for parameter in network.parameters()), "the trained network must not change"
     assert not found.training and subject.untrained.beton == subject.beton
 
 

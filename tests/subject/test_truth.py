@@ -1,4 +1,4 @@
-"""Objects and parts in the pixels of the centre crop."""
+"""Test objects and parts in the pixels of the centre crop."""
 
 from pathlib import Path
 
@@ -10,7 +10,10 @@ from zfpipe.index.images import Box, Entry, write_index
 from zfpipe.subject.truth import Truth
 
 RESIZE, CROP = 50, 40
-"""Of an image of 300 x 200 the centre square begins at x = 50 and is shrunk to a quarter; the crop leaves 5 pixels."""
+"""The centre square of an image of 300 x 200 begins at x = 50, and is shrunk to a quarter.
+
+The crop leaves out 5 pixels.
+"""
 
 
 def mask_of(box: Box, width: int = 300, height: int = 200) -> bytes:
@@ -50,12 +53,12 @@ def test_masks_and_boxes_land_on_the_same_pixels(truth: Truth, image: int) -> No
     assert found is not None and np.array_equal(found, expected)
 
 
-def test_what_is_not_known_or_cut_off_is_none(truth: Truth) -> None:
+def test_unknown_and_cut_off_objects_are_none(truth: Truth) -> None:
     assert [truth.object(image) for image in (3, 4, 5, 6)] == [None] * 4
-    assert 0 not in truth.rows, "the other split"
+    assert 0 not in truth.rows, "images of the other split must be left out"
 
 
-def test_parts_inside_the_crop_alone_are_there(truth: Truth) -> None:
+def test_only_parts_inside_the_crop_are_known(truth: Truth) -> None:
     assert truth.parts(3) == {"nose": Box(15.0, 20.0, 20.0, 25.0)}
     assert truth.parts(1) == truth.parts(6) == {}
 
