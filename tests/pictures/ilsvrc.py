@@ -1,4 +1,4 @@
-"""ImageNet in miniature: the same images in each of the three layouts."""
+"""Make ImageNet in miniature: the same images in each of the three layouts."""
 
 import gzip
 import io
@@ -19,14 +19,14 @@ WORDS = {
     "n01440764": "tench, Tinca tinca",
     "n02012849": "crane",
     "n03126707": "crane",
-    "n09999999": "absent",  # of which no training image is there
+    "n09999999": "absent",  # has no training images
 }
-"""Of four classes; the training images are of the first three."""
+"""Names of four classes. The training images are of the first three."""
 
 
 @dataclass
 class Images:
-    """Training images by class and name, validation images and their classes by name, boxes by name."""
+    """Hold training images by class and name, validation images and their classes by name, and boxes by name."""
 
     train: dict[str, dict[str, bytes]] = field(default_factory=dict)
     val: dict[str, bytes] = field(default_factory=dict)
@@ -41,7 +41,10 @@ def jpeg(width: int, height: int, **options: object) -> bytes:
 
 
 def images() -> Images:
-    """Two or three training images a class, not in the order of names, the first with a box; eight for validation."""
+    """Make two or three training images of each class, and eight validation images.
+
+    The training images are not in the order of their names, and the first of each class has a box.
+    """
     made = Images()
     for number, wnid in enumerate(list(WORDS)[:3]):
         names = [f"{wnid}_{count}" for count in (7, 10, 2)[: 2 + number % 2]]
@@ -55,7 +58,7 @@ def images() -> Images:
 
 
 def xml(objects: list[tuple[str, tuple[float, ...]]], size: tuple[int, int]) -> bytes:
-    """An annotation as in PASCAL VOC."""
+    """Return an annotation as in PASCAL VOC."""
     sides = ("xmin", "ymin", "xmax", "ymax")
     listed = "".join(
         f"<object><name>{name}</name><bndbox>"
@@ -78,7 +81,7 @@ def tar(files: dict[str, bytes], kind: int = tarfile.GNU_FORMAT) -> bytes:
 
 
 def linked(name: str, kind: bytes, target: str) -> tarfile.TarInfo:
-    """A member that leads elsewhere."""
+    """Return a member that leads elsewhere."""
     member = tarfile.TarInfo(name)
     member.type, member.linkname = kind, target
     return member
@@ -93,7 +96,7 @@ def named(files: dict[str, bytes], ending: str = "JPEG") -> dict[str, bytes]:
 
 
 def devkit_tar(truth: list[str]) -> bytes:
-    """Four classes, counted from 1 backwards, and one above them."""
+    """Return a development kit with four classes, numbered from 4 down to 1, and a fifth class above them."""
     fields = [(name, object) for name in ("ILSVRC2012_ID", "WNID", "words", "num_children")]
     rows = [(4 - number, wnid, words, 0) for number, (wnid, words) in enumerate(WORDS.items())]
     meta = io.BytesIO()
@@ -111,7 +114,7 @@ def write(root: Path, files: dict[str, bytes]) -> Path:
 
 
 def archives(root: Path, images: Images) -> Path:
-    """As downloaded, with boxes."""
+    """Write the archives as they are downloaded, with boxes."""
     train = {f"{name.partition('_')[0]}/{name}": data for name, data in images.boxes.items() if name[0] == "n"}
     val = {f"val/{name}": data for name, data in images.boxes.items() if name[0] != "n"}
     return write(
@@ -127,7 +130,7 @@ def archives(root: Path, images: Images) -> Path:
 
 
 def folders(root: Path, images: Images) -> Path:
-    """A folder per class, with the names of the classes and the boxes beside."""
+    """Write a folder for each class, with the names of the classes and the boxes beside."""
     archives(root, images)
     for name in (TRAIN, VAL):
         (root / name).unlink()
@@ -137,7 +140,7 @@ def folders(root: Path, images: Images) -> Path:
 
 
 def kaggle(root: Path, images: Images) -> Path:
-    """Kaggle's layout, with XML for all boxes but one, which stands in a table alone."""
+    """Write Kaggle's layout, with XML for all boxes except one, which is in a table only."""
     files = {f"{KAGGLE}/train/{wnid}/{name}.JPEG": of[name] for wnid, of in images.train.items() for name in of}
     files |= {f"{KAGGLE}/val/{name}.JPEG": data for name, data in images.val.items()}
     for name, data in images.boxes.items():

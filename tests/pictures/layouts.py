@@ -1,4 +1,4 @@
-"""Miniature image files for copies of data sets."""
+"""Make miniature copies of data sets."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def settings(**changes: object) -> Pictures:
 
 
 def tiny_set(root: Path) -> Path:
-    """Three classes of Tiny-ImageNet, two of one name, and a validation image of a class that is not there."""
+    """Write three classes of Tiny-ImageNet, two with the same name, and a validation image of an absent class."""
     for number, wnid in enumerate((GOLDFISH, CRANE, OTHER)):
         lines = ""
         for name in (f"{wnid}_0.JPEG", f"{wnid}_1.JPEG"):
@@ -50,7 +50,7 @@ def xml(*objects: tuple[str, int, tuple[int, int, int, int]]) -> str:
 
 
 def voc_set(root: Path) -> Path:
-    """Three images of VOC, one with a difficult object alone."""
+    """Write three images of VOC, one of them with a difficult object only."""
     base = root / "VOCdevkit/VOC2012"
     (base / "ImageSets/Main").mkdir(parents=True)
     (base / "Annotations").mkdir()

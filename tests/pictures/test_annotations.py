@@ -1,4 +1,4 @@
-"""Boxes of objects: which one, in which pixels."""
+"""Test boxes of objects: which box counts, and in which pixels."""
 
 import pytest
 
@@ -13,8 +13,9 @@ DOG, CAT = "n02092002", "n02123045"
 @pytest.mark.parametrize(
     ("objects", "box"),
     [
-        ([(DOG, (0, 0, 99, 49))], Box(0, 0, 100, 50)),  # all of the image: pixels count from 0, the last one inside
-        ([(DOG, (0, 0, 100, 50))], Box(0, 0, 100, 50)),  # some reach one pixel too far
+        # The whole image: pixels count from 0, and a box includes its last pixel.
+        ([(DOG, (0, 0, 99, 49))], Box(0, 0, 100, 50)),
+        ([(DOG, (0, 0, 100, 50))], Box(0, 0, 100, 50)),  # some boxes reach one pixel too far
         ([(CAT, (0, 0, 9, 9)), (DOG, (1, 2, 3, 4)), (DOG, (5, 5, 6, 6))], Box(1, 2, 4, 5)),
         ([("Scottish_deerhound", (1, 2, 3, 4))], Box(1, 2, 4, 5)),
         ([(CAT, (1, 2, 3, 4))], None),
@@ -23,7 +24,7 @@ DOG, CAT = "n02092002", "n02123045"
         ([], None),
     ],
 )
-def test_the_first_box_of_the_class(objects: list[tuple[str, tuple[float, ...]]], box: Box | None) -> None:
+def test_the_first_box_of_the_class_counts(objects: list[tuple[str, tuple[float, ...]]], box: Box | None) -> None:
     assert first_box(parse_xml(xml(objects, (100, 50)), "x"), DOG, 100, 50) == box
 
 
@@ -33,7 +34,7 @@ def test_a_box_marked_at_another_size_is_scaled() -> None:
 
 
 @pytest.mark.parametrize("size", [(0, 0), (-1, 5)])
-def test_a_size_of_nothing_is_the_images_own(size: tuple[int, int]) -> None:
+def test_a_size_of_zero_means_the_images_own_size(size: tuple[int, int]) -> None:
     assert first_box(parse_xml(xml([(DOG, (1, 2, 3, 4))], size), "x"), DOG, 100, 50) == Box(1, 2, 4, 5)
 
 

@@ -1,4 +1,4 @@
-"""Your own images: the layout that is read, and one line for each that is not."""
+"""Test a user's own images: the layout that is read, and one line for each other layout."""
 
 import os
 import re
@@ -85,7 +85,7 @@ def test_splits_are_not_taken_for_classes(paths: tuple[str, ...], line: str, tmp
 
 @pytest.mark.parametrize("train", ["train", "Train", "Training", "TRAINING"])
 @pytest.mark.parametrize("val", ["val", "valid", "Validation"])
-def test_splits_by_their_usual_names(train: str, val: str, tmp_path: Path) -> None:
+def test_splits_are_found_by_their_usual_names(train: str, val: str, tmp_path: Path) -> None:
     root = lay_out(tmp_path, f"{train}/ant/1.png", f"{train}/bee/2.png", f"{val}/ant/3.png", f"{val}/bee/4.png")
     found = [(entry.split, entry.class_name, entry.path) for entry in folder.entries(root, SETTINGS)]
     assert found[0] == ("train", "ant", f"{train}/ant/1.png")
@@ -104,7 +104,9 @@ def test_hidden_and_system_folders_are_passed_over_at_any_depth(name: str, place
     assert [entry.path for entry in folder.entries(root, SETTINGS)] == list(four)
 
 
-def test_what_is_passed_over_is_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_and_folders_that_are_passed_over_are_counted_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = lay_out(
         tmp_path, "train/ant/1.png", "train/bee/deep/2.png", "val/ant/3.png", "val/bee/4.png", "test/ant/5.png"
     )
@@ -123,15 +125,16 @@ def test_what_is_passed_over_is_counted_and_named(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.parametrize("suffix", ["gif", "jfif", "jpe", "avif", "mpo", "jp2", "tif", "pgm", "GIF"])
-def test_every_suffix_of_what_is_decoded_counts(suffix: str, tmp_path: Path) -> None:
+def test_every_suffix_of_a_decoded_format_counts(suffix: str, tmp_path: Path) -> None:
     root = lay_out(tmp_path, "train/ant/1.png", "train/bee/2.png", "val/ant/3.png", "val/bee/4.png")
     (root / "train/ant/1.png").rename(root / f"train/ant/1.{suffix}")
     found = list(folder.entries(root, SETTINGS))
-    assert (found[0].path, found[0].width) == (f"train/ant/1.{suffix}", 10)  # the contents count
+    # Read from the contents, not from the suffix.
+    assert (found[0].path, found[0].width) == (f"train/ant/1.{suffix}", 10)
 
 
 @pytest.mark.parametrize("name", ["0.png", ".hidden.png", "notes"])
-def test_what_dvc_stops_at_or_waits_for_is_refused(name: str, tmp_path: Path) -> None:
+def test_files_at_which_dvc_stops_or_waits_are_refused(name: str, tmp_path: Path) -> None:
     root = lay_out(tmp_path, "train/ant/1.png", "train/bee/2.png", "val/ant/3.png", "val/bee/4.png")
     os.mkfifo(root / "train/ant" / name)
     with pytest.raises(UserError, match=rf"ant/{name} is neither a file nor a folder, and DVC would wait for it"):
@@ -163,7 +166,7 @@ def test_folders_that_look_like_splits_are_not_taken_for_classes(names: tuple[st
         list(folder.entries(root, SETTINGS))
 
 
-def test_classes_with_such_names_are_classes_where_they_hold_images(tmp_path: Path) -> None:
+def test_classes_with_such_names_are_classes_if_they_hold_images(tmp_path: Path) -> None:
     root = lay_out(tmp_path, "train station/1.png", "train station/2.png", "test tube/3.png", "test tube/4.png")
     assert {entry.class_name for entry in folder.entries(root, SETTINGS)} == {"train station", "test tube"}
 
@@ -276,7 +279,7 @@ def test_sizes_are_upright_as_pixels_are(ending: str, orientation: int, tmp_path
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
-def test_damaged_exif_leaves_the_size_as_it_lies(tmp_path: Path) -> None:
+def test_damaged_exif_leaves_the_stored_size(tmp_path: Path) -> None:
     path = tmp_path / "odd.jpg"
     Image.new("RGB", (20, 10)).save(path, exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
     with warnings.catch_warnings(action="error"):

@@ -1,4 +1,4 @@
-"""Damaged image sets: entries or one line, never another exception, never a hang."""
+"""Test that damaged image sets give entries or one line, never another exception, and never a hang."""
 
 import gzip
 from pathlib import Path
@@ -46,7 +46,7 @@ PIECES = st.binary(max_size=20) | st.sampled_from(
 
 @st.composite
 def damage(draw: st.DrawFn) -> list[tuple[float, int, bytes]]:
-    """Changes to make: where (as a share of the length), how many bytes to take out there, and what to put in."""
+    """Draw changes: a place (as a share of the length), how many bytes to take out there, and what to insert."""
     change = st.tuples(st.floats(0, 1), st.sampled_from([0, 1, 8, BLOCK, 10**6]), PIECES)
     return draw(st.lists(change, min_size=1, max_size=4))
 
@@ -59,7 +59,7 @@ def damaged(data: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
 
 
 def sealed(data: bytes, fields: list[tuple[float, int, bytes]]) -> bytes:
-    """A tar with changed headers whose checksums are right, so that more than the checksum is tried."""
+    """Return a tar with changed headers and right checksums, so that more than the checksum is tested."""
     blocks = [bytearray(data[start : start + BLOCK]) for start in range(0, len(data), BLOCK)]
     for share, place, put in fields:
         block = blocks[min(int(share * len(blocks)), len(blocks) - 1)]
@@ -95,7 +95,7 @@ def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def survives(root: Path, path: str, data: bytes, source: Source = entries) -> None:
-    """Tries the set with one file changed, and puts the file back."""
+    """Read the set with one file changed, and put the file back."""
     before = (root / path).read_bytes()
     try:
         (root / path).write_bytes(data)
@@ -108,7 +108,7 @@ def survives(root: Path, path: str, data: bytes, source: Source = entries) -> No
 
 @FUZZ
 @given(name=st.sampled_from([TRAIN, VAL]), changes=damage(), headers=HEADERS, seal=st.booleans())
-def test_tars(
+def test_damaged_tars_give_entries_or_one_line(
     name: str,
     changes: list[tuple[float, int, bytes]],
     headers: list[tuple[float, int, bytes]],
@@ -121,7 +121,9 @@ def test_tars(
 
 @FUZZ
 @given(name=st.sampled_from([DEVKIT, ARCHIVES[0], ARCHIVES[2]]), changes=damage(), zipped=st.booleans())
-def test_zipped_tars(name: str, changes: list[tuple[float, int, bytes]], zipped: bool, roots: dict[str, Path]) -> None:
+def test_damaged_zipped_tars_give_entries_or_one_line(
+    name: str, changes: list[tuple[float, int, bytes]], zipped: bool, roots: dict[str, Path]
+) -> None:
     data = (roots["archives"] / name).read_bytes()
     new = damaged(data, changes) if zipped else gzip.compress(damaged(gzip.decompress(data), changes), 1)
     survives(roots["archives"], name, new)
@@ -129,7 +131,9 @@ def test_zipped_tars(name: str, changes: list[tuple[float, int, bytes]], zipped:
 
 @FUZZ
 @given(changes=damage())
-def test_ground_truth(changes: list[tuple[float, int, bytes]], roots: dict[str, Path]) -> None:
+def test_a_damaged_ground_truth_gives_entries_or_one_line(
+    changes: list[tuple[float, int, bytes]], roots: dict[str, Path]
+) -> None:
     data = gzip.decompress((roots["archives"] / DEVKIT).read_bytes())
     start = data.index(TRUTH.encode()) // BLOCK * BLOCK + BLOCK
     truth = damaged(data[start : start + 16], changes)[:BLOCK]
@@ -141,7 +145,9 @@ def test_ground_truth(changes: list[tuple[float, int, bytes]], roots: dict[str, 
 
 @FUZZ
 @given(path=st.sampled_from(TEXTS), changes=damage())
-def test_tables_and_xml(path: str, changes: list[tuple[float, int, bytes]], roots: dict[str, Path]) -> None:
+def test_damaged_tables_and_xml_give_entries_or_one_line(
+    path: str, changes: list[tuple[float, int, bytes]], roots: dict[str, Path]
+) -> None:
     survives(roots["kaggle"], path, damaged((roots["kaggle"] / path).read_bytes(), changes))
 
 
@@ -158,21 +164,25 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     path=st.sampled_from([f"train/{layouts.CRANE}/{layouts.CRANE}_boxes.txt", "val/val_annotations.txt", "words.txt"]),
     changes=damage(),
 )
-def test_tiny_imagenet(path: str, changes: list[tuple[float, int, bytes]], small: dict[str, Path]) -> None:
+def test_a_damaged_tiny_imagenet_gives_entries_or_one_line(
+    path: str, changes: list[tuple[float, int, bytes]], small: dict[str, Path]
+) -> None:
     root = small["tiny-imagenet"]
     survives(root, path, damaged((root / path).read_bytes(), changes), tiny_imagenet.entries)
 
 
 @FUZZ
 @given(path=st.sampled_from(["Annotations/2008_1.xml", "ImageSets/Main/train.txt"]), changes=damage())
-def test_voc(path: str, changes: list[tuple[float, int, bytes]], small: dict[str, Path]) -> None:
+def test_a_damaged_voc_gives_entries_or_one_line(
+    path: str, changes: list[tuple[float, int, bytes]], small: dict[str, Path]
+) -> None:
     root = small["voc2012"] / voc.LAYOUT
     survives(root, path, damaged((root / path).read_bytes(), changes), voc.entries)
 
 
 @FUZZ
 @given(changes=damage())
-def test_parts(changes: list[tuple[float, int, bytes]], tmp_path: Path) -> None:
+def test_damaged_parts_give_entries_or_one_line(changes: list[tuple[float, int, bytes]], tmp_path: Path) -> None:
     path = tmp_path / "parts.csv"
     path.write_bytes(damaged(b"image,part,x0,y0,x1,y1\ndog/1.jpg,nose,1,2,3.5,4\ndog/1.jpg,ear,1,2,3,4\n", changes))
     try:
@@ -181,7 +191,7 @@ def test_parts(changes: list[tuple[float, int, bytes]], tmp_path: Path) -> None:
         assert "\n" not in str(error)
 
 
-def test_xml_that_grows_without_end() -> None:
+def test_xml_with_growing_entities_is_refused() -> None:
     entity = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
     bomb = f'<!DOCTYPE a [<!ENTITY e0 "{"-" * 100}">{entity}]><annotation>&e9;</annotation>'
     with pytest.raises(UserError, match="is damaged") as error:

@@ -1,4 +1,4 @@
-"""ImageNet in miniature: three layouts, one answer; whatever is missing or damaged is one line."""
+"""Test ImageNet in miniature: three layouts give the same entries; what is missing or damaged gives one line."""
 
 import gzip
 import os
@@ -47,7 +47,7 @@ def refused(root: Path, line: str) -> None:
 
 
 def expected(images: Images) -> list[tuple[object, ...]]:
-    """Split, label, bytes and box of each image, in the order of the index."""
+    """Return split, label, bytes and box of each image, in the order of the index."""
     train = [(label, images.train[wnid]) for label, wnid in enumerate(sorted(images.train))]
     val = [
         (label, {name: data for name, data in images.val.items() if images.truth[name] == wnid})
@@ -62,7 +62,10 @@ def expected(images: Images) -> list[tuple[object, ...]]:
 
 
 def box_of(name: str, images: Images) -> Box | None:
-    """The boxes of `ilsvrc.images`: pixels from 0 and the last one inside, so that the first one beyond is one more."""
+    """Return the box of an image of `ilsvrc.images` as the index has the box.
+
+    Pixels count from 0, and an annotation includes the last pixel, so that a box ends one pixel later.
+    """
     if name not in images.boxes:
         return None
     return Box(0, 1, 6, 7) if name.startswith("n") else Box(int(name[-8:]), 0, 30, 10)
@@ -81,7 +84,7 @@ def test_each_layout_gives_the_same_images(layout: str, images: Images, tmp_path
     ]
     for data, entry in read:
         assert Image.open(BytesIO(data)).size == (entry.width, entry.height)
-    assert (TRAIN in {entry.path for entry in entries}) == (layout == "archives"), "nothing is unpacked"
+    assert (TRAIN in {entry.path for entry in entries}) == (layout == "archives"), "archives must not be unpacked"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -95,7 +98,7 @@ def test_one_worker_and_two_give_the_same_entries(
 
 
 def kill_yourself(job: object) -> None:
-    """What the out-of-memory killer does to a worker."""
+    """Kill the worker, as the out-of-memory killer does."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -114,7 +117,7 @@ def test_validation_images_of_absent_classes_are_left_out_and_counted(
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_part_of_the_set(layout: str, images: Images, tmp_path: Path) -> None:
+def test_a_part_of_the_set_has_the_first_classes_and_images(layout: str, images: Images, tmp_path: Path) -> None:
     entries = found(LAYOUTS[layout](tmp_path, images), 2, 1)
     assert [(entry.split, entry.label, entry.width) for entry in entries] == [
         ("train", 0, 20),
@@ -125,7 +128,7 @@ def test_a_part_of_the_set(layout: str, images: Images, tmp_path: Path) -> None:
     assert [entry.height for entry in entries[:2]] == [11, 11], "`_10` comes before `_2` and `_7`"
 
 
-def test_names_of_classes(images: Images, tmp_path: Path) -> None:
+def test_classes_have_their_names_if_a_list_is_there(images: Images, tmp_path: Path) -> None:
     root = ilsvrc.folders(tmp_path, images)
     (root / DEVKIT).unlink()
     assert {entry.class_name for entry in found(root)} == set(images.train)
@@ -135,7 +138,7 @@ def test_names_of_classes(images: Images, tmp_path: Path) -> None:
     refused(root, "LOC_synset_mapping.txt, line 2: 'tench'; must be a WordNet id")
 
 
-# What archives hold besides images
+# Archives that hold more than images
 
 
 def test_links_and_other_members_are_passed_over_and_counted(
@@ -176,7 +179,7 @@ def test_a_tar_without_images_is_refused(images: Images, tmp_path: Path) -> None
     refused(ilsvrc.archives(tmp_path, images), f"{TRAIN}: {TENCH}.tar holds no images (.JPEG)")
 
 
-def test_a_size_behind_much_else_is_found(images: Images, tmp_path: Path) -> None:
+def test_a_size_behind_a_long_comment_is_found(images: Images, tmp_path: Path) -> None:
     png = BytesIO()
     Image.new("L", (33, 44)).save(png, "PNG")
     images.train[TENCH] = {
@@ -189,7 +192,7 @@ def test_a_size_behind_much_else_is_found(images: Images, tmp_path: Path) -> Non
     assert [(entry.width, entry.height) for entry in entries] == [(50, 60), (33, 44), (None, None), (None, None)]
 
 
-# What is missing or damaged
+# Missing and damaged files
 
 
 @pytest.mark.parametrize("name", [TRAIN, VAL])
@@ -283,7 +286,7 @@ def put(path: str, text: str) -> Callable[[Path], None]:
         ("kaggle", put("ILSVRC/Annotations/CLS-LOC/val/ILSVRC2012_val_00000003.xml", "<a>"), "is damaged (no element"),
     ],
 )
-def test_what_is_missing_is_said_in_one_line(
+def test_missing_and_wrong_files_are_named_in_one_line(
     layout: str, change: Callable[[Path], None], line: str, images: Images, tmp_path: Path
 ) -> None:
     root = LAYOUTS[layout](tmp_path / "root", images)

@@ -1,4 +1,4 @@
-"""The size in a JPEG's first bytes, against Pillow."""
+"""Test the size read from a JPEG's first bytes against Pillow."""
 
 import io
 
@@ -19,19 +19,19 @@ from zfpipe.pictures.jpeg import jpeg_size
         {"restart_marker_rows": 1},
     ],
 )
-def test_the_size_is_pillows(options: dict[str, object]) -> None:
+def test_the_size_is_that_of_pillow(options: dict[str, object]) -> None:
     data = jpeg(123, 45, **options)
     assert jpeg_size(data) == Image.open(io.BytesIO(data)).size == (123, 45)
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
-def test_grey_and_four_colours(mode: str) -> None:
+def test_the_size_of_grey_and_four_colours_is_read(mode: str) -> None:
     data = io.BytesIO()
     Image.new(mode, (12, 34)).save(data, "JPEG")
     assert jpeg_size(data.getvalue()) == (12, 34)
 
 
-def test_bytes_that_do_not_show_it() -> None:
+def test_bytes_that_show_no_size_give_none() -> None:
     data = jpeg(123, 45)
     frame = data.index(b"\xff\xc0")
     assert jpeg_size(data[: frame + 8]) is None

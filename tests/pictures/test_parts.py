@@ -1,4 +1,4 @@
-"""A user's boxes of parts: read, matched with the images, refused in one line."""
+"""Test a user's boxes of parts: read, matched with the images, refused in one line."""
 
 import re
 from pathlib import Path
@@ -51,14 +51,14 @@ def test_a_wrong_file_is_one_line(text: str, line: str, tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_a_table_as_spreadsheets_write_it(tmp_path: Path) -> None:
+def test_a_table_written_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
     path = tmp_path / "parts.csv"
     path.write_text("\ufeff" + HEAD.replace("\n", "\r\n") + 'dog/1.jpg,"nose",1,2,3,4\r\n\r\n', newline="")
     assert read_parts(path) == {"dog/1.jpg": {"nose": Box(1, 2, 3, 4)}}
 
 
 def test_an_archive_is_not_an_image() -> None:
-    """Every image in it has its path: none of them is meant."""
+    """Every image in an archive has the archive's path, so that the path names no single image."""
     archived = [Entry("train", 0, "dog", "train.tar", 40, 30, offset, 99) for offset in (512, 1024)]
     with pytest.raises(UserError, match=r"the first 'train.tar'; must be paths of files"):
         list(with_parts(archived, {"train.tar": {"nose": Box(1, 2, 3, 4)}}))

@@ -1,4 +1,4 @@
-"""Real images through their sources into betons; ZFPIPE_TEST_DATA names the folder with the sets."""
+"""Test real images from their sources to betons. ZFPIPE_TEST_DATA names the folder with the sets."""
 
 import os
 from functools import partial
@@ -23,7 +23,7 @@ SAMPLES = Path(DATA) / "imagenet-samples"
 
 @pytest.fixture
 def samples(tmp_path: Path) -> Path:
-    """The ImageNet samples, `wnid_name.JPEG`, as links in a folder per initial letter of the name."""
+    """Link the ImageNet samples, `wnid_name.JPEG`, in a folder for each initial letter of the name."""
     for path in sorted(SAMPLES.glob("*.JPEG")):
         letter = path.stem.partition("_")[2][0].lower()
         (tmp_path / "set" / letter).mkdir(parents=True, exist_ok=True)

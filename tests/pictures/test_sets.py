@@ -1,4 +1,4 @@
-"""Tiny-ImageNet, Caltech, VOC and Imagenette in miniature: what is read, and one line for what can't be."""
+"""Test Tiny-ImageNet, Caltech, VOC and Imagenette in miniature: what is read, and one line for what is wrong."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ def tiny(tmp_path: Path) -> Path:
     return tiny_set(tmp_path)
 
 
-def test_tiny_imagenet(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tiny_imagenet_is_read_with_boxes(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = list(tiny_imagenet.entries(tiny, settings()))
     names = ["goldfish", f"crane ({CRANE})", f"crane ({OTHER})"]
     assert [(one.split, one.label, one.class_name) for one in found] == [
@@ -31,14 +31,16 @@ def test_tiny_imagenet(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 validation images left out" in capsys.readouterr().out
 
 
-def test_images_of_tiny_imagenet_without_annotation(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_of_tiny_imagenet_without_annotation_are_passed_over(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     image(tiny / "val/images/val_9.JPEG", 64, 64)
     found = list(tiny_imagenet.entries(tiny, settings()))
     assert all("val_9" not in one.path for one in found)
     assert "1 files in val/images passed over" in capsys.readouterr().out
 
 
-def test_names_of_tiny_imagenet_without_words(tiny: Path) -> None:
+def test_classes_of_tiny_imagenet_without_words_are_named_by_their_ids(tiny: Path) -> None:
     (tiny / "words.txt").unlink()
     assert {one.class_name for one in tiny_imagenet.entries(tiny, settings())} == {GOLDFISH, CRANE, OTHER}
 
@@ -59,7 +61,7 @@ def test_names_of_tiny_imagenet_without_words(tiny: Path) -> None:
         (f"train/{CRANE}/{CRANE}_boxes.txt", "a.JPEG\t1\t2\tthree\t4\n", "line 1: 'a.JPEG 1 2 three 4'; must have 5"),
     ],
 )
-def test_tiny_imagenet_otherwise(path: str, text: str | None, line: str, tiny: Path) -> None:
+def test_a_wrong_tiny_imagenet_is_one_line(path: str, text: str | None, line: str, tiny: Path) -> None:
     (tiny / path).unlink() if text is None else (tiny / path).write_text(text)
     with pytest.raises(UserError, match=re.escape(line)) as error:
         list(tiny_imagenet.entries(tiny, settings()))
@@ -72,7 +74,7 @@ def lay_out_caltech(base: Path, *classes: str) -> None:
             image(base / name / f"image_{one:04d}.jpg", seed=10 * number + one)
 
 
-def test_caltech101(tmp_path: Path) -> None:
+def test_caltech101_is_split_and_its_clutter_left_out(tmp_path: Path) -> None:
     lay_out_caltech(tmp_path / "101_ObjectCategories", "BACKGROUND_Google", "bonsai", "Faces")
     for root in (tmp_path, tmp_path / "101_ObjectCategories"):
         found = list(caltech.caltech101(root, settings(val_share=0.25)))
@@ -85,7 +87,7 @@ def test_caltech101(tmp_path: Path) -> None:
     assert len(list(caltech.caltech101(tmp_path, settings(clutter=True)))) == 12
 
 
-def test_caltech256_passes_its_strays_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stray_files_of_caltech256_are_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = tmp_path / "256_ObjectCategories"
     lay_out_caltech(base, "001.ak47", "056.dog", "257.clutter")
     image(base / "056.dog/greg/vision309/a.jpg")
@@ -120,7 +122,7 @@ def devkit(tmp_path: Path) -> Path:
     return voc_set(tmp_path)
 
 
-def test_voc(devkit: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_voc_is_read_with_boxes_and_labels(devkit: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = list(voc.entries(devkit, settings()))
     folder = "VOCdevkit/VOC2012/JPEGImages"
     boxes = Box(4, 0, 50, 40), Box(0, 0, 10, 10), Box(1, 2, 20, 30)
@@ -129,7 +131,9 @@ def test_voc(devkit: Path, capsys: pytest.CaptureFixture[str]) -> None:
         Entry("train", 11, "dog", f"{folder}/2008_2.jpg", 50, 40, box=boxes[1], labels=(), difficult=(11,)),
         Entry("val", 0, "aeroplane", f"{folder}/2008_3.jpg", 50, 40, box=boxes[2], labels=(0,)),
     ]
-    assert list(limited(found, settings())) == [found[0], found[2]], "no network is trained on a difficult object"
+    assert list(limited(found, settings())) == [found[0], found[2]], (
+        "images with difficult objects only must be left out of training"
+    )
     assert "1 images left out: all their objects are marked difficult" in capsys.readouterr().out
     assert next(iter(voc.entries(devkit / "VOCdevkit/VOC2012", settings()))).path == "JPEGImages/2008_1.jpg"
     assert tuple(sorted(voc.CLASSES)) == voc.CLASSES and len(voc.CLASSES) == 20
@@ -149,7 +153,7 @@ def test_voc(devkit: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (None, "2008_3.xml not found; pictures.root must hold VOCdevkit/VOC2012"),
     ],
 )
-def test_voc_otherwise(text: str | None, line: str, devkit: Path) -> None:
+def test_a_wrong_voc_is_one_line(text: str | None, line: str, devkit: Path) -> None:
     path = devkit / "VOCdevkit/VOC2012/Annotations/2008_3.xml"
     path.unlink() if text is None else path.write_text(text)
     with pytest.raises(UserError, match=re.escape(line)) as error:
@@ -182,7 +186,7 @@ def test_lists_of_voc_stay_in_their_folder(devkit: Path) -> None:
         list(voc.entries(devkit, settings()))
 
 
-def test_imagenette(tmp_path: Path) -> None:
+def test_imagenette_is_read(tmp_path: Path) -> None:
     for split in ("train", "val"):
         for wnid in ("n01440764", "n03888257", "n99999999"):
             image(tmp_path / split / wnid / "a.JPEG")
@@ -194,7 +198,7 @@ def test_imagenette(tmp_path: Path) -> None:
 
 
 def test_classes_are_those_of_torchvision(tmp_path: Path) -> None:
-    """Its readers look at the same miniature copies."""
+    """torchvision's readers look at the same miniature copies."""
     from torchvision import datasets
 
     lay_out_caltech(tmp_path / "caltech101/101_ObjectCategories", "BACKGROUND_Google", "bonsai", "Faces", "Leopards")

@@ -1,4 +1,4 @@
-"""The seeded split of a set that has none."""
+"""Test the seeded split of a set that has no split."""
 
 import shutil
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_no_share_takes_all_of_a_class(root: Path) -> None:
     assert [sum(path.startswith("cat") for path in paths) for paths in splits.values()] == [1, 1]
 
 
-def test_classes_are_split_each_in_its_own_way(root: Path) -> None:
+def test_each_class_is_split_differently(root: Path) -> None:
     shutil.copytree(root / "ant", root / "ape")
     val = found(root, val_share=0.5)["val"]
     ant, ape = ({path[4:] for path in val if path.startswith(name)} for name in ("ant", "ape"))

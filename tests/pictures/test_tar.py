@@ -1,4 +1,4 @@
-"""Archives read in place, against tarfile."""
+"""Test archives that are read in place, against tarfile."""
 
 import io
 import tarfile
@@ -33,7 +33,7 @@ def test_a_large_size_is_binary() -> None:
     assert found == Member("large", 512, 9 * 2**30, True)
 
 
-def test_no_member_that_is_cut_is_given() -> None:
+def test_a_member_that_is_cut_is_not_given() -> None:
     data = tar({"a": b"1", "b": b"2" * 1000})[: 4 * 512]
     found: list[str] = []
     with pytest.raises(UserError, match="is cut short"):

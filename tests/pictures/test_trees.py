@@ -1,4 +1,4 @@
-"""Folders as no one would make them: never a traceback, and `zfpipe check` says what the stages do."""
+"""Test folders as no one would make them: no traceback, and `zfpipe check` says what the stages do."""
 
 import io
 import tempfile
@@ -64,7 +64,7 @@ PATHS = st.tuples(PLACES, FILES, st.sampled_from(BYTES))
 USUAL = [
     ([split, name], f"{number}.png", PNG) for split in ("train", "val") for name in ("cat", "dog") for number in "012"
 ]
-"""What is there besides in half of the trees, so that many can be read."""
+"""Files that half of the trees have too, so that many of the trees can be read."""
 LINKS = st.tuples(st.lists(FOLDERS, min_size=1, max_size=3), st.lists(FOLDERS, max_size=2))
 
 
@@ -82,7 +82,7 @@ def grow(root: Path, files: list[tuple[list[str], str, bytes]], linked: list[tup
 
 
 def staged(given: params.Params, root: Path) -> tuple[str | None, int]:
-    """Why the stages stop, if they do, and how many images they reject."""
+    """Return why the stages stop, or None, and the number of images that they reject."""
     index, rejected = root.parent / "index.parquet", 0
     try:
         links.check(root, "pictures", "pictures" in given.watch)
