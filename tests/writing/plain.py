@@ -1,4 +1,4 @@
-"""Preparing pictures (section 3) a second time: slower, less complicated."""
+"""Prepare pictures (section 3) a second time: slower and simpler."""
 
 import io
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 
 def plain_square(data: bytes, resize: int) -> np.ndarray:
-    """The centre square of an upright picture without transparency, resized: Pillow alone."""
+    """Return the resized centre square of an upright picture without transparency, by Pillow alone."""
     image = Image.open(io.BytesIO(data)).convert("RGB")
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -16,7 +16,10 @@ def plain_square(data: bytes, resize: int) -> np.ndarray:
 
 
 def plain_crop(image: np.ndarray, crop: int, number: int) -> np.ndarray:
-    """Crop `number`: top left, top right, bottom left, bottom right, centre; then the same, flipped left to right."""
+    """Return crop `number`.
+
+    The order is top left, top right, bottom left, bottom right, centre, and then the same flipped left to right.
+    """
     side = len(image)
     top, left = {
         0: (0, 0),
@@ -33,7 +36,7 @@ def plain_crop(image: np.ndarray, crop: int, number: int) -> np.ndarray:
 
 
 def plain_crop_number(seed: int, epoch: int, place: int) -> int:
-    """splitmix64 (Steele, Lea and Flood 2014) in Python's own whole numbers."""
+    """Compute splitmix64 (Steele, Lea and Flood 2014) in Python's own whole numbers."""
     state = 0
     for word in (place, epoch, seed):
         state = (state + word + 0x9E3779B97F4A7C15) % 2**64

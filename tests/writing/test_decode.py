@@ -1,4 +1,4 @@
-"""Image files of every kind become the square that section 3 describes, or a reason why not."""
+"""Test that image files of every kind become the square that section 3 describes, or give a reason."""
 
 import base64
 import io
@@ -24,13 +24,16 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def ramp(height: int, width: int) -> Image.Image:
-    """Red grows to the right, green downwards, blue is even: every rotation, shift and swap shows."""
+    """Return a picture in which rotations, shifts and swaps show.
+
+    Red grows to the right, green downwards, blue is even.
+    """
     y, x = np.mgrid[:height, :width]
     return Image.fromarray(np.stack([x * 255 // width, y * 255 // height, np.full_like(x, 128)], -1).astype(np.uint8))
 
 
 def hard(kind: str, height: int = 375, width: int = 500) -> Image.Image:
-    """Pictures on which decoders and filters differ most."""
+    """Return a picture on which decoders and filters differ most."""
     random = np.random.default_rng(3)
     y, x = np.mgrid[:height, :width]
     if kind == "noise":
@@ -45,7 +48,7 @@ def hard(kind: str, height: int = 375, width: int = 500) -> Image.Image:
     return Image.fromarray(saturated)
 
 
-# The fast way against Pillow alone
+# The fast decoder against Pillow alone
 
 
 @pytest.mark.parametrize("options", [{"subsampling": 0}, {"subsampling": 1}, {"subsampling": 2}, {"keep_rgb": True}])
@@ -61,19 +64,19 @@ def test_pixels_are_those_of_pillow(kind: str, options: dict[str, Any], height: 
 @pytest.mark.parametrize(
     "options", [{}, {"progressive": True}, {"restart_marker_blocks": 3}, {"mode": "L"}, {"mode": "P"}]
 )
-def test_so_are_those_of_rarer_files(options: dict[str, Any]) -> None:
+def test_progressive_grey_and_palette_files_match_pillow(options: dict[str, Any]) -> None:
     image = hard("saturated").convert(options.pop("mode", "RGB"))
     data = encoded(image, "PNG" if image.mode == "P" else "JPEG", **options)
     assert np.abs(square(data, 64).astype(int) - plain_square(data, 64)).max() <= 1
 
 
-def test_ordinary_jpegs_go_the_fast_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ordinary_jpegs_use_the_fast_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode, "pillow_pixels", None)
     for mode in ("RGB", "L"):
         assert square(encoded(ramp(30, 40).convert(mode), "JPEG"), 16).shape == (16, 16, 3)
 
 
-def test_the_same_bytes_in_any_number_of_threads() -> None:
+def test_the_number_of_threads_changes_no_pixel() -> None:
     files = [encoded(hard(kind, 90, 120), "JPEG", quality=70 + number) for number in range(8) for kind in ("noise", "")]
     alone = [square(data, 64) for data in files]
     with ThreadPoolExecutor(4) as pool:
@@ -82,11 +85,11 @@ def test_the_same_bytes_in_any_number_of_threads() -> None:
         np.testing.assert_array_equal(got, expected)
 
 
-# Odd files that are whole
+# Unusual files that are complete
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "WEBP", "JPEG", "GIF"])
-def test_formats(kind: str) -> None:
+def test_every_format_is_read(kind: str) -> None:
     image = ramp(32, 32)
     lossy = {"WEBP": 20, "JPEG": 20, "GIF": 50}.get(kind, 0)
     got = square(encoded(image, kind), 32)
@@ -95,8 +98,8 @@ def test_formats(kind: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr", "I;16", "I", "LAB"])
-def test_modes(mode: str) -> None:
-    """Black to white in any mode comes out as black to white in RGB."""
+def test_every_mode_is_read(mode: str) -> None:
+    """Black to white in any mode becomes black to white in RGB."""
     grey = Image.fromarray(np.where(np.arange(32)[None] < 16, 0, 255).astype(np.uint8).repeat(32, 0))
     if mode.startswith("I"):
         stored = Image.fromarray(np.asarray(grey).astype(np.uint16 if mode == "I;16" else np.int32) * 257)
@@ -106,7 +109,7 @@ def test_modes(mode: str) -> None:
     else:
         stored = grey.convert(mode)
     assert stored.mode == mode
-    kinds = {"CMYK": "JPEG", "YCbCr": "JPEG", "I": "PPM"}  # a PGM of 16 bits is opened as 32
+    kinds = {"CMYK": "JPEG", "YCbCr": "JPEG", "I": "PPM"}  # Pillow opens a PGM of 16 bits as 32 bits
     got = square(encoded(stored, kinds.get(mode, "TIFF")), 32)
     assert np.abs(got.astype(int) - np.asarray(grey)[:, :, None]).max() <= 3
 
@@ -114,15 +117,15 @@ def test_modes(mode: str) -> None:
 @pytest.mark.parametrize("white", [1, 255, 65535, 2**31 - 128])
 @pytest.mark.parametrize("kind", [np.float32, np.int32])
 @pytest.mark.parametrize("exif", [b"", b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"])
-def test_numbers_of_which_none_is_known_to_be_white_are_refused(white: int, kind: type, exif: bytes) -> None:
-    """Taken as they are, 0..1 would be black and 0..65535 white."""
+def test_values_without_a_known_white_are_refused(white: int, kind: type, exif: bytes) -> None:
+    """Without scaling, values from 0 to 1 would be black, and values from 0 to 65535 white."""
     levels = np.linspace(0, white, 32 * 32).reshape(32, 32).astype(kind)
     with pytest.raises(UnreadableImageError, match="32 bits a channel"):
         square(encoded(Image.fromarray(levels), "TIFF", exif=exif), 32)
 
 
 def deep_png(levels: np.ndarray) -> bytes:
-    """A PNG of 16 bits a channel, grey, RGB or RGBA, which Pillow can't write."""
+    """Return a PNG of 16 bits a channel, grey, RGB or RGBA, which Pillow can't write."""
     height, width, channels = levels.shape
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
     head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
@@ -146,7 +149,7 @@ def test_twelve_bits_in_sixteen_are_refused_not_black(channels: int) -> None:
 
 
 def tiff(tags: dict[int, int], samples: int, order: str = "<") -> bytes:
-    """A TIFF of 16 bits and 8 x 8 pixels, uncompressed, in a strip (or one for each channel, in planes)."""
+    """Return an uncompressed TIFF of 16 bits and 8 x 8 pixels, in one strip, or for planes in a strip a channel."""
     planes = samples if tags.get(284) == 2 else 1
     size = 8 * 8 * 2 * samples // planes
     fields = {256: [8], 257: [8], 258: [16] * samples, 259: [1], 262: [1 if samples == 1 else 2], 277: [samples]}
@@ -178,7 +181,7 @@ def test_deep_tiffs_that_pillow_garbles_are_refused(tags: dict[int, int], sample
 
 
 def test_jpeg_2000_of_more_than_8_bits_a_colour_is_refused() -> None:
-    """Pillow makes its white black."""
+    """Pillow turns the white of such a file black."""
     data = bytearray(encoded(ramp(32, 32), "JPEG2000"))
     assert square(bytes(data), 32).shape == (32, 32, 3)
     place = data.index(b"\xff\x4f\xff\x51") + 42
@@ -201,7 +204,7 @@ def test_jpeg_2000_of_more_than_8_bits_a_colour_is_refused() -> None:
         (bytes(128) + b"DICM", "a DICOM file"),
     ],
 )
-def test_what_people_take_for_an_image_is_named(start: bytes, reason: str) -> None:
+def test_files_that_people_take_for_images_are_named(start: bytes, reason: str) -> None:
     with pytest.raises(UnreadableImageError, match=reason):
         square(start + bytes(200), 16)
 
@@ -212,7 +215,7 @@ def test_16_bits_are_scaled_and_not_clipped() -> None:
     np.testing.assert_array_equal(got, np.round(levels[:, :, None] / 257).repeat(3, 2))
 
 
-def test_what_is_transparent_lies_on_white() -> None:
+def test_transparent_pixels_lie_on_white() -> None:
     pixels = np.zeros((16, 16, 4), np.uint8)
     pixels[:, :8] = (200, 0, 0, 255)
     pixels[:, 8:12] = (0, 0, 0, 0)
@@ -228,7 +231,7 @@ def test_what_is_transparent_lies_on_white() -> None:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_the_rotation_of_the_camera_is_applied(orientation: int, kind: str) -> None:
     upright = np.asarray(ramp(32, 32))
-    # As EXIF defines it: what has to be done to an upright picture to get the stored one
+    # EXIF defines how each orientation stores an upright picture.
     stored = {
         1: upright,
         2: upright[:, ::-1],
@@ -248,28 +251,28 @@ def test_the_rotation_of_the_camera_is_applied(orientation: int, kind: str) -> N
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + bytes(9)])
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
-def test_exif_that_cant_be_read_does_not_cost_the_picture(exif: bytes, kind: str) -> None:
+def test_unreadable_exif_does_not_cost_the_picture(exif: bytes, kind: str) -> None:
     plain = square(encoded(ramp(32, 40), kind), 32)
     np.testing.assert_array_equal(square(encoded(ramp(32, 40), kind, exif=exif), 32), plain)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
-def test_nor_do_other_damaged_parts_of_it_cost_the_rotation(kind: str) -> None:
+def test_other_damaged_exif_does_not_cost_the_rotation(kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112], exif[0x011A] = 3, 72.0
     upright = square(encoded(ramp(32, 32).rotate(180), kind, exif=exif), 32)
-    damaged = exif.tobytes().replace(b"\x01\x1a\x00\x05", b"\x01\x1a\x00\x02")  # a number said to be text
+    damaged = exif.tobytes().replace(b"\x01\x1a\x00\x05", b"\x01\x1a\x00\x02")  # declares a number as text
     assert damaged != exif.tobytes()
     np.testing.assert_array_equal(square(encoded(ramp(32, 32).rotate(180), kind, exif=damaged), 32), upright)
     assert np.abs(upright.astype(int) - np.asarray(ramp(32, 32))).max() <= 20
 
 
-def test_cmyk_and_ycck() -> None:
+def test_cmyk_and_ycck_are_read() -> None:
     image = ramp(32, 32)
     expected = np.asarray(image).astype(int)
     cmyk = encoded(image.convert("CMYK"), "JPEG", quality=95)
     assert np.abs(square(cmyk, 32) - expected).max() <= 12
-    # Pillow can't write YCCK: the channels are put together here, and the Adobe marker says what they are
+    # Pillow can't write YCCK. The channels are put together here, and the Adobe marker names their kind.
     ycc = 255 - np.asarray(Image.fromarray(255 - np.asarray(image)).convert("YCbCr"))
     channels = Image.fromarray(np.dstack([ycc, np.zeros((32, 32), np.uint8)]), "CMYK")
     ycck = bytearray(encoded(channels, "JPEG", quality=95))
@@ -277,8 +280,8 @@ def test_cmyk_and_ycck() -> None:
     assert np.abs(square(bytes(ycck), 32) - expected).max() <= 12
 
 
-def test_arithmetic_coding() -> None:
-    """A 32x32 ramp at quality 90, written by libjpeg-turbo; Pillow can't write it."""
+def test_arithmetic_coding_is_read() -> None:
+    """The file is a 32x32 ramp at quality 90, written by libjpeg-turbo, since Pillow can't write this coding."""
     assert b"\xff\xc9" in ARITHMETIC
     assert np.abs(square(ARITHMETIC, 32).astype(int) - np.asarray(ramp(32, 32))).max() <= 8
 
@@ -292,12 +295,12 @@ ARITHMETIC = base64.b64decode(
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_of_an_animation_the_first_frame(kind: str) -> None:
+def test_the_first_frame_of_an_animation_is_read(kind: str) -> None:
     first = encoded(ramp(32, 32), kind, save_all=True, append_images=[Image.new("RGB", (32, 32), "red")] * 2)
     assert np.abs(square(first, 32).astype(int) - np.asarray(ramp(32, 32))).max() <= (50 if kind == "GIF" else 20)
 
 
-def test_bytes_that_are_too_many_for_a_jpeg_do_no_harm() -> None:
+def test_extra_bytes_in_a_jpeg_do_no_harm() -> None:
     data = encoded(ramp(64, 64), "JPEG")
     expected = square(data, 32)
     comment = b"\xff\xfe\x00\x06text"
@@ -315,7 +318,7 @@ def test_the_centre_square_is_kept(height: int, width: int) -> None:
     y, x = np.mgrid[:height, :width]
     side = min(height, width)
     got = square(encoded(Image.fromarray(np.stack([x, y, x * 0], -1).astype(np.uint8))), side)
-    # The coordinate that a pixel shows, up to half a pixel where the margins are uneven
+    # A pixel shows its coordinate, up to half a pixel if the margins are uneven.
     left, top = (width - side) / 2, (height - side) / 2
     rows, columns = np.mgrid[:side, :side]
     assert np.abs(got[..., 0] - (columns + left)).max() <= 0.5 + (width % 2)
@@ -330,7 +333,7 @@ def test_shrinking_is_antialiased() -> None:
 
 
 def test_the_shortest_side_is_resized() -> None:
-    """Eight stripes over the short side stay eight: the whole of it is kept, shrunk or enlarged."""
+    """Eight stripes across the short side stay eight: the whole short side is kept, shrunk or enlarged."""
     for side in (40, 80, 400):
         stripes = np.zeros((side, 2 * side), np.uint8)
         stripes[np.arange(side) * 8 // side % 2 == 1] = 255
@@ -344,7 +347,7 @@ def test_small_images_are_enlarged_smoothly() -> None:
     assert len(np.unique(got)) > 16
 
 
-def test_one_pixel_and_long_strips() -> None:
+def test_one_pixel_and_long_strips_are_resized() -> None:
     assert square(encoded(Image.new("RGB", (1, 1), (1, 2, 3))), 16).reshape(-1, 3).tolist() == [[1, 2, 3]] * 256
     for kind in ("PNG", "JPEG"):
         for size in ((5000, 1), (1, 5000), (5000, 20), (20, 5000)):
@@ -383,7 +386,7 @@ def test_other_files_cut_anywhere_are_refused(kind: str) -> None:
 
 
 def test_a_jpeg_with_a_hole_is_refused() -> None:
-    """Its end is there, so that Pillow alone would give grey in silence."""
+    """The end of the file is there, so that Pillow alone would silently give grey."""
     data = encoded(hard("noise", 100, 100), "JPEG")
     for start in (1000, 3000, 5000):
         holed = data[:start] + data[start + 700 :]
@@ -396,7 +399,7 @@ def test_a_jpeg_with_a_hole_is_refused() -> None:
 
 
 def sized(data: bytes, kind: str, side: int) -> bytes:
-    """A file whose header says another size than it has."""
+    """Return a file whose header gives another size than the file has."""
     big = bytearray(data)
     if kind == "JPEG":
         place = data.index(b"\xff\xc0") + 5
@@ -411,7 +414,7 @@ def sized(data: bytes, kind: str, side: int) -> bytes:
     return bytes(big)
 
 
-def test_a_telephones_photograph_of_108_megapixels() -> None:
+def test_a_telephones_photograph_of_108_megapixels_is_read() -> None:
     assert square(encoded(Image.new("RGB", (12_000, 9_000), (9, 90, 200)), "JPEG"), 16).shape == (16, 16, 3)
 
 
@@ -427,7 +430,7 @@ def test_a_bomb_is_refused_by_its_header(kind: str, side: int, monkeypatch: pyte
 
 
 def with_frame(change: dict[int, int]) -> bytes:
-    """A JPEG with some bytes of its frame header changed."""
+    """Return a JPEG with some bytes of its frame header changed."""
     data = bytearray(encoded(ramp(32, 32), "JPEG"))
     frame = data.index(b"\xff\xc0")
     for place, value in change.items():
@@ -450,7 +453,7 @@ def with_frame(change: dict[int, int]) -> bytes:
     ],
     ids=["empty", "html", "zeros", "random", "program", "12 bits", "lossless", "cut jpeg", "cut png"],
 )
-def test_reasons(data: bytes, reason: str) -> None:
+def test_a_refusal_gives_its_reason(data: bytes, reason: str) -> None:
     with pytest.raises(UnreadableImageError, match=reason):
         square(data, 16)
 
@@ -458,7 +461,7 @@ def test_reasons(data: bytes, reason: str) -> None:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM"])
 def test_damaged_files_give_a_square_or_a_reason(kind: str) -> None:
-    """Whatever a decoder raises is a reason that names no place in memory, no file, and is one line."""
+    """Whatever a decoder raises becomes a reason of one line, without addresses in memory and without file names."""
     whole = encoded(ramp(48, 64), kind)
     random = np.random.default_rng(1)
     refused = 0

@@ -1,6 +1,6 @@
-"""Mutated files: a square or a reason, whatever the bytes; in a process of its own, so that a crash is a failure.
+"""Test that mutated files give a square or a reason, in a separate process, so that a crash is a failure.
 
-`python -m tests.writing.test_decode_fuzz FOLDER` runs it alone; the last file tried is left in FOLDER.
+`python -m tests.writing.test_decode_fuzz FOLDER` runs the test alone. The last file tried is left in FOLDER.
 """
 
 import io
@@ -37,7 +37,7 @@ TRIALS = 1500
 
 @cache
 def whole(name: str) -> bytes:
-    """A whole file, with EXIF where it can have it."""
+    """Return a complete file, with EXIF if the format allows EXIF."""
     kind, options = SAVED[name]
     options = dict(options)
     y, x = np.mgrid[:40, :56]
@@ -51,7 +51,10 @@ def whole(name: str) -> bytes:
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    """A file with some bytes changed, near its head more often than elsewhere; perhaps cut short or with a hole."""
+    """Draw a file with some bytes changed, more often near its head.
+
+    The file may also be cut short, have a hole, or have a piece twice.
+    """
     data = bytearray(whole(draw(st.sampled_from(sorted(SAVED)))))
     for _ in range(draw(st.integers(0, 6))):
         last = draw(st.sampled_from([min(len(data), 64), min(len(data), 700), len(data)])) - 1
@@ -68,7 +71,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 def try_all(folder: Path) -> None:
-    """Decodes file after file; the one at work lies in the folder."""
+    """Decode file after file. The folder holds the file that is being decoded."""
     outcomes = {"square": 0, "reason": 0}
 
     @settings(

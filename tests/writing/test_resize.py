@@ -1,4 +1,4 @@
-"""Resizing in whole numbers against one in fractions, pixel by pixel, and against Pillow."""
+"""Test resizing in whole numbers against resizing in fractions, pixel by pixel, and against Pillow."""
 
 import math
 
@@ -16,7 +16,7 @@ def noise(height: int, width: int) -> np.ndarray:
 
 
 def plain_resize(image: np.ndarray, side: int) -> np.ndarray:
-    """A weighted mean of every pixel, the weight falling off linearly with its distance: float `(side, side, 3)`."""
+    """Return weighted means of all pixels, the weight falling linearly with the distance: float `(side, side, 3)`."""
     reach = max(len(image) / side, 1)
     weights = np.zeros((side, len(image)))
     for new in range(side):
@@ -28,7 +28,7 @@ def plain_resize(image: np.ndarray, side: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("size", "side"), SIZES)
-def test_as_in_fractions_and_as_pillow(size: int, side: int) -> None:
+def test_resizing_equals_fractions_and_pillow(size: int, side: int) -> None:
     image = noise(size, size)
     got = centre_square(image, side)
     assert got.shape == (side, side, 3)
@@ -36,7 +36,7 @@ def test_as_in_fractions_and_as_pillow(size: int, side: int) -> None:
     assert np.abs(got - plain_resize(image, side)).max() < 1.01  # rounded after each of the two axes
     pillow = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))
     assert np.abs(got.astype(int) - pillow).max() <= 1
-    assert abs(got.mean() - pillow.mean()) < 0.2  # nowhere cut off instead of rounded
+    assert abs(got.mean() - pillow.mean()) < 0.2  # values are rounded, not cut off
 
 
 @pytest.mark.parametrize(("size", "side"), [*SIZES, (5000, 16), (1, 1024)])
@@ -49,13 +49,13 @@ def test_an_even_area_keeps_its_level(size: int, side: int) -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(20, 51), (51, 20), (20, 21), (20, 20), (1, 9)])
-def test_of_the_same_size_the_centre_square_is_only_cut(height: int, width: int) -> None:
+def test_a_centre_square_of_the_same_size_is_only_cut(height: int, width: int) -> None:
     image, side = noise(height, width), min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     np.testing.assert_array_equal(centre_square(image, side), image[top : top + side, left : left + side])
 
 
-def test_what_is_cut_off_does_not_count() -> None:
+def test_pixels_outside_the_square_do_not_count() -> None:
     image = noise(64, 100)
     other = image.copy()
     other[:, :18] = other[:, 82:] = 0

@@ -1,4 +1,4 @@
-"""The stages `betons` and `mean` on a folder of pictures, in a project of their own."""
+"""Test the stages `betons` and `mean` on a folder of pictures, in a separate project."""
 
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ BROKEN = Path("pictures/train/bee/3.png")
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with 18 pictures of three classes, indexed; one of them is no picture."""
+    """Return a project with 18 indexed pictures of three classes. One of the files is no picture."""
     monkeypatch.chdir(tmp_path)
     parameters: dict[str, Any] = YAML(typ="safe").load((ROOT / "params.yaml").read_text())
     parameters["pictures"] |= {"source": "folder", "root": "pictures"}

@@ -1,4 +1,4 @@
-"""An archive that was cut after it was indexed: its images are listed as rejected, with the reason."""
+"""Test an archive that was cut after its index was written: the images are rejected with the reason."""
 
 from functools import partial
 from pathlib import Path

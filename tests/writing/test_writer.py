@@ -1,4 +1,4 @@
-"""Betons: the same bytes for any number of workers, damaged images listed, no trace of a failed attempt."""
+"""Test betons: the same bytes for any number of workers, damaged images listed, no trace of a failed attempt."""
 
 import io
 import json
@@ -25,11 +25,11 @@ from zfpipe.writing.writer import write_beton
 
 
 def expected_order(folder: Folder) -> list[int]:
-    """Positions in the index in the order of the beton."""
+    """Return positions in the index in the order of the beton."""
     return np.random.default_rng(0).permutation(len(folder.rows)).tolist()
 
 
-# Row "writer with 2+ workers"
+# Several workers
 
 
 @pytest.mark.parametrize("mode", ["raw", "jpg"])
@@ -44,7 +44,7 @@ def test_bytes_are_those_of_ffcvs_own_writer_for_any_number_of_workers(
     assert written[0] == written[1] == written[2]
 
     class Samples:
-        """As FFCV wants them."""
+        """Give samples by their number, as FFCV's writer asks for them."""
 
         def __len__(self) -> int:
             return len(folder.rows)
@@ -67,7 +67,7 @@ def test_more_images_than_are_decoded_ahead_keep_their_order(tmp_path: Path, mon
 
     def slow(path: str, offset: int | None, size: int | None) -> bytes:
         running.append(1)
-        time.sleep(0.003 * (int(path.split(".")[0]) % 3))  # so that workers overtake each other
+        time.sleep(0.003 * (int(path.split(".")[0]) % 3))  # makes workers overtake each other
         return folder.read(path, offset, size)
 
     (tmp_path / "slow").mkdir()
@@ -108,10 +108,13 @@ def test_giving_up_does_not_decode_what_was_waiting(folder: Folder) -> None:
     assert len(read) < COUNT / 2
 
 
-def test_images_are_read_as_they_lie_and_encoded_beside_each_other(
+def test_images_are_read_in_their_order_in_the_archive_and_encoded_in_parallel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of six at a time, since one worker reads up to twelve ahead, each in the thread that decoded it."""
+    """One worker reads up to twelve images ahead, sorted six at a time.
+
+    Each image is encoded in the thread that decoded the image.
+    """
     monkeypatch.setattr(decode, "AHEAD", 12)
     folder = make_folder(tmp_path / "pictures", count=20)
     rows = folder.rows.sample(frac=1, random_state=0)
@@ -145,7 +148,7 @@ def test_order_is_one_permutation_by_the_seed(folder: Folder, tmp_path: Path) ->
     metadata = Reader(str(beton)).metadata
     assert metadata["f2"].tolist() == [FIRST_ID + place for place in expected_order(folder)]
     assert metadata["f1"].tolist() == [place % 3 for place in expected_order(folder)]
-    # The order of the index's rows is of no matter, another seed is
+    # The order of the index's rows does not matter, but the seed does.
     shuffled = Folder(folder.root, pd.DataFrame(folder.rows.sample(frac=1, random_state=1)))
     shuffled.write(tmp_path / "again/train.beton")
     assert (tmp_path / "again/train.beton").read_bytes() == beton.read_bytes()
@@ -202,11 +205,11 @@ def test_pieces_of_an_archive_are_asked_for_by_whole_numbers(folder: Folder, tmp
     assert (tmp_path / "archive/train.beton").read_bytes() == (tmp_path / "folder/train.beton").read_bytes()
 
 
-# Row "any exception in a writer worker": images that can't be read
+# Images that can't be read
 
 
 def damage(folder: Folder) -> None:
-    """Three kinds of damage; one file is missing."""
+    """Damage three images in different ways, and remove a fourth."""
     folder.replace(5, b"")
     folder.replace(2, b"<html>")
     folder.replace(9, (folder.root / "9.png").read_bytes()[:-400])
@@ -238,13 +241,13 @@ def test_images_that_cant_be_read_are_listed_and_left_out(folder: Folder, tmp_pa
         np.testing.assert_array_equal(image, square(data, SIDE))
 
 
-def test_a_folder_or_a_locked_file_in_place_of_an_image_is_listed_without_its_folders(
+def test_a_folder_or_a_locked_file_instead_of_an_image_is_listed_without_its_folders(
     folder: Folder, tmp_path: Path
 ) -> None:
     (folder.root / "4.png").unlink()
     (folder.root / "4.png").mkdir()
 
-    def locked(path: str, offset: int | None, size: int | None) -> bytes:  # root may read everything: as if not root
+    def locked(path: str, offset: int | None, size: int | None) -> bytes:  # raised here, since root may read every file
         if path == "7.png":
             raise PermissionError(13, "Permission denied", str(folder.root / path))
         return folder.read(path, offset, size)
@@ -257,10 +260,10 @@ def test_a_folder_or_a_locked_file_in_place_of_an_image_is_listed_without_its_fo
     ]
 
 
-def test_a_failure_of_the_machine_is_not_the_images(
+def test_a_failure_of_the_machine_is_not_taken_for_a_damaged_image(
     folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such as a full disk where the compiled kernel is kept: the images would be left out in silence."""
+    """If the disk for the compiled kernel is full, all images would otherwise be left out silently."""
 
     def full(data: bytes, resize: int) -> np.ndarray:
         raise OSError(28, "No space left on device", "cache/kernel.nbi")
@@ -270,7 +273,7 @@ def test_a_failure_of_the_machine_is_not_the_images(
         folder.write(tmp_path / "train.beton", max_rejected=1)
 
 
-def test_too_many_of_them_stop_the_stage(folder: Folder, tmp_path: Path) -> None:
+def test_too_many_unreadable_images_stop_the_stage(folder: Folder, tmp_path: Path) -> None:
     damage(folder)
     with pytest.raises(UserError) as raised:
         folder.write(tmp_path / "train.beton", max_rejected=0.09)
@@ -281,7 +284,7 @@ def test_too_many_of_them_stop_the_stage(folder: Folder, tmp_path: Path) -> None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures", "train.rejected.csv"]
 
 
-def test_exactly_the_share_is_allowed(folder: Folder, tmp_path: Path) -> None:
+def test_exactly_the_allowed_share_is_accepted(folder: Folder, tmp_path: Path) -> None:
     damage(folder)
     assert folder.write(tmp_path / "train.beton", max_rejected=4 / 41).rejected == 4
 

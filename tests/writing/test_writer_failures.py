@@ -1,4 +1,4 @@
-"""Whatever goes wrong while a beton is written: one error at once, the old beton, nothing left behind."""
+"""Test failures while a beton is written: one error at once, the old beton kept, nothing left behind."""
 
 import signal
 import subprocess
@@ -17,11 +17,11 @@ from zfpipe.writing import decode, writer
 
 
 def shared_memory() -> set[str]:
-    """What FFCV's own writer would leave behind."""
+    """Return the shared memory that FFCV's own writer would leave behind."""
     return {path.name for path in Path("/dev/shm").glob("psm_*")}
 
 
-# Row "any exception in a writer worker": everything else
+# Other failures
 
 
 class BrokenError(Exception):
@@ -103,10 +103,10 @@ def test_a_killed_writer_leaves_the_old_beton_and_no_process_or_shared_memory(fo
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         process.kill()
         assert process.wait(10) == -signal.SIGKILL
-    assert children == []  # one process: nothing can be left waiting
+    assert children == []  # with one process, nothing can be left waiting
     assert shared_memory() <= shared
     assert beton.read_bytes() == before
     verify(beton)
-    folder.write(beton, seed=1)  # what was half written is no hindrance
+    folder.write(beton, seed=1)  # the half-written beton is no hindrance
     assert read_sidecar(beton).count == COUNT
     assert sorted(path.name for path in tmp_path.glob("*train*")) == ["train.beton", "train.json", "train.rejected.csv"]
