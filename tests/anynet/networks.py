@@ -1,4 +1,4 @@
-"""Networks of torchvision and of one's own, with random weights, and what captum can read of them."""
+"""Make networks of torchvision and of our own with random weights, some in the form that captum can read."""
 
 import warnings
 from typing import Any
@@ -13,11 +13,11 @@ FOURTEEN = (
     *("mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x1_0", "mnasnet1_0", "efficientnet_b0", "regnet_y_400mf"),
     "convnext_tiny",
 )
-"""And one: all that the table in docs/library.md has."""
+"""All fifteen networks of the table in docs/library.md."""
 
 
 def torchvisions(name: str) -> Any:
-    """A network of torchvision; batch normalisation has statistics of its own, so that its place and scale matter."""
+    """Return a network of torchvision. Batch normalisation has random scales, so that its place and scale matter."""
     torch.manual_seed(0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -29,7 +29,8 @@ def torchvisions(name: str) -> Any:
         nn.init.uniform_(norm.bias, -0.2, 0.4)
         norm.momentum = 1.0
     network.eval()
-    if norms:  # statistics of some images, as after training: otherwise a deep network says the same of all
+    # The statistics are of some images, as after training. Otherwise a deep network gives all images the same scores.
+    if norms:
         with torch.no_grad():
             for norm in norms:
                 norm.train()
@@ -42,7 +43,7 @@ def images(count: int, side: int, seed: int = 0) -> torch.Tensor:
 
 
 class Functional(nn.Module):
-    """ReLUs reused, as functions and as methods, in place and not; sums, concatenations, average pooling."""
+    """Use ReLUs again, as functions and as methods, in place and not, and sums, concatenations and average pooling."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +56,7 @@ class Functional(nn.Module):
         x = functional.max_pool2d(x, 3, 2, padding=1)
         x = functional.relu(self.convs[1](x))
         y = self.convs[2](x)
-        y.relu_()  # nobody takes what it returns
+        y.relu_()  # the result is not used
         x = torch.relu(self.convs[3](y)) + x
         x = functional.avg_pool2d(x, 2)
         x = functional.relu(self.convs[4](x), inplace=True)
@@ -64,7 +65,7 @@ class Functional(nn.Module):
 
 
 class Plain(Functional):
-    """The same with a module for each ReLU, none in place: what captum can do."""
+    """Compute the same with a module for each ReLU, none in place, as captum needs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,7 +82,7 @@ class Plain(Functional):
 
 
 def unshared(network: Any) -> Any:
-    """ResNet-18 with a module of its own for each ReLU, none in place: captum fails on others."""
+    """Give ResNet-18 a separate module for each ReLU, none in place, since captum fails on others."""
     for block in network.modules():
         if isinstance(block, torchvision.models.resnet.BasicBlock):
             block.relu, block.relu2 = nn.ReLU(), nn.ReLU()
@@ -96,6 +97,6 @@ def unshared(network: Any) -> Any:
 
 
 def two_relus(self: Any, x: torch.Tensor) -> torch.Tensor:
-    """The block's forward with its own second ReLU."""
+    """Run the block with its own second ReLU."""
     out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
     return self.relu2(out + (x if self.downsample is None else self.downsample(x)))

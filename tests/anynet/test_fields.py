@@ -1,4 +1,4 @@
-"""Receptive fields by arithmetic against the gradients of networks without zeros."""
+"""Test receptive fields by arithmetic against the gradients of networks without zeros."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,29 +18,29 @@ from zfpipe.network.receptive_field import receptive_field
 
 
 def linear(call: Call, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A call so that nothing is lost: ReLUs pass everything, pools take the mean, products are sums."""
+    """Run a call so that nothing is lost: ReLUs pass everything, pools take the mean, products are sums."""
     if call.ceiling is not None or call.kind in SMOOTH:
         return args[0] if call.inplace else args[0] * 1.0
     if call.kind == "max_pool2d":
         kwargs = {name: value for name, value in kwargs.items() if name not in ("dilation", "return_indices")}
         return functional.avg_pool2d(*args, **kwargs)
     if call.kind == "mul" and len(call.inputs) == 2:
-        return (args[0] + args[1]) / 2  # a product of a product soon has no end
+        return (args[0] + args[1]) / 2  # products of products would soon overflow
     return function(*args, **kwargs)
 
 
 def box(gradient: torch.Tensor) -> tuple[int, int, int, int]:
-    """Where it is not zero."""
+    """Return the box around the values that are not zero."""
     some = gradient.abs().sum((0, 1)) > 0
     (ys, xs) = (some.any(axis).nonzero().flatten().tolist() for axis in (1, 0))
     return xs[0], ys[0], xs[-1] + 1, ys[-1] + 1
 
 
 def check(network: nn.Module, side: tuple[int, int], layers: int) -> int:
-    """How many layers of a network were checked: every so manieth, at three places."""
+    """Check about `layers` layers of a network at three places each; return the number of checked layers."""
     network = network.double()
     for parameter in network.parameters():
-        # Positive, and means rather than sums, so that products of maps stay near one
+        # Weights are positive, and sums become means, so that products of maps stay near one.
         spread = parameter[0].numel() if parameter.dim() > 1 else 1
         parameter.data = (parameter.data * 0 + 0.5 + torch.rand_like(parameter)) / spread
     tape = record(network, (3, *side))
@@ -75,7 +75,7 @@ def test_fields_of_odd_windows() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_fields_equal_the_chains(kind: str) -> None:
+def test_fields_equal_those_of_zfpipes_own_networks(kind: str) -> None:
     network = small_network(kind)
     tape = record(twin(network), (3, 121, 121))
     for conv, call in zip(network.architecture.convs, tape.rectified, strict=True):
@@ -83,11 +83,13 @@ def test_fields_equal_the_chains(kind: str) -> None:
         assert found.y == found.x
         theirs = receptive_field(network.architecture, conv.layer)
         assert replace(found.y, seen=theirs.seen) == theirs
-        assert found.y.seen <= theirs.seen, "which does not count the remainder of a pool below a padded filter"
+        assert found.y.seen <= theirs.seen, (
+            "the exact field does not count the remainder of a pool below a padded filter"
+        )
     assert check(twin(network), (121, 121), 9) == len(network.architecture.convs)
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_an_unknown_field_is_left_out() -> None:
     class Turned(nn.Module):
         def __init__(self) -> None:
             super().__init__()

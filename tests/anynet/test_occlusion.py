@@ -1,4 +1,4 @@
-"""Occlusion by windows against whole images, in double precision, with every kind of layer and occluder."""
+"""Test occlusion by windows against whole images, in double precision, with every kind of layer and occluder."""
 
 import pytest
 import torch
@@ -12,14 +12,14 @@ from zfpipe.occlusion.plan import Occluders
 
 
 def occluders(side: int, size: int, step: int) -> Occluders:
-    """Some that hang over every border."""
+    """Return occluders, some of which overhang the borders."""
     places = torch.arange(-size // 2, side, step)
     tops, lefts = torch.cartesian_prod(places, places).unbind(1)
     return Occluders(tops, lefts, size, max(1, size - 1))
 
 
 def whole(network: nn.Module, image: torch.Tensor, fill: torch.Tensor, given: Occluders) -> torch.Tensor:
-    """The plain way: each occluded image through the network."""
+    """Run each occluded image through the whole network."""
     found = []
     with torch.no_grad():
         for top, left in zip(given.tops.tolist(), given.lefts.tolist(), strict=True):
@@ -33,7 +33,7 @@ def whole(network: nn.Module, image: torch.Tensor, fill: torch.Tensor, given: Oc
 
 
 def check(network: nn.Module, side: int, given: Occluders, batch: int = 7) -> int:
-    """How many calls were done by windows."""
+    """Compare both ways; return the number of calls that were computed by windows."""
     network = network.double()
     image, fill = images(2, side).double()
     occlusion = Occlusion(record(network, (3, side, side)), image, fill)
@@ -42,7 +42,7 @@ def check(network: nn.Module, side: int, given: Occluders, batch: int = 7) -> in
     with torch.no_grad():
         torch.testing.assert_close(unoccluded, network(image[None]))
     change = (expected - unoccluded).abs().max()
-    assert change > 1e-3 * unoccluded.abs().max(), "occluders must matter"
+    assert change > 1e-3 * unoccluded.abs().max(), "the occluders change too little"
     assert (found - expected).abs().max() < 1e-9 * change
     return len(occlusion.plan(given)) - 1
 
@@ -54,13 +54,13 @@ def test_windows_equal_whole_images(name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 4, 20, 40])
-def test_functions_in_place_and_occluders_of_any_size(size: int) -> None:
+def test_functions_in_place_equal_whole_images_for_occluders_of_any_size(size: int) -> None:
     done = check(nn.Sequential(Functional(), nn.Flatten()).eval(), 40, occluders(40, size, 9))
     assert done > 10 or size >= 20
 
 
 class Kinds(nn.Module):
-    """Pools of every kind, dilation, groups, a normalisation that can't be folded, constants, two ways that differ."""
+    """Use pools of every kind, dilation, groups, a normalisation that can't be folded, constants, and two branches."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,14 +88,15 @@ class Kinds(nn.Module):
         grouped = functional.relu6(self.grouped(z) + wide, inplace=True)
         y += 0.5
         whole = functional.interpolate(before[:, :, ::2, ::2], size=y.shape[2:])
-        below = functional.max_pool2d(before - 9, 3, 2, padding=1)  # all negative: padding is no zero there
+        # All negative, so that zeros in the padding would be wrong.
+        below = functional.max_pool2d(before - 9, 3, 2, padding=1)
         x = torch.cat([grouped, y, whole, below], 1)
         x = self.last(x)
         return functional.avg_pool2d(x, 3, 2, ceil_mode=True).flatten(1)
 
 
 @pytest.mark.parametrize("size", [3, 17])
-def test_every_kind_of_layer(size: int) -> None:
+def test_every_kind_of_layer_equals_whole_images(size: int) -> None:
     assert check(Kinds().eval(), 60, occluders(60, size, 13)) > 5
 
 
@@ -107,8 +108,8 @@ def test_a_position_off_the_image_changes_nothing() -> None:
     torch.testing.assert_close(found, unoccluded.expand(3, -1), rtol=1e-4, atol=1e-5)
 
 
-def test_the_first_layers_are_done_by_windows() -> None:
-    """What makes it quick: of ResNet-18, at 224 with an occluder of 32, all up to layer 2."""
+def test_the_first_layers_are_computed_by_windows() -> None:
+    """This makes occlusion fast: in ResNet-18, at 224 with an occluder of 32, all layers up to layer 2."""
     network = torchvisions("resnet18")
     tape = record(network, (3, 224, 224))
     occlusion = Occlusion(tape, torch.zeros(3, 224, 224), torch.zeros(3, 224, 224))

@@ -1,4 +1,4 @@
-"""The rule against the chain's exact path, captum, hand arithmetic, and what it refuses."""
+"""Test the rule against the exact path of zfpipe's networks, captum and hand arithmetic, and what the rule refuses."""
 
 import importlib
 import warnings
@@ -24,7 +24,7 @@ from zfpipe.sections import Deconvnet
 
 
 def twin(network: ConvNet) -> nn.Sequential:
-    """One of zfpipe's networks in torch.nn's own layers."""
+    """Return one of zfpipe's networks in torch.nn's own layers."""
     layers: list[nn.Module] = []
     norm = network.norm
     for conv in network.architecture.convs:
@@ -38,7 +38,7 @@ def twin(network: ConvNet) -> nn.Sequential:
 
 
 def strongest(tape: Tape, batch: torch.Tensor, layer: Call, count: int = 1) -> Units:
-    """The largest activation of each image in its `count` strongest maps."""
+    """Return the largest activation of each image in its `count` strongest maps."""
     kept = []
     tape.run(batch, {layer.index: lambda maps: kept.append(maps.clone())})
     values, places = kept[0].flatten(2).max(2)
@@ -55,7 +55,7 @@ def close(ours: torch.Tensor, theirs: torch.Tensor, part: float = 1e-5) -> None:
 
 @pytest.mark.parametrize("norm", ["skip", "gradient"])
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_the_rule_equals_the_chains_exact_path(kind: str, norm: Norm) -> None:
+def test_the_rule_equals_the_exact_path_of_zfpipes_networks(kind: str, norm: Norm) -> None:
     network, batch = small_network(kind), random_images(3)
     tape = record(twin(network), (3, 121, 121))
     for conv, layer in zip(network.architecture.convs, tape.rectified, strict=True):
@@ -95,11 +95,11 @@ def test_chains_give_what_the_pipeline_reads_of_them(
             Deconvnet(unpooling="sum", norm="skip"),
         )
         found, _ = project(tape, batch / spread, layer, units)
-        close(found / spread, exact, 1e-4)  # folded batch normalisation rounds otherwise
+        close(found / spread, exact, 1e-4)  # folded batch normalisation rounds differently
 
 
 class Unit(nn.Module):
-    """One layer's maps flat, so that captum can name a unit of it."""
+    """Give the maps of a layer flat, so that captum can name a unit."""
 
     def __init__(self, network: Any, module: nn.Module) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class Unit(nn.Module):
 
 
 def by_captum(network: nn.Module, module: nn.Module, batch: torch.Tensor, layer: Call, units: Units) -> torch.Tensor:
-    """As captum projects them, times the activation."""
+    """Return captum's projections, multiplied by the activation."""
     model, (_, _, height, width) = Unit(network, module), layer.shape
     target = (units.maps * height + units.ys) * width + units.xs
     with warnings.catch_warnings():
@@ -126,7 +126,7 @@ def by_captum(network: nn.Module, module: nn.Module, batch: torch.Tensor, layer:
 @pytest.mark.parametrize("name", ["relu", "layer1.0.relu", "layer2.0.relu_1", "layer3.1.relu_1", "layer4.0.relu"])
 def test_resnet_equals_captum(name: str) -> None:
     batch = images(2, 64)
-    tape = record(torchvisions("resnet18"), (3, 64, 64))  # reused and in place, which captum fails on
+    tape = record(torchvisions("resnet18"), (3, 64, 64))  # ReLUs are reused and in place, on which captum fails
     layer = tape.find(name)
     units = strongest(tape, batch, layer, 3)
     found, _ = project(tape, batch, layer, units)
@@ -166,10 +166,10 @@ def test_relu6_passes_on_relu_of_the_signal() -> None:
     units = Units(none, torch.tensor([0, 1]), none, none)
     found, activations = project(tape, image, tape.find("2"), units)
     assert activations.tolist() == [12.0, -6.0]
-    assert found.flatten().tolist() == [240.0, 60.0], "6 is the ceiling: the gradient would be none"
+    assert found.flatten().tolist() == [240.0, 60.0], "at the ceiling of 6 the gradient would be zero"
 
 
-def test_a_gate_is_held() -> None:
+def test_a_gate_is_held_constant() -> None:
     class Gated(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -204,7 +204,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_has_no_way_down_is_refused_by_name(name: str) -> None:
+def test_layers_without_a_step_down_are_refused_by_name(name: str) -> None:
     act, words = REFUSED[name]
 
     class Network(nn.Module):
@@ -219,7 +219,7 @@ def test_what_has_no_way_down_is_refused_by_name(name: str) -> None:
     tape, units = record(Network(), (3, 9, 9)), Units(*(torch.zeros(1, dtype=torch.long),) * 4)
     with pytest.raises(UserError, match=words):
         project(tape, images(1, 9), tape.find("relu_1"), units)
-    assert refusal(tape, tape.find("relu")) is None, "below it there is a way down"
+    assert refusal(tape, tape.find("relu")) is None, "the layers below can be projected"
     if name == "group norm":
         assert project(tape, images(1, 9), tape.find("relu_1"), units, "gradient")[0].shape == (1, 3, 9, 9)
 

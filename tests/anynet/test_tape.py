@@ -1,4 +1,4 @@
-"""Recording: the names are torchvision's, whatever way a ReLU is written; wrong names and images in one line."""
+"""Test recording: torchvision's names, ReLUs however they are written, wrong names and images in one line."""
 
 import warnings
 
@@ -13,7 +13,7 @@ from zfpipe.anynet.record import record
 from zfpipe.errors import UserError
 
 BLOCKS = {"Conv2dNormActivation", "SqueezeExcitation", "SimpleStemIN", "Permute", "LayerNorm2d"}
-"""Modules that torchvision does not look into, and a tape does."""
+"""Modules that torchvision does not look into, but a tape does."""
 
 
 @pytest.mark.parametrize("name", FOURTEEN)
@@ -28,7 +28,7 @@ def test_layers_have_torchvisions_names(name: str) -> None:
     ours = {call.name for call in tape.maps} - inside
     assert ours <= theirs
     for block in set(blocks) & theirs:
-        assert block in tape.by_name, "a block can be called by its own name"
+        assert block in tape.by_name, "a block must be found by its own name"
     shapes: dict[str, torch.Size] = {}
 
     def note(name: str, found: torch.Tensor) -> None:
@@ -69,7 +69,7 @@ def test_bounds_tell_what_is_a_relu() -> None:
     assert [call.ceiling for call in tape.calls] == [infinity, None, infinity, None, None, 6, infinity, 6]
 
 
-def test_a_run_hands_out_what_calls_give() -> None:
+def test_a_run_gives_the_results_of_calls() -> None:
     network = torchvisions("resnet18")
     tape, batch, kept = record(network, (3, 64, 64)), images(2, 64), {}
     wanted = ["layer1.0.bn1", "layer1.0.relu", "layer2.0.relu_1"]
@@ -107,7 +107,7 @@ def test_an_image_that_does_not_fit_is_refused_in_one_line() -> None:
     assert "\n" not in str(error.value)
 
 
-def test_a_network_that_goes_another_way_is_refused() -> None:
+def test_a_network_that_makes_other_calls_is_refused() -> None:
     class Odd(nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -1,4 +1,4 @@
-"""The embedded pictures on disk: the same bytes for any number of workers, found by offset, mistakes in one line."""
+"""Test the embedded pictures on disk: same bytes for any number of workers, found by offset, mistakes in one line."""
 
 import hashlib
 import os
@@ -26,7 +26,7 @@ def drawn(folder: Path, workers: int, which: str = "pictures", counts: dict[str,
 
 
 def same(one: Path, two: Path) -> None:
-    """Both folders hold the same bytes."""
+    """Fail unless both folders hold the same bytes."""
     for name in ("train.tar", "val.tar", "index.parquet"):
         first, second = (hashlib.sha256((place / name).read_bytes()).hexdigest() for place in (one, two))
         assert first == second, name
@@ -93,7 +93,7 @@ def test_a_jpeg_shows_what_was_drawn(folder: Path) -> None:
         assert (np.asarray(mask) == (picture.mask >= 0.5)).all()
 
 
-def test_each_class_takes_part_in_both_splits(folder: Path) -> None:
+def test_both_splits_have_every_class(folder: Path) -> None:
     index = read_index(folder / "index.parquet")
     assert index.groupby("split")["label"].nunique().to_dict() == dict.fromkeys(COUNTS, len(CLASSES))
 
@@ -107,7 +107,7 @@ def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
 
 
 def kill_yourself(job: object) -> None:
-    """What the out-of-memory killer does to a worker."""
+    """Kill the worker, as the out-of-memory killer does."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

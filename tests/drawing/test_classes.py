@@ -1,4 +1,4 @@
-"""Classes are combinations: none is told by one part, and colour and layout tell next to nothing."""
+"""Test that classes are combinations: no part alone tells the class, and colour and layout tell next to nothing."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable
@@ -23,7 +23,7 @@ ATTRIBUTES: dict[str, Callable[[Kind], Hashable]] = {
 
 
 def open_classes(attribute: Callable[[Kind], Hashable]) -> list[int]:
-    """How many classes share a value, for each class."""
+    """Return, for each class, the number of classes with the same value of an attribute."""
     counts = Counter(attribute(kind) for kind in TRAINED)
     return [counts[attribute(kind)] for kind in TRAINED]
 
@@ -38,7 +38,7 @@ def test_every_class_is_a_combination_of_its_own() -> None:
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_no_attribute_tells_much_of_the_class(name: str) -> None:
-    """An attribute that is a function of the class has a mutual information with it that is its own entropy."""
+    """The class determines the attribute, so that their mutual information is the attribute's entropy."""
     left = open_classes(ATTRIBUTES[name])
     information = np.log2(len(TRAINED)) - np.mean(np.log2(left))
     assert information <= 0.6 * np.log2(len(TRAINED))
@@ -55,11 +55,11 @@ def test_a_family_and_one_part_leave_two_classes_or_more() -> None:
         assert min(open_classes(attribute)) >= 2
     for name, family in FAMILIES.items():
         firsts, seconds = (Counter(values) for values in zip(*family.members, strict=True))
-        assert len(set(firsts.values())) == len(set(seconds.values())) == 1, f"{name}: in balance"
+        assert len(set(firsts.values())) == len(set(seconds.values())) == 1, f"{name} is out of balance"
 
 
-def test_which_part_carries_which_tells_them_apart() -> None:
-    """Who knows which patterns there are, but not where, is left with two members."""
+def test_only_the_places_of_patterns_tell_members_apart() -> None:
+    """The patterns without their places leave two members."""
     bound = [name for name, family in FAMILIES.items() if {(b, a) for a, b in family.members} == set(family.members)]
     assert len(bound) >= 5
     assert set(SWAPPED) == {(a, b) for a in PATTERNS for b in PATTERNS if a != b}
@@ -69,7 +69,7 @@ def test_which_part_carries_which_tells_them_apart() -> None:
 
 
 def drawn_alone(kind: Kind, seed: int) -> Layer:
-    """An object upright in the middle of a layer."""
+    """Return a layer with an object, upright in the middle."""
     layer = Layer(160, 160, Frame(80, 80, 55), 0.3, textures(0), np.random.default_rng(seed))
     draw_kind(layer, kind, np.random.default_rng(seed))
     return layer
@@ -77,7 +77,10 @@ def drawn_alone(kind: Kind, seed: int) -> Layer:
 
 @pytest.mark.parametrize("which", ["pictures", "caltech101", "caltech256"])
 def test_members_of_a_family_have_the_same_outline(which: str) -> None:
-    """Only what the parts carry differs: with the same random numbers, the same mask and not the same colours."""
+    """Members differ only in what their parts carry.
+
+    With the same random numbers, members have the same mask and other colours.
+    """
     members: dict[str, list[Layer]] = defaultdict(list)
     for kind in KINDS[which]:
         members[kind.family].append(drawn_alone(kind, 5))
@@ -95,8 +98,6 @@ def test_words_are_of_the_same_length_and_share_no_letter() -> None:
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_a_pattern_is_what_its_formula_says(pattern: str) -> None:
-    """Pixel by pixel, in plain numbers."""
-
     ys, xs = np.mgrid[-1:1:17j, -1:1:19j]
     found = weave(pattern, (xs.astype(np.float32), ys.astype(np.float32)), PERIOD)
     for y, x in np.ndindex(found.shape):
@@ -104,7 +105,7 @@ def test_a_pattern_is_what_its_formula_says(pattern: str) -> None:
 
 
 def plain(pattern: str, x: float, y: float) -> float:
-    """The share of the second colour at a place, in plain numbers."""
+    """Return the share of the second colour at a place, in plain numbers."""
 
     def triangle(along: float, period: float) -> float:
         turns = along / period
@@ -138,9 +139,12 @@ def test_patterns_have_the_same_mean_and_turn_with_the_figure() -> None:
 
 
 def test_a_pattern_stays_coarse_enough_to_be_seen() -> None:
-    """Of a small figure too it has a period of 4 to 6 pixels in a crop of 96, or in a small picture a little more."""
+    """The period is 4 to 6 pixels in a crop of 96, also in small figures.
+
+    In a small picture the period is a little longer.
+    """
     for short in (150, 188):
-        for share in (0.07, 0.125, 0.27, 0.39):  # clutter, a scene's objects, an object alone
+        for share in (0.07, 0.125, 0.27, 0.39):  # clutter, the objects of a scene, a single object
             layer = Layer(short, short, Frame(0, 0, short * share), 0.0, textures(0), np.random.default_rng(0))
             assert 3.7 <= layer.period * layer.frame.scale * 110 / short <= 6.1
 
@@ -153,7 +157,7 @@ def test_both_colours_of_a_pattern_differ() -> None:
 
 
 def test_thumbnails_tell_little() -> None:
-    """A small sample of what `benchmarks.thumbnails` measures: ridge regression, 8 x 8 pixels, 600 + 300 pictures."""
+    """Repeat `benchmarks.thumbnails` in small: ridge regression, 8 x 8 pixels, 600 + 300 pictures."""
     rows, labels = [], []
     for split, count in (("train", 600), ("val", 300)):
         for number in range(count):

@@ -1,4 +1,4 @@
-"""The embedded pictures: the same for everyone, in balance, and true about where things are."""
+"""Test the embedded pictures: the same for everyone, balanced, and true about the places of things."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +20,6 @@ SINGLE = [which for which in SETS if which not in SCENES]
 
 
 def has_face(kind: Kind) -> bool:
-    """Whether eyes and nose are known."""
     return kind.family in FACES
 
 
@@ -37,11 +36,11 @@ def test_a_picture_is_a_function_of_seed_split_and_number() -> None:
     draw(0, "train", 8)
     assert np.array_equal(first, draw(0, "train", 7).pixels)
     for other in (draw(1, "train", 7), draw(0, "val", 7), draw(0, "train", 7 + len(CLASSES))):
-        assert other.pixels.shape != first.shape, "another size: not the textures alone depend on it"
+        assert other.pixels.shape != first.shape, "the size must depend on seed, split and number"
 
 
 @pytest.mark.parametrize("which", TRANSFER)
-def test_a_set_has_pictures_of_its_own(which: str) -> None:
+def test_each_set_has_other_pictures(which: str) -> None:
     first = draw(0, "val", 3, which)
     draw(0, "val", 3)
     again = draw(0, "val", 3, which)
@@ -52,7 +51,7 @@ def test_a_set_has_pictures_of_its_own(which: str) -> None:
     for other in (*given, (1, "val", 3, which), (0, "train", 3, which), (0, "val", 3 + len(SETS[which]), which)):
         assert not np.array_equal(draw(*other).pixels, first.pixels), other
     sizes = {tuple(draw(0, "val", number, other).pixels.shape for number in range(3)) for other in SETS}
-    assert len(sizes) == len(SETS), "random numbers of its own, not another set's with other objects"
+    assert len(sizes) == len(SETS), "each set needs random numbers of its own"
 
 
 def test_the_pictures_to_train_on_are_the_default() -> None:
@@ -65,7 +64,7 @@ def test_the_pictures_to_train_on_are_the_default() -> None:
 
 
 def test_training_never_sees_a_class_of_the_transfer_sets() -> None:
-    assert not FAMILIES.keys() & UNSEEN.keys(), "nor any object of theirs"
+    assert not FAMILIES.keys() & UNSEEN.keys(), "training must not see an object of the transfer sets"
     assert not FEW.keys() & MANY.keys()
     for which in TRANSFER:
         names = SETS[which]
@@ -77,7 +76,7 @@ def test_training_never_sees_a_class_of_the_transfer_sets() -> None:
     assert [len(SETS[which]) for which in TRANSFER] == [10, 12, 20]
 
 
-def test_classes_are_in_balance_and_sizes_vary() -> None:
+def test_classes_are_balanced_and_sizes_vary() -> None:
     assert 50 <= len(CLASSES) <= 100
     assert sorted(CLASSES) == CLASSES
     counts = np.bincount([class_of(number) for number in range(6000)])
@@ -108,14 +107,14 @@ def test_mask_box_and_parts_agree(which: str, number: int) -> None:
         assert 0 <= part.y0 < part.y1 <= height
     if picture.parts:
         right, left, nose = (picture.parts[part] for part in ("right eye", "left eye", "nose"))
-        assert right.x0 + right.x1 < left.x0 + left.x1, "a creature's right eye is on the left of the picture"
+        assert right.x0 + right.x1 < left.x0 + left.x1, "a creature's right eye must be on the left of the picture"
         assert nose.y0 + nose.y1 > min(right.y0 + right.y1, left.y0 + left.y1)
 
 
 def repainted(
     monkeypatch: pytest.MonkeyPatch, which: str, number: int, chosen: Callable[[np.ndarray, Colour], bool]
 ) -> np.ndarray:
-    """Where a picture changes `(y, x)` when the chosen fills get another colour: found without boxes and masks."""
+    """Return where a picture changes `(y, x)` if the chosen fills get another colour, without boxes and masks."""
     before = draw(0, "val", number, which).pixels.astype(int)
     fill = Layer.fill
 
@@ -129,13 +128,13 @@ def repainted(
 
 
 def extent(changed: np.ndarray) -> tuple[int, int, int, int]:
-    """The rectangle x0, y0, x1, y1 around what is true."""
+    """Return the rectangle x0, y0, x1, y1 around the true values."""
     rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def visible(picture: Picture, part: Box) -> bool:
-    """Nothing stands in front of a part."""
+    """Return whether nothing stands in front of a part."""
     return bool((picture.mask[int(part.y0) : int(part.y1), int(part.x0) : int(part.x1)] > 0.9).all())
 
 
@@ -187,8 +186,8 @@ def test_a_nose_fills_its_box(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(("which", "number"), [one for one in TWO_OF_EACH if one[1] >= len(SETS[one[0]])])
-def test_the_mask_is_of_what_is_visible(which: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The object alone becomes magenta: where the picture then changes is the mask."""
+def test_the_mask_is_the_visible_object(which: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the object becomes magenta, and the picture then changes at the mask."""
     before = draw(0, "val", number, which)
     lay, figures = module.over, 0
 
@@ -196,7 +195,7 @@ def test_the_mask_is_of_what_is_visible(which: str, number: int, monkeypatch: py
         nonlocal figures
         if layer.frame.scale > 30:  # clutter is smaller
             figures += 1
-            if figures == 1:  # what stands in front comes later
+            if figures == 1:  # later figures stand in front
                 layer.colour[:] = np.array((255, 0, 255)) * layer.alpha[..., None]
         lay(image, layer)
 
@@ -206,7 +205,7 @@ def test_the_mask_is_of_what_is_visible(which: str, number: int, monkeypatch: py
     assert figures >= 1
     assert (changed & inside).sum() > (0.93 if which == "pictures" else 0.9) * (
         changed | inside
-    ).sum()  # thin things: more edge
+    ).sum()  # thin things have more edge
 
 
 def test_parts_lie_inside_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +250,7 @@ def test_a_thing_outside_the_picture_changes_nothing() -> None:
 
 
 def scene(monkeypatch: pytest.MonkeyPatch, number: int) -> tuple[Picture, list[tuple[int, Layer, float]]]:
-    """A scene and its objects as they were drawn, one over the other: label, layer, whole area in pixels."""
+    """Return a scene and its objects in the order of drawing: label, layer, whole area in pixels."""
     objects: list[tuple[int, Layer, float]] = []
 
     def watched(layer: Layer, kind: Kind, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -266,7 +265,10 @@ def scene(monkeypatch: pytest.MonkeyPatch, number: int) -> tuple[Picture, list[t
 
 
 def test_a_scene_names_what_can_be_recognised_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Written a second time: each pixel belongs to the last object drawn there. Every other scene is crowded."""
+    """Compute the labels a second time: each pixel belongs to the last object drawn there.
+
+    Every other scene is crowded.
+    """
     spread = module.spread
 
     def crowded(*given: Any) -> list[Frame]:
@@ -284,7 +286,7 @@ def test_a_scene_names_what_can_be_recognised_in_it(monkeypatch: pytest.MonkeyPa
         areas = [int((owner == place).sum()) for place in range(len(objects))]
         shares = [area / whole for area, (_, _, whole) in zip(areas, objects, strict=True)]
         if any(abs(share - 0.4) < 0.02 for share in shares):
-            continue  # half-covered pixels decide
+            continue  # half-covered pixels would decide
         found = [place for place, share in enumerate(shares) if share > 0.4]
         assert picture.labels is not None
         assert picture.labels == tuple(sorted({objects[place][0] for place in found}))
@@ -293,7 +295,7 @@ def test_a_scene_names_what_can_be_recognised_in_it(monkeypatch: pytest.MonkeyPa
         assert picture.label in picture.labels
         inside = picture.mask >= 0.5
         assert (inside & (owner == largest)).sum() > 0.95 * (inside | (owner == largest)).sum()
-        assert objects[-1][0] == class_of(number, "voc2012"), "the classes take turns in front"
+        assert objects[-1][0] == class_of(number, "voc2012"), "the classes must take turns in front"
         assert class_of(number, "voc2012") in picture.labels
         counts.add(len(objects))
         twins += len({label for label, _, _ in objects}) < len(objects)
@@ -306,7 +308,7 @@ def test_a_scene_names_what_can_be_recognised_in_it(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_object_hidden_beyond_recognition_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others stand behind the first, too small to be seen, and then beside it."""
+    """The other objects stand behind the first, too small to be seen, and then beside the first."""
     tested = 0
     for number in range(40):
         for beside in (0, 65):
@@ -314,7 +316,7 @@ def test_an_object_hidden_beyond_recognition_does_not_count(monkeypatch: pytest.
             monkeypatch.setattr(module, "spread", lambda names, *_, places=places: places[: len(names)])
             picture, objects = scene(monkeypatch, number)
             others = {label for label, _, _ in objects[:-1]} - {class_of(number, "voc2012")}
-            if has_face(kind_of("voc2012", number)) and others:  # a face covers its middle
+            if has_face(kind_of("voc2012", number)) and others:  # a face covers the middle
                 assert (len(picture.labels or ()) > 1) == bool(beside)
                 assert picture.label == class_of(number, "voc2012")
                 tested += 1

@@ -1,4 +1,4 @@
-"""Networks as people write them, in many spellings, and those that are refused."""
+"""Define networks as people write them, in many spellings, and networks that are refused."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 class Net(nn.Module):
-    """Two convolutions and a hidden layer, for 40x40 images, with the `forward` that it is given."""
+    """Hold two convolutions and a hidden layer, for 40x40 images, with a given `forward`."""
 
     calls: int = 0
 
@@ -281,7 +281,7 @@ def scaled(n: Net, x: Tensor) -> Tensor:
 
 
 class Block(nn.Module):
-    """Convolution, normalisation, ReLU, as libraries of networks build them."""
+    """Apply convolution, normalisation and ReLU, as libraries of networks build their blocks."""
 
     def __init__(self, maps_in: int, maps: int, stride: int = 1, padding: int = 0):
         super().__init__()
@@ -292,14 +292,14 @@ class Block(nn.Module):
 
 
 class Standardised(nn.Conv2d):
-    """Filters of mean 0, computed anew each time."""
+    """Compute filters of mean 0 anew each time."""
 
     def forward(self, input: Tensor) -> Tensor:
         return self._conv_forward(input, self.weight - self.weight.mean((1, 2, 3), keepdim=True), self.bias)
 
 
 class NormAct(nn.BatchNorm2d):
-    """Normalisation and ReLU in one, as in timm."""
+    """Apply normalisation and ReLU in one module, as timm does."""
 
     def forward(self, input: Tensor) -> Tensor:
         torch._assert(input.ndim == 4, "four dimensions")
@@ -312,7 +312,7 @@ class NormAct(nn.BatchNorm2d):
 
 
 class Headed(nn.Module):
-    """Features and a head, whatever they are called."""
+    """Hold features and a head of any name."""
 
     def __init__(self, *features: nn.Module, head: str = "head"):
         super().__init__()
@@ -330,7 +330,7 @@ CONVS = (nn.Conv2d(3, 6, 5, 2), nn.ReLU(), nn.Conv2d(6, 8, 3), nn.ReLU())
 
 
 def sequential(*layers: nn.Module) -> nn.Sequential:
-    """Return layers in a row, each its own, but one ReLU and one pool for all."""
+    """Return layers in a row, with one ReLU and one pool for all."""
     relu, pool = nn.ReLU(), nn.MaxPool2d(2)
     return nn.Sequential(nn.Conv2d(3, 6, 5, 2), relu, pool, nn.Conv2d(6, 8, 3), relu, pool, *layers)
 
@@ -407,7 +407,7 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
         lambda conv: nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), conv, nn.ReLU(), conv, nn.ReLU(), *TAIL)
     )(nn.Conv2d(8, 8, 3)),
 }
-"""Networks of modules, by what is said of them."""
+"""Networks of modules, by what is special about them."""
 
 
 REFUSED_MODULES: dict[str, tuple[Callable[[], nn.Module], str]] = {

@@ -1,4 +1,4 @@
-"""The module of `model.source` is imported to see what its network is made of: whatever happens then is one line."""
+"""Test importing the module of `model.source` to see what its network is made of: every failure is one line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Other people's convnets: the same scores, maps and ways down, and the reason where one is refused."""
+"""Test other people's convnets: the same scores, maps and projections, and the reason if a network is refused."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,13 +29,13 @@ WATCHED = {"nets": "a digest"}
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights lie in a folder of the project."""
+    """Keep weights in a folder of the project."""
     monkeypatch.chdir(tmp_path)
     WEIGHTS.mkdir()
 
 
 def plain(num_classes: int = 4) -> nn.Sequential:
-    """A chain with everything that is read: no bias, batch normalisation, pools of two kinds, an average."""
+    """Return a chain with everything that is read: no bias, batch normalisation, pools of two kinds, an average."""
     return nn.Sequential(
         nn.Sequential(nn.Conv2d(3, 6, 5, 2, 2, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(3, 2)),
         nn.Sequential(nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2, ceil_mode=True)),
@@ -93,7 +93,7 @@ def model(source: str, path: Path) -> Model:
 
 
 def saved(network: nn.Module, path: Path) -> nn.Module:
-    """Random statistics in every normalisation, then the state dict."""
+    """Set random statistics in every normalisation, and save the state dict."""
     generator = torch.Generator().manual_seed(0)
     for part in network.modules():
         if isinstance(part, _BatchNorm):
@@ -105,7 +105,7 @@ def saved(network: nn.Module, path: Path) -> nn.Module:
 
 
 def settled(network: AnyNet) -> tuple[torch.Tensor, torch.Tensor]:
-    """Random images as the network takes them here, and as it takes them elsewhere."""
+    """Return random images as our network takes them, and as the original network takes them."""
     pixels = torch.rand(3, 3, 40, 40, generator=torch.Generator().manual_seed(1)) * 255
     mean, std = (torch.tensor(values)[:, None, None] for values in (network.input_mean, network.input_std))
     return pixels - mean, (pixels - mean) / std
@@ -113,7 +113,7 @@ def settled(network: AnyNet) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("name", [*nets.READ, *nets.MODULES])
 def test_a_network_is_read_however_it_is_written(name: str) -> None:
-    """The same scores, and maps and units on the way to them."""
+    """The scores are the same, and so are the maps and units below the scores."""
     torch.manual_seed(1)
     theirs = nets.made(name)
     if name == "lazy":
@@ -141,7 +141,7 @@ def test_a_network_is_read_however_it_is_written(name: str) -> None:
 
 
 def test_layers_are_the_networks_own() -> None:
-    """Their maps and what is handed on are those of the modules; units above are the hidden layer's."""
+    """The maps and outputs are those of the modules, and the units above are those of the hidden layer."""
     torch.manual_seed(0)
     theirs = saved(plain(7), WEIGHTS / "net.pth")
     ours = imported.read(model("plain", WEIGHTS / "net.pth"), 40)
@@ -173,7 +173,7 @@ def test_layers_can_be_named_and_others_are_refused() -> None:
 
 @torch.no_grad()
 def down(theirs: Any, normalised: torch.Tensor, signal: torch.Tensor, layer: int) -> torch.Tensor:
-    """The slow twin of `plain`'s way down from the rectified maps of a layer: every step by hand."""
+    """Project `plain` from the rectified maps of a layer, every step by hand."""
 
     def scale(norm: Any) -> torch.Tensor:
         return (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None, None]
@@ -192,7 +192,7 @@ def down(theirs: Any, normalised: torch.Tensor, signal: torch.Tensor, layer: int
     return functional.conv_transpose2d(signal, theirs[0][0].weight, stride=2, padding=2, output_padding=1)
 
 
-def test_a_unit_goes_down_as_by_hand_and_windows_are_cut_from_it() -> None:
+def test_a_projection_equals_one_by_hand_and_its_window_is_a_part_of_it() -> None:
     torch.manual_seed(0)
     theirs: Any = saved(plain(7), WEIGHTS / "net.pth")
     ours = imported.read(model("plain", WEIGHTS / "net.pth"), 40)
@@ -216,7 +216,7 @@ def test_a_unit_goes_down_as_by_hand_and_windows_are_cut_from_it() -> None:
     assert refused is not None and "must be sum" in refused
 
 
-def test_a_class_unit_goes_down_through_the_hidden_layer_as_by_hand() -> None:
+def test_the_projection_of_a_class_unit_equals_one_by_hand() -> None:
     torch.manual_seed(0)
     theirs: Any = saved(plain(7), WEIGHTS / "net.pth")
     ours = imported.read(model("plain", WEIGHTS / "net.pth"), 40)
@@ -235,7 +235,7 @@ def test_a_class_unit_goes_down_through_the_hidden_layer_as_by_hand() -> None:
     assert (below_zero < 0).all() and (nothing == 0).all()
 
 
-def test_what_has_no_relu_is_not_projected_but_read() -> None:
+def test_a_network_without_relus_is_read_but_not_projected() -> None:
     torch.save(nets.made("sigmoid").state_dict(), WEIGHTS / "net.pth")
     ours = read(lambda: nets.made("sigmoid"))
     reason = ours.refusal("skip")
@@ -248,9 +248,9 @@ def test_what_has_no_relu_is_not_projected_but_read() -> None:
 
 
 @pytest.mark.parametrize("name", ["plain", "sigmoid", "group norm", "oblong filters"])
-def test_hiding_places_answers_as_whole_images_do(name: str) -> None:
+def test_occlusion_equals_whole_images(name: str) -> None:
     torch.manual_seed(0)
-    own = plain  # `read` puts what it is given in its place
+    own = plain  # `read` replaces `plain` in this module
     make = (lambda: own(7)) if name == "plain" else (lambda: nets.made(name))
     saved(make(), WEIGHTS / "net.pth")
     ours = read(make)
@@ -282,14 +282,14 @@ def test_a_file_holds_the_network_and_chooses_no_code() -> None:
     assert isinstance(back, AnyNet) and back.input_mean == list(settings.input_mean)
     torch.testing.assert_close(back(images), ours(images))
     assert weights.serialised(back) == files[weights.FILE]
-    assert back.described["code"] == [code.ours(), WATCHED], "a change of what computes it is a change of its file"
+    assert back.described["code"] == [code.ours(), WATCHED], "a change of the code must change the file"
     for source in (None, "os:system"):
         with pytest.raises(UserError, match="train it again"):
             weights.load(WEIGHTS / weights.FILE, cpu, source)
 
 
 @pytest.mark.parametrize("name", ["plain", "resnet18", "squeezenet1_1"])
-def test_a_new_softmax_alone_learns_and_is_loaded_again(name: str) -> None:
+def test_only_a_new_softmax_learns_and_is_loaded_again(name: str) -> None:
     torch.manual_seed(0)
     source = f"{HERE}:plain" if name == "plain" else f"torchvision.models:{name}"
     theirs = plain(5) if name == "plain" else getattr(torchvision.models, name)(num_classes=5)
@@ -309,7 +309,7 @@ def test_a_new_softmax_alone_learns_and_is_loaded_again(name: str) -> None:
     before = {key: value.clone() for key, value in new.state_dict().items()}
     new.train()
     functional.cross_entropy(new(images), torch.tensor([0, 1, 2])).backward()
-    assert all(torch.equal(before[key], value) for key, value in new.state_dict().items()), "no statistics move"
+    assert all(torch.equal(before[key], value) for key, value in new.state_dict().items()), "statistics must not change"
     assert new(images).shape == (3, 9)
     weights.save(new, WEIGHTS / "trained.safetensors")
     back = weights.load(WEIGHTS / "trained.safetensors", cpu, source)
@@ -329,7 +329,7 @@ def test_an_untrained_twin_has_other_weights_by_the_seed() -> None:
 
 
 @pytest.mark.parametrize("name", [*nets.REFUSED, *nets.REFUSED_MODULES])
-def test_what_gives_no_class_scores_is_refused_with_the_reason(name: str) -> None:
+def test_a_network_without_class_scores_is_refused_with_the_reason(name: str) -> None:
     torch.manual_seed(1)
     torch.save(nets.made(name).state_dict(), WEIGHTS / "net.pth")
     with pytest.raises(UserError, match=(nets.REFUSED | nets.REFUSED_MODULES)[name][1]) as error:
@@ -356,7 +356,7 @@ def test_what_gives_no_class_scores_is_refused_with_the_reason(name: str) -> Non
         ("leaving:net", r"leaving can't be imported, SystemExit: 2 \(leaving\.py, line 1\)"),
     ],
 )
-def test_what_builds_no_network_is_one_line(source: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_builds_no_network_is_one_line(source: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path.cwd()))
     texts = {"mistyped": "a = 1\ndef net(:\n", "stumbling": "1 / 0\n", "lacking": "import timmm\n"}
     for name, text in (texts | {"leaving": "raise SystemExit(2)\n"}).items():

@@ -1,4 +1,4 @@
-"""Files of weights as people have them: read right, or one line that names the file, what it is and what to do."""
+"""Test files of weights as people have them: read right, or one line that names the file, its kind and what to do."""
 
 import argparse
 import gzip
@@ -36,7 +36,7 @@ def net() -> nn.Sequential:
 
 
 class Own(nn.Module):
-    """A class of the person's own."""
+    """Stand for a class of the user's own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def with_value(name: str, value: float, dtype: torch.dtype = torch.float32) -> d
 
 
 def refusal(contents: bytes) -> str:
-    """Return the one line that a file with these contents is refused with."""
+    """Return the line with which a file with these contents is refused."""
     FILE.write_bytes(contents)
     with pytest.raises(UserError) as error:
         state.read(FILE)
@@ -99,7 +99,7 @@ def refusal(contents: bytes) -> str:
 
 
 def check_line(line: str) -> None:
-    """An error is one whole line that names the file; it holds no terminal codes, and no advice to load unsafely."""
+    """Fail unless an error is one whole line that names the file, without terminal codes or advice to load unsafely."""
     assert line.startswith(f"model.weights = {FILE} ") and line.isprintable() and len(line) < 700
     assert "weights_only" not in line and "safe_globals" not in line
 
@@ -236,14 +236,14 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_state_dict_is_said(name: str) -> None:
+def test_a_file_without_a_single_state_dict_is_refused_with_the_reason(name: str) -> None:
     contents, reason = REFUSED[name]
     line = refusal(contents())
     check_line(line)
     assert re.search(reason, line), line
 
 
-def test_no_file_and_a_folder_are_said() -> None:
+def test_a_missing_file_and_a_folder_are_refused() -> None:
     for path, reason in ((Path("none.pth"), "no such file"), (Path.cwd(), "is a folder")):
         with pytest.raises(UserError, match=reason):
             state.read(path)
@@ -253,14 +253,14 @@ PREFIXES = ("module.", "model.", "_orig_mod.", "net.", "network.", "backbone.", 
 
 
 def put(found: dict[str, Tensor], module: nn.Module | None = None) -> dict[str, Tensor]:
-    """Return the weights of a network after these were put into it."""
+    """Put weights into a network; return the network's weights."""
     module = module or net()
     assert built.put(module, found) == ""
     return module.state_dict()
 
 
 @pytest.mark.parametrize("prefix", [*PREFIXES, "_orig_mod.module.", "module.module.", "model._orig_mod.net."])
-def test_what_all_keys_have_in_front_is_dropped(prefix: str) -> None:
+def test_a_prefix_of_all_keys_is_dropped(prefix: str) -> None:
     found = put({prefix + key: tensor for key, tensor in STATE.items()})
     assert all(torch.equal(found[key], tensor) for key, tensor in STATE.items())
 
@@ -275,14 +275,15 @@ def test_an_averaged_model_is_read() -> None:
     assert torch.equal(found["0.weight"], STATE["0.weight"])
 
 
-def test_names_of_the_network_itself_stay() -> None:
-    """A network whose own names begin with `model.` is given weights with and without, and layers compiled alone."""
+def test_names_of_the_network_itself_are_kept() -> None:
+    """Names that begin with `model.` get weights with and without this prefix. Layers may also be compiled alone."""
     whole = nn.ModuleDict({"model": net()})
     for found in (STATE, {f"model.{key}": one for key, one in STATE.items()}):
         assert torch.equal(put(found, whole)["model.0.weight"], STATE["0.weight"])
     parts = {f"{key[0]}._orig_mod{key[1:]}": one for key, one in STATE.items()}
     assert torch.equal(put(parts)["4.weight"], STATE["4.weight"])
-    assert put({key: one for key, one in STATE.items() if "tracked" not in key})  # as before torch 0.4
+    # Torch before 0.4 did not track batches.
+    assert put({key: one for key, one in STATE.items() if "tracked" not in key})
 
 
 @pytest.mark.parametrize(
@@ -372,7 +373,9 @@ def test_a_damaged_file_gives_numbers_or_one_line(drawn: tuple[bytes, dict[str, 
 
 @FUZZ
 @given(st.data(), DTYPES, st.sampled_from([float("nan"), float("inf"), float("-inf")]), st.booleans())
-def test_numbers_that_are_none_are_named(data: st.DataObject, dtype: torch.dtype, value: float, old: bool) -> None:
+def test_values_that_are_nan_or_infinite_are_named(
+    data: st.DataObject, dtype: torch.dtype, value: float, old: bool
+) -> None:
     name = data.draw(st.sampled_from([key for key, tensor in STATE.items() if tensor.is_floating_point()]))
     changed = with_value(name, 0, dtype)
     places = data.draw(st.sets(st.integers(0, changed[name].numel() - 1), min_size=1))

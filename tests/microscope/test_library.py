@@ -1,4 +1,4 @@
-"""The blocks of docs/library.md and the cells of docs/look.ipynb run, on random weights."""
+"""Run the blocks of docs/library.md and the cells of docs/look.ipynb, with random weights."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from zfpipe.drawing.picture import draw
 
 @pytest.fixture(autouse=True)
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A folder with photos, and builders whose weights are random: none are downloaded."""
+    """Make a folder with photos, and builders of networks with random weights, so that none are downloaded."""
     monkeypatch.chdir(tmp_path)
     for number, name in enumerate(("photo.jpg", "other.jpg")):
         Image.fromarray(draw(0, "val", number).pixels).save(name)
@@ -28,7 +28,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def run(blocks: list[str]) -> dict[str, Any]:
-    """The names that blocks leave, run one after another; the last line's value as `_`."""
+    """Run blocks one after another; return the names that they leave."""
     names: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block, "<block>", "exec"), names)
@@ -44,7 +44,7 @@ def test_the_blocks_of_the_page_run() -> None:
     assert names["change"].shape == (1, 3, 224, 224)
 
 
-def test_the_cells_of_the_notebook_run_and_show_themselves() -> None:
+def test_the_cells_of_the_notebook_run_and_show_their_results() -> None:
     cells = json.loads((ROOT / "docs/look.ipynb").read_text())["cells"]
     blocks = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     names = run(blocks[:1])

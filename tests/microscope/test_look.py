@@ -1,4 +1,4 @@
-"""`zfpipe look`: a page from any folder, what a run adds to it, and every mistake in one line."""
+"""Test `zfpipe look`: a page from any folder, what a run adds to the page, and every mistake in one line."""
 
 import re
 import sys
@@ -23,7 +23,7 @@ NET = ["--net", "torchvision.models:resnet18", "--size", "64", "--weights", "net
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is no project, with a photo of any size and weights."""
+    """Return a folder that is no project, with a photo."""
     Image.fromarray(draw(0, "val", 3).pixels).resize((90, 130)).save(tmp_path / "photo.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -35,7 +35,7 @@ def save(classes: int = 5) -> None:
 
 
 def look(monkeypatch: pytest.MonkeyPatch, *words: str) -> str | None:
-    """The words that the command ends with; None: it ends well."""
+    """Return the words that the command ends with, or None if the command ends well."""
     monkeypatch.setattr(sys, "argv", ["zfpipe", "look", *words])
     try:
         main()
@@ -44,7 +44,7 @@ def look(monkeypatch: pytest.MonkeyPatch, *words: str) -> str | None:
     return None
 
 
-def test_a_page_of_a_foreign_network_outside_a_project(
+def test_a_foreign_network_gives_a_page_outside_a_project(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     save()
@@ -54,15 +54,17 @@ def test_a_page_of_a_foreign_network_outside_a_project(
     assert said[0].startswith("photo.png: ")
     assert said[-1] == "seen/index.html"
     text = Path("seen/index.html").read_text()
-    assert not re.findall(r'(?:src|href)="(?!data:|#)', text), "one file holds all"
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', text), "the page must be a single file"
     assert text.count("<section") == text.count('<image id="image') == 2
     assert text.count('class="peak"') == 2 * 5 * 3
     assert "layer4.1.relu_1" in text
-    assert text.count("depends on: where a grey square") == 4, "of the best class, and of the one that is asked for"
+    assert text.count("depends on: where a grey square") == 4, (
+        "each photo needs the best class and the class that is asked for"
+    )
     assert "resnet18" in text
 
 
-def test_layers_that_are_asked_for_and_a_network_without_a_way_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_can_be_chosen_and_a_network_without_relus_is_not_projected(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     torch.save(torchvision.models.efficientnet_b0(num_classes=4).state_dict(), "net.pth")
     net = [word.replace("resnet18", "efficientnet_b0") for word in NET]
@@ -100,7 +102,7 @@ def test_a_run_adds_its_nine_strongest_images(atlas: bool, monkeypatch: pytest.M
             self.network = network
 
         def images(self, ids: set[int]) -> gallery.Crops:
-            assert ids == {0, 1, 2}, "the fourth has an activation of zero"
+            assert ids == {0, 1, 2}, "the fourth image, with an activation of zero, must be left out"
             pixels = torch.zeros(3, 64, 64, 3, dtype=torch.uint8)
             return gallery.Crops(pixels, torch.zeros(3), {0: 0, 1: 1, 2: 2})
 

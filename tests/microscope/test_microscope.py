@@ -1,4 +1,4 @@
-"""The library: each answer against the plain way to it, what shows itself, and every mistake in one line."""
+"""Test the library: each answer against a plain computation, what results show, and every mistake in one line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_the_library_shows_its_names_without_torch() -> None:
 
 
 @pytest.mark.parametrize("which", ["resnet", "chain"])
-def test_a_projection_is_the_strongest_units(which: str, request: pytest.FixtureRequest) -> None:
+def test_a_projection_is_that_of_the_strongest_unit(which: str, request: pytest.FixtureRequest) -> None:
     microscope: Microscope = request.getfixturevalue(which)
     layer = microscope.layers[2]
     found = microscope.project(PHOTOS[0], layer, 3)
@@ -50,14 +50,14 @@ def test_a_projection_is_the_strongest_units(which: str, request: pytest.Fixture
     outside = found.pixels.copy()
     outside[top:bottom, left:right] = 0
     assert np.abs(found.pixels).max() > 0
-    assert not outside.any(), "all of it lies in what the unit sees"
+    assert not outside.any(), "the projection leaves the receptive field"
     assert found.patch.shape == found.picture.shape == (bottom - top, right - left, 3)
     elsewhere = microscope.project(PHOTOS[0], layer, 3, (1, 2))
     assert (elsewhere.y, elsewhere.x) == (1, 2)
     assert elsewhere.activation == pytest.approx(maps[1, 2].item(), rel=1e-5)
 
 
-def test_where_a_unit_sees_more_than_the_photo_the_patch_is_what_the_projection_supports(resnet: Microscope) -> None:
+def test_a_unit_that_sees_more_than_the_photo_has_the_patch_that_its_projection_covers(resnet: Microscope) -> None:
     found = resnet.project(PHOTOS[0], "layer3.0.relu", 5)
     assert max(resnet.receptive_field("layer3.0.relu").size) > SIDE
     some = np.argwhere(found.pixels.any(2))
@@ -75,7 +75,9 @@ def test_the_strongest_images_are_those_of_a_plain_sort(which: str, request: pyt
     for map in range(0, maps.shape[1], 3):
         best = int(values[:, map].argmax())
         if values[best, map] > 0:
-            assert found.images[map].tolist() == [best, best + 6, best + 12], "of equals the first come first"
+            assert found.images[map].tolist() == [best, best + 6, best + 12], (
+                "among equal images the first must come first"
+            )
             assert found.activations[map, 0] == pytest.approx(values[best, map].item(), rel=1e-4)
             assert found.ys[map, 0] * maps.shape[3] + found.xs[map, 0] == places[best, map]
             assert len(found.patches(map)) == 3
@@ -98,7 +100,7 @@ def test_occlusion_is_the_probability_of_hidden_photos(which: str, request: pyte
             assert found.best[row, column] == shares.argmax() or shares.topk(2).values.diff().abs() < 1e-4
 
 
-def test_invariance_is_none_without_a_change(resnet: Microscope) -> None:
+def test_a_translation_by_zero_has_distance_zero(resnet: Microscope) -> None:
     found = resnet.invariance(PHOTOS[2], "translation", [0, 4])
     plain = resnet.classify(resnet.square(PHOTOS[2]), 1)[0][1]
     assert set(found.distance) == {resnet.layers[0], resnet.layers[-1]}
@@ -109,7 +111,7 @@ def test_invariance_is_none_without_a_change(resnet: Microscope) -> None:
     assert found.probability.shape == (2,)
 
 
-def test_a_look_holds_all(resnet: Microscope) -> None:
+def test_a_look_holds_layers_projections_occlusions_and_classes(resnet: Microscope) -> None:
     look = resnet.look(PHOTOS[3], maps=3, target=7)
     assert [layer.name for layer in look.layers] == ["relu", *(f"layer{one}.1.relu_1" for one in (1, 2, 3, 4))]
     assert all(len(layer.peaks) == 3 for layer in look.layers)
@@ -131,7 +133,7 @@ def test_layers_are_spread_over_sizes_and_then_between() -> None:
     assert spread(list("abcdefg"), [7, 6, 5, 4, 3, 2, 1]) == ["a", "c", "d", "e", "g"]
 
 
-def test_everything_shows_itself(resnet: Microscope) -> None:
+def test_every_result_shows_a_picture_or_a_page(resnet: Microscope) -> None:
     for one in (resnet.project(PHOTOS[0], "relu", 0), resnet.occlude(PHOTOS[0], stride=32)):
         assert one._repr_png_().startswith(b"\x89PNG")
     for one in (
@@ -142,7 +144,7 @@ def test_everything_shows_itself(resnet: Microscope) -> None:
         assert "<" in one._repr_html_()
 
 
-def test_names_of_classes(resnet: Microscope) -> None:
+def test_classes_are_found_by_number_name_or_part_of_a_name(resnet: Microscope) -> None:
     assert resnet.number("tench", resnet.classes(1000)) == 0
     assert resnet.number("TENCH", resnet.classes(1000)) == 0
     assert resnet.number("3", resnet.classes(1000)) == 3
@@ -187,14 +189,14 @@ def test_mistakes_end_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_a_chain_has_numbers(chain: Microscope) -> None:
+def test_the_layers_of_a_chain_are_numbers(chain: Microscope) -> None:
     assert chain.layers == ["1", "2", "3", "4", "5"]
     assert chain.receptive_field(2).size == chain.receptive_field("2").size
     with pytest.raises(UserError, match="layer '6': there is no such layer; must be one of 1, 2, 3, 4, 5"):
         chain.project(PHOTOS[0], 6, 0)
 
 
-def test_an_unknown_field_says_so() -> None:
+def test_an_unknown_receptive_field_is_refused_in_words() -> None:
     class Grown(nn.Module):
         def __init__(self) -> None:
             super().__init__()

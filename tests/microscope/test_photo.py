@@ -1,4 +1,4 @@
-"""Photos of every kind become the same square, and what is none is refused in one line."""
+"""Test that photos of every kind become the same square, and that anything else is refused in one line."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ PREPARATION = Preparation(32, 40, torch.tensor([0.5, 0.25, 0.125])[:, None, None
 
 
 def picture(height: int = 57, width: int = 90) -> np.ndarray:
-    """Colours that change smoothly, so that resizing loses little."""
+    """Return colours that change smoothly, so that resizing loses little."""
     y, x = np.mgrid[:height, :width]
     return np.stack([y * 255 // height, x * 255 // width, (x + y) % 200], 2).astype(np.uint8)
 
@@ -40,7 +40,7 @@ def test_the_shortest_side_is_resized_and_the_centre_cut() -> None:
     assert np.abs(square.astype(int) - expected)[1:-1, 1:-1].max() <= 3
 
 
-def test_a_square_of_just_this_size_is_taken_as_it_is() -> None:
+def test_a_square_of_the_right_size_is_not_changed() -> None:
     array = picture(32, 32)
     assert np.array_equal(PREPARATION.square(array), array)
     assert np.array_equal(PREPARATION.square(torch.from_numpy(array).permute(2, 0, 1).float() / 255), array)
@@ -77,7 +77,7 @@ def test_the_network_gets_pixels_minus_the_mean_over_the_spread() -> None:
         (np.full((9, 9, 3), np.nan), "pixels of float64"),
     ],
 )
-def test_what_is_no_photo_is_refused_in_one_line(photo: Any, words: str) -> None:
+def test_anything_but_a_photo_is_refused_in_one_line(photo: Any, words: str) -> None:
     with pytest.raises(UserError, match=words) as error:
         PREPARATION.square(photo)
     assert "\n" not in str(error.value)

@@ -1,4 +1,7 @@
-"""What works with torchvision's networks: the table of docs/library.md, run at small sizes. Also writes that table."""
+"""Run the table of docs/library.md, which says what works with torchvision's networks, at small sizes.
+
+`python -m tests.microscope.test_table` writes the table.
+"""
 
 import re
 from collections.abc import Iterator
@@ -33,7 +36,7 @@ DOWN = Deconvnet(unpooling="sum", norm="skip")
 
 
 class Images(Subject):
-    """A network before two pictures, which lie in no beton."""
+    """Hold a network and two pictures, which are in no beton."""
 
     @property
     def classes(self) -> list[str]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -49,7 +52,7 @@ class Images(Subject):
 
 
 def atlas(network: Any, side: int, folder: Path) -> str:
-    """Write the pipeline's atlas of two maps of each layer and of two classes."""
+    """Write the pipeline's atlas of two maps of each layer and of two classes; return whether that works."""
     anynet = AnyNet(network, side, [128.0] * 3, [64.0] * 3, None, {})
     inputs = MeanSubtraction(torch.full((10, side, side, 3), 128.0), torch.device("cpu"))
     subject = Images(anynet, inputs, folder, folder, side, side, params.load().model.init, 0)
@@ -78,7 +81,7 @@ def atlas(network: Any, side: int, folder: Path) -> str:
 
 
 def row(name: str, folder: Path) -> str:
-    """A network's row, after every method has run on it."""
+    """Run every method on a network; return the network's row."""
     network, side = torchvisions(name), 80 if name == "inception_v3" else 64
     microscope = Microscope(network, size=side)
     photo, last = draw(0, "val", 1).pixels, microscope.lens.main[-1]
@@ -107,10 +110,10 @@ def row(name: str, folder: Path) -> str:
 
 @pytest.mark.parametrize("name", FOURTEEN)
 def test_the_table_says_what_works(name: str, tmp_path: Path) -> None:
-    assert row(name, tmp_path) in PAGE.read_text(), "write it: python -m tests.microscope.test_table"
+    assert row(name, tmp_path) in PAGE.read_text(), "the table is old; run python -m tests.microscope.test_table"
 
 
-def test_the_table_has_all() -> None:
+def test_the_table_has_every_network() -> None:
     assert HEAD in PAGE.read_text()
     assert PAGE.read_text().partition(HEAD)[2].partition("\n\n")[0].count("\n") == len(FOURTEEN) - 1
 
