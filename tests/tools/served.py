@@ -1,4 +1,4 @@
-"""A web server for archives that breaks off, forgets how to send parts, or answers otherwise, as it is told."""
+"""Serve archives over HTTP, and break off, ignore ranges or answer otherwise if a test asks for this."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from threading import Event, Thread
 
 
 class Server(ThreadingHTTPServer):
-    """What it serves, how, and what it was asked for."""
+    """Serve files, and note what was asked for."""
 
     daemon_threads = True
 
@@ -18,9 +18,9 @@ class Server(ThreadingHTTPServer):
         self.ranges = True
         self.version: str | None = '"one"'
         self.kind = "application/octet-stream"
-        self.states: list[int] = []  # answered instead of the file, one each
-        self.cuts: list[int] = []  # bytes after which the connection ends, one each
-        self.hold = Event()  # until it is set, the connection stays open after a cut
+        self.states: list[int] = []  # states to answer instead of the file, one for each request
+        self.cuts: list[int] = []  # bytes after which the connection ends, one number for each request
+        self.hold = Event()  # until set, the connection stays open after a cut
         self.hold.set()
         self.asked: list[dict[str, str]] = []
 
@@ -29,8 +29,6 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers GET."""
-
     server: Server
 
     def do_GET(self) -> None:
@@ -52,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", server.kind)
         self.send_header("Content-Length", str(len(body) - begin))
         self.end_headers()
-        with suppress(ConnectionError):  # the other side was killed
+        with suppress(ConnectionError):  # the client was killed
             self.wfile.write(body[begin:][: server.cuts.pop(0) if server.cuts else None])
         server.hold.wait()
 
@@ -67,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving() -> Iterator[Server]:
-    """A server for the time of the block."""
+    """Serve during the block."""
     server = Server()
     Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:

@@ -1,4 +1,4 @@
-"""What a run shows: plain lines, and a board that fits its window."""
+"""Test what a run shows: plain lines, and a board that fits its window."""
 
 import io
 import sys
@@ -20,7 +20,7 @@ from zfpipe.tools.board import Board, Row, clock
         (["epoch 3/7: loss 2.1", "validation:  50%|#   | 5/10"], "validation 5/10", 3 / 7),
     ],
 )
-def test_how_far_a_stage_has_come(said: list[str], text: str, share: float | None) -> None:
+def test_lines_tell_how_far_a_stage_has_come(said: list[str], text: str, share: float | None) -> None:
     row = Row()
     for line in said:
         row.said(line)
@@ -28,7 +28,7 @@ def test_how_far_a_stage_has_come(said: list[str], text: str, share: float | Non
 
 
 def screen(board: Board, width: int, height: int = 24) -> list[str]:
-    """What a terminal of this size shows of a board."""
+    """Return what a terminal of this size shows of a board."""
     console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
     board.console = console
     with console.capture() as shown:
@@ -53,7 +53,7 @@ def test_each_stage_has_one_line_in_any_window(width: int) -> None:
         assert "train@zfnet-unclipped 0:00 [red]epoch 3/7[/red]: loss loss" in shown[1]
 
 
-def test_plain_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_lines_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
     long = "x" * 300
     with Board(84) as board:
         board.started("train@zfnet")
@@ -90,11 +90,11 @@ def test_lines_stay_above_the_board_on_a_terminal(
     assert capsys.readouterr().out == "one: started\n"
 
 
-def test_late_means_no_estimate() -> None:
+def test_a_late_run_has_no_estimate() -> None:
     board = Board(2)
     board.expect((-5, True))
     assert board.left() == []
 
 
-def test_clock() -> None:
+def test_times_are_written_as_on_a_clock() -> None:
     assert [clock(seconds) for seconds in (5, 307, 7507)] == ["0:05", "5:07", "2:05:07"]

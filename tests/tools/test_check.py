@@ -1,4 +1,4 @@
-"""`zfpipe check`: each thing that would end a run is found before it starts."""
+"""Test that `zfpipe check` finds each thing that would end a run before the run starts."""
 
 import shutil
 from pathlib import Path
@@ -17,7 +17,7 @@ from zfpipe.tools import check
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project on a folder of eight images of two classes."""
+    """Return a project on a folder of eight images of two classes."""
     text = (ROOT / "params.yaml").read_text()
     text = text.replace("source: generated ", "source: folder ").replace("root: zfpipe/drawing ", "root: own ")
     (tmp_path / "params.yaml").write_text(text)
@@ -36,7 +36,7 @@ def states() -> dict[str, tuple[str, str]]:
     return {finding.what: (finding.state, finding.found) for finding in check.check(params.load())}
 
 
-def test_a_run_that_can_succeed(project: Path) -> None:
+def test_a_run_that_can_succeed_is_ok(project: Path) -> None:
     found = states()
     assert {state for state, _ in found.values()} == {"ok"}
     assert found["pictures, train"][1] == "6 images of 2 classes; fewest: 3 of ant"
@@ -49,7 +49,7 @@ def test_the_embedded_pictures_need_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert (held.counts["train"].total(), held.counts["val"].total(), held.said) == (5000, 1000, [])
 
 
-def test_what_is_wrong_with_the_pictures(project: Path) -> None:
+def test_a_damaged_image_and_a_missing_split_fail(project: Path) -> None:
     (project / "own/train/ant/0.png").write_bytes(b"no image")
     state, found = states()["images"]
     assert (state, "train/ant/0.png" in found) == ("fails", True)
@@ -78,7 +78,7 @@ def test_the_papers_sets_need_room_for_their_features(project: Path, monkeypatch
     assert check.harvests(settings) == drawn / 2
 
 
-def test_no_room_on_the_disk_and_in_memory(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_disk_fails_and_too_little_memory_is_noted(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     monkeypatch.setattr(check.os, "sysconf", lambda _: 1)
     found = states()
@@ -87,7 +87,7 @@ def test_no_room_on_the_disk_and_in_memory(project: Path, monkeypatch: pytest.Mo
     assert found["memory"][0] == "note"
 
 
-def test_an_old_or_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_or_missing_library_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def version(name: str) -> str:
         if name == "ffcv":
             raise check.metadata.PackageNotFoundError
@@ -100,14 +100,14 @@ def test_an_old_or_missing_library(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found["torchvision"][0] == "ok"
 
 
-def test_a_device_that_is_not_there(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_device_fails(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda:7")
     state, found = states()["device"]
     assert (state, "use cpu" in found) == ("fails", True)
 
 
 @pytest.mark.parametrize(("broken", "status"), [(False, 0), (True, 1)])
-def test_the_exit_status(
+def test_the_exit_status_tells_whether_something_fails(
     broken: bool, status: int, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[Any]
 ) -> None:
     if broken:

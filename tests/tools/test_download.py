@@ -1,4 +1,4 @@
-"""Downloads: resumed, verified, and one line for each thing that goes wrong."""
+"""Test downloads: resumed, verified, and one line for each thing that goes wrong."""
 
 import errno
 import hashlib
@@ -42,12 +42,12 @@ def refused(server: Server, folder: Path, line: str) -> str:
     return str(error.value)
 
 
-def test_a_whole_file(server: Server, tmp_path: Path) -> None:
+def test_a_whole_file_is_downloaded_at_once(server: Server, tmp_path: Path) -> None:
     assert get(server, tmp_path) == BODY
     assert server.asked == [{}]
 
 
-def test_a_second_call_asks_for_the_rest_alone(server: Server, tmp_path: Path) -> None:
+def test_a_second_call_asks_only_for_the_rest(server: Server, tmp_path: Path) -> None:
     server.cuts = [100_000, 50_000, 0]
     refused(server, tmp_path, "the connection ended after 150,000 of 256,000 bytes; run it again to go on from there")
     assert (tmp_path / "set.zip.part").read_bytes() == BODY[:150_000]
@@ -71,19 +71,21 @@ def test_a_version_that_is_not_exact_is_not_relied_on(version: str | None, serve
     assert server.asked == [{}, {"Range": "bytes=5-"}]
 
 
-def test_a_server_without_ranges(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_without_ranges_starts_the_file_again(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     server.ranges, server.cuts = False, [100_000]
     assert get(server, tmp_path) == BODY
     assert "the server sends no parts of the file, or it has changed; starting again" in capsys.readouterr().out
 
 
-def test_a_part_that_is_all_of_it(server: Server, tmp_path: Path) -> None:
+def test_a_part_that_is_complete_is_taken(server: Server, tmp_path: Path) -> None:
     (tmp_path / "set.zip.part").write_bytes(BODY)
     assert get(server, tmp_path) == BODY
     assert server.asked == [{"Range": "bytes=256000-"}]
 
 
-def test_a_wrong_checksum(server: Server, tmp_path: Path) -> None:
+def test_a_file_with_a_wrong_checksum_is_removed(server: Server, tmp_path: Path) -> None:
     server.files["set.zip"] = b"another file"
     got = hashlib.md5(b"another file").hexdigest()
     refused(server, tmp_path, f"set.zip.part has the MD5 checksum {got}; must be {MD5}; the file is removed")
@@ -102,22 +104,22 @@ def test_a_web_page_never_replaces_a_part(server: Server, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("state", [401, 403, 404])
-def test_what_no_other_try_mends(state: int, server: Server, tmp_path: Path) -> None:
+def test_an_answer_that_stays_wrong_is_not_tried_again(state: int, server: Server, tmp_path: Path) -> None:
     server.states = [state]
     assert f"{server.url('set.zip')}: the server answers {state} " in refused(server, tmp_path, "the address may have")
     assert len(server.asked) == 1
 
 
-def test_what_passes(server: Server, tmp_path: Path) -> None:
+def test_a_passing_failure_is_tried_three_times(server: Server, tmp_path: Path) -> None:
     server.states = [503, 429]
     assert get(server, tmp_path) == BODY
     server.states = [500] * 9
     (tmp_path / "set.zip").unlink()
     refused(server, tmp_path, "the server answers 500 Internal Server Error; run it again")
-    assert len(server.states) == 6, "three tries, no more"
+    assert len(server.states) == 6, "there must be three tries"
 
 
-def test_a_connection_that_falls_silent(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_connection_is_one_line(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download, "TIMEOUT", 0.2)
     server.hold.clear()
     server.cuts, start = [100, 200, 300], time.perf_counter()
@@ -128,7 +130,9 @@ def test_a_connection_that_falls_silent(server: Server, tmp_path: Path, monkeypa
     assert get(server, tmp_path) == BODY
 
 
-def test_nobody_answers(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_is_one_line(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/set.zip"
         monkeypatch.setattr(server, "url", lambda _: address)
@@ -137,7 +141,7 @@ def test_nobody_answers(server: Server, tmp_path: Path, monkeypatch: pytest.Monk
     refused(server, tmp_path, "no connection (Connection refused)")
 
 
-def test_no_network(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_network_is_one_line(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -145,7 +149,9 @@ def test_no_network(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     refused(server, tmp_path, f"{server.url('set.zip')}: no connection (Name or service not known); run it again")
 
 
-def test_a_full_disk(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_during_a_download_is_one_line(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -1,4 +1,4 @@
-"""How long a run still takes: from earlier runs, in the order in which stages will start."""
+"""Test the time that a run still takes, from earlier runs, in the order in which stages will start."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def given(durations: Durations, **seconds: float) -> Durations:
     return durations
 
 
-def test_kept_from_run_to_run(durations: Durations) -> None:
+def test_durations_are_kept_from_run_to_run(durations: Durations) -> None:
     durations.keep("one", 1.26)
     durations.keep("two", 3)
     durations.keep("one", 2)
@@ -53,16 +53,18 @@ def test_jobs_share_the_work(durations: Durations) -> None:
     needs = dict.fromkeys("abcd", ())
     for jobs, expected in ((1, 40), (2, 20), (3, 20), (4, 10)):
         assert left({}, list("abcd"), needs, [], durations, Room(jobs, jobs, jobs)) == (expected, True)
-    assert left({"a": 0}, list("bcd"), needs, [], durations, Room(4, 1, 4, set("abc"))) == (30, True), "one GPU"
+    assert left({"a": 0}, list("bcd"), needs, [], durations, Room(4, 1, 4, set("abc"))) == (30, True), (
+        "with one GPU, stages that compute take turns"
+    )
 
 
-def test_what_a_failed_stage_holds_up_takes_no_time(durations: Durations) -> None:
+def test_stages_behind_a_failed_stage_take_no_time(durations: Durations) -> None:
     given(durations, a=10, b=20, c=30)
     needs = {"a": [], "b": ["bad"], "c": ["b"]}
     assert left({"a": 0}, ["b", "c"], needs, ["bad"], durations, Room(2, 2, 2)) == (10, True)
 
 
-def test_unknown_stages_make_it_a_lower_bound(durations: Durations) -> None:
+def test_unknown_stages_make_the_estimate_a_lower_bound(durations: Durations) -> None:
     needs = dict.fromkeys("abc", ())
     assert left({"a": 0}, list("bc"), needs, [], durations, Room(1, 1, 1)) is None
     given(durations, a=10, b=20)
@@ -72,5 +74,5 @@ def test_unknown_stages_make_it_a_lower_bound(durations: Durations) -> None:
 @pytest.mark.parametrize(
     ("seconds", "expected"), [(0.4, "0 s"), (84, "84 s"), (540, "9 min"), (6000, "1.7 h"), (259200, "72.0 h")]
 )
-def test_in_words(seconds: float, expected: str) -> None:
+def test_times_are_put_in_words(seconds: float, expected: str) -> None:
     assert words(seconds) == expected

@@ -1,4 +1,4 @@
-"""`zfpipe fetch` on miniature archives of every set, from a local server: fetched, finished after a kill, named."""
+"""Test `zfpipe fetch` on miniature archives of every set: fetched from a local server, finished after a kill, named."""
 
 import errno
 import hashlib
@@ -30,13 +30,13 @@ COUNTS = {
     "imagenette": {"train": 4, "val": 2},
     "caltech101": {"train": 3, "val": 3},
     "caltech256": {"train": 2, "val": 2},
-    "voc2012": {"train": 1, "val": 1},  # of two training images, one has a difficult object alone
+    "voc2012": {"train": 1, "val": 1},  # one of the two training images has a difficult object only
 }
-"""Images in each miniature set, half of each class for validation where a set has no split."""
+"""Numbers of images in each miniature set. In a set without a split, half of each class is for validation."""
 
 
 def lay_out(name: str, folder: Path) -> None:
-    """A miniature copy of a set, as its archive holds it."""
+    """Write a miniature copy of a set, with the contents of the set's archive."""
     if name == "tiny-imagenet":
         tiny_set(folder / "tiny-imagenet-200")
     elif name == "imagenette":
@@ -59,7 +59,7 @@ def lay_out(name: str, folder: Path) -> None:
 
 
 def archived(name: str, folder: Path) -> bytes:
-    """The archive of a set as it is downloaded, out of the folder that holds what is in it."""
+    """Return the archive of a set as it is downloaded, made of the folder with its contents."""
     kind = {"caltech101": "gztar", "imagenette": "gztar", "tiny-imagenet": "zip"}.get(name, "tar")
     body = Path(shutil.make_archive(str(folder.parent / "made"), kind, folder)).read_bytes()
     if name != "caltech101":
@@ -73,7 +73,7 @@ def archived(name: str, folder: Path) -> bytes:
 
 
 def offer(server: Server, name: str, body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Serve an archive, and have a set come from there."""
+    """Serve an archive, and let a set come from the server."""
     file = fetch.SETS[name].name
     server.files[file] = body
     checksum = hashlib.md5(body).hexdigest()
@@ -82,7 +82,7 @@ def offer(server: Server, name: str, body: bytes, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Every set in miniature."""
+    """Serve every set in miniature."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(download, "PAUSES", ())
     with serving() as one:
@@ -98,7 +98,7 @@ def to(tmp_path: Path) -> Path:
 
 
 def named(said: str) -> sections.Pictures:
-    """The parameters that were printed."""
+    """Return the parameters that were printed."""
     text = said[said.index("\npictures:") :].partition("\n\n")[0]
     return settings(**YAML(typ="safe").load(text)["pictures"], val_share=0.5)
 
@@ -120,7 +120,7 @@ def test_a_set_is_read_where_the_printed_lines_say(
     assert pictures.source == name
     assert Path(pictures.root) == to / name / fetch.SETS[name].root
     assert Counter(one.split for one in found(pictures)) == COUNTS[name]
-    assert [path.name for path in to.iterdir()] == [name], "no archive and nothing temporary is left"
+    assert [path.name for path in to.iterdir()] == [name], "an archive or something temporary is left"
     assert re.search(r"note +the whole set +has .*: results are of a part\n", said)
     assert (f"targets.{name}.root: {pictures.root}\n" in said) is (name in ("caltech101", "caltech256", "voc2012"))
 
@@ -133,7 +133,7 @@ def test_a_set_is_read_where_the_printed_lines_say(
     assert not server.asked
 
 
-def test_a_set_that_is_whole(
+def test_a_whole_set_is_ok(
     server: Server, to: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.setitem(fetch.check.WHOLE, "voc2012", (2, 1, 2))
@@ -141,14 +141,14 @@ def test_a_set_that_is_whole(
     assert "ok     the whole set      2 training and 1 validation images of 2 classes\n" in capsys.readouterr().out
 
 
-def test_a_download_that_was_cut_off_goes_on(server: Server, to: Path) -> None:
+def test_a_download_that_was_cut_off_is_continued(server: Server, to: Path) -> None:
     server.cuts = [400]
     refused("caltech101", to, "the connection ended after 400 of ")
     fetch.fetch("caltech101", to, use=False)
     assert server.asked == [{}, {"Range": "bytes=400-", "If-Range": '"one"'}]
 
 
-def test_a_wrong_checksum_starts_anew(server: Server, to: Path) -> None:
+def test_a_wrong_checksum_starts_the_download_again(server: Server, to: Path) -> None:
     file = fetch.SETS["imagenette"].name
     whole, server.files[file] = server.files[file], b"another file"
     refused("imagenette", to, f"{file}.part has the MD5 checksum {hashlib.md5(b'another file').hexdigest()}; must be ")
@@ -158,7 +158,7 @@ def test_a_wrong_checksum_starts_anew(server: Server, to: Path) -> None:
     assert server.asked == [{}, {}]
 
 
-def test_an_archive_that_lies_there_is_taken(server: Server, to: Path) -> None:
+def test_an_archive_in_the_folder_is_taken(server: Server, to: Path) -> None:
     to.mkdir()
     file = fetch.SETS["voc2012"].name
     (to / file).write_bytes(b"another file")
@@ -170,27 +170,29 @@ def test_an_archive_that_lies_there_is_taken(server: Server, to: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["tiny-imagenet", "caltech101"])
-def test_killed_while_unpacking(name: str, server: Server, to: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fetch_that_was_killed_while_unpacking_is_finished(
+    name: str, server: Server, to: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def killed(archive: Path, folder: Path) -> None:
         unpack(archive, folder)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as here:
         here.setattr(fetch, "unpack", killed)
-        here.setattr(fetch.store.shutil, "rmtree", lambda *_, **__: None)  # nothing is tidied up
+        here.setattr(fetch.store.shutil, "rmtree", lambda *_, **__: None)  # a killed process removes nothing
         with pytest.raises(KeyboardInterrupt):
             fetch.fetch(name, to, use=False)
     (to / f".{name}.partial/0/left over").write_text("litter")
     assert not (to / name).exists()
     server.asked.clear()
     fetch.fetch(name, to, use=False)
-    assert not server.asked, "what was downloaded is not downloaded again"
+    assert not server.asked, "the archive is downloaded again"
     assert [path.name for path in to.iterdir()] == [name]
     assert not list(to.rglob("left over"))
 
 
 @pytest.mark.parametrize("name", ["tiny-imagenet", "voc2012"])
-def test_an_archive_that_leaves_its_folder(
+def test_an_archive_that_leaves_its_folder_is_refused(
     name: str, server: Server, to: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = io.BytesIO()
@@ -206,7 +208,7 @@ def test_an_archive_that_leaves_its_folder(
     assert not (to.parent / "evil").exists()
 
 
-def test_an_archive_of_something_else(
+def test_an_archive_of_another_set_is_refused(
     server: Server, to: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     offer(server, "imagenette", archived("voc2012", tmp_path / "made/voc2012"), monkeypatch)
@@ -215,7 +217,7 @@ def test_an_archive_of_something_else(
     refused("caltech101", to, "101_ObjectCategories.tar.gz: No such file or directory")
 
 
-def test_something_else_where_the_set_would_be(server: Server, to: Path) -> None:
+def test_other_files_in_place_of_the_set_are_refused(server: Server, to: Path) -> None:
     (to / "voc2012/own").mkdir(parents=True)
     with pytest.raises(UserError, match=r"voc2012 holds no VOCdevkit/VOC2012; remove it, or choose another folder by"):
         fetch.fetch("voc2012", to, use=False)
@@ -226,7 +228,7 @@ def test_something_else_where_the_set_would_be(server: Server, to: Path) -> None
         fetch.fetch("imagenette", to, use=False)
 
 
-def test_a_folder_that_is_not_writable(server: Server, to: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_not_writable_is_one_line(server: Server, to: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(path: Path, *_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
@@ -235,7 +237,7 @@ def test_a_folder_that_is_not_writable(server: Server, to: Path, monkeypatch: py
         refused("imagenette", to, f"{to}: Permission denied; mend that, or choose another folder by --to")
 
 
-def test_two_at_a_time(server: Server, to: Path) -> None:
+def test_a_second_fetch_of_the_same_set_is_refused(server: Server, to: Path) -> None:
     to.mkdir()
     with fetch.alone(to / ".voc2012.lock"):
         refused("voc2012", to, f"another zfpipe fetch writes into {to}; wait until it has ended")
@@ -243,7 +245,7 @@ def test_two_at_a_time(server: Server, to: Path) -> None:
     fetch.fetch("voc2012", to, use=False)
 
 
-def test_sets_that_can_not_be_fetched(to: Path) -> None:
+def test_sets_that_can_not_be_fetched_are_refused(to: Path) -> None:
     refused(
         "cifar", to, "cifar is no set that zfpipe can fetch; must be one of tiny-imagenet, imagenette, caltech101, "
     )
@@ -257,7 +259,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> object:
     return end.value.code
 
 
-def test_params_yaml_is_written(
+def test_use_writes_the_set_into_params_yaml(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -271,16 +273,16 @@ def test_params_yaml_is_written(
     new = Path("params.yaml").read_text()
     changed = [line for line in new.splitlines() if line not in old.splitlines()]
     assert [line.split()[0] for line in changed] == ["source:", "root:"]
-    assert all("#" in line for line in changed), "comments stay"
+    assert all("#" in line for line in changed), "comments must stay"
     assert run(monkeypatch, "imagenette", "--use") == 0
     assert capsys.readouterr().out.endswith("\nparams.yaml names the set already\n")
     Path("params.yaml").write_text("pictures: {}")
     server.asked.clear()
     assert "params.yaml" in str(run(monkeypatch, "voc2012", "--use"))
-    assert not server.asked, "a mistake there is said before hours are spent"
+    assert not server.asked, "a mistake in params.yaml must be reported before the download"
 
 
-def test_outside_a_project(
+def test_outside_a_project_the_folder_must_be_given(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""`zfpipe check` of a network that was trained elsewhere: read, its input's range, a doubt where it is never right."""
+"""Test `zfpipe check` of a network that was trained elsewhere: layers, the input's range, a doubt if never right."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ MODEL = {
 
 
 def colours(num_classes: int = 2) -> nn.Sequential:
-    """Tells blue from red by their amounts."""
+    """Return a network that tells blue from red by their amounts."""
     conv, last = nn.Conv2d(3, 2, 1, bias=False), nn.Linear(2, num_classes, bias=False)
     with torch.no_grad():
         conv.weight.copy_(torch.tensor([[0, 0, 1], [1, 0, 0]])[:, :, None, None])
@@ -76,7 +76,7 @@ def test_another_order_of_the_labels_is_doubted_and_can_be_given(project: Path) 
     assert "right on 20 of 20" in found["accuracy"].found
 
 
-def test_what_can_not_be_read_or_has_other_classes_fails(project: Path) -> None:
+def test_a_network_that_can_not_be_read_or_has_other_classes_fails(project: Path) -> None:
     for split in ("train", "val"):
         Path("pictures", split, "red").rename(Path("pictures", split, "x"))
         Path("pictures", split, "extra").mkdir()

@@ -1,4 +1,4 @@
-"""How many stages run side by side, and what each has of the machine."""
+"""Test how many stages run side by side, and each stage's share of the machine."""
 
 import os
 from types import SimpleNamespace
@@ -43,23 +43,25 @@ def gpu(found: Room, name: str, running: dict[str, str | None]) -> tuple[str, st
         (2, JOB - 1, 1),
     ],
 )
-def test_as_many_as_cores_and_memory_allow(
+def test_there_are_as_many_jobs_as_cores_and_memory_allow(
     monkeypatch: pytest.MonkeyPatch, cores: int, memory: int, expected: int
 ) -> None:
     machine(monkeypatch, cores, memory)
     assert room("auto", NETS) == Room(expected, expected, expected, NETS)
 
 
-def test_a_number_stays_that_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_given_number_of_jobs_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert room("3", NETS) == Room(3, 3, 3, NETS)
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert room("3", NETS) == Room(3, 2, 3, NETS, ("cuda:0", "cuda:1"))
-    assert not room("3", NETS).fits("train@two", ["train@one", "figure@1", "figure@2"]), "three in all"
-    assert room("1", NETS) == Room(1, 1, 1, NETS), "which may use all GPUs"
+    assert not room("3", NETS).fits("train@two", ["train@one", "figure@1", "figure@2"]), (
+        "there must be at most three jobs"
+    )
+    assert room("1", NETS) == Room(1, 1, 1, NETS), "a single job may use all GPUs"
 
 
-def test_gpus_limit_what_computes_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpus_limit_only_stages_that_compute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     found = room("auto", NETS)
@@ -77,8 +79,8 @@ def test_gpus_limit_what_computes_and_nothing_else(monkeypatch: pytest.MonkeyPat
     assert gpu(found, "train@one", {}) == ("cuda", "3")
 
 
-def test_of_the_gpus_that_may_be_seen_each_job_sees_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`cuda:1` is the second of those that CUDA_VISIBLE_DEVICES names, whatever its own number or name."""
+def test_each_job_sees_one_of_the_visible_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`cuda:1` is the second GPU that CUDA_VISIBLE_DEVICES names, whatever the GPU's own number or name."""
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5, GPU-8932f937")
@@ -86,15 +88,17 @@ def test_of_the_gpus_that_may_be_seen_each_job_sees_one(monkeypatch: pytest.Monk
     assert gpu(found, "train@one", {}) == ("cuda", "5")
     assert gpu(found, "train@two", {"train@one": "cuda:0"}) == ("cuda", "GPU-8932f937")
     monkeypatch.setenv("ZFPIPE_PROCESSES", "2")
-    assert gpu(room("auto", NETS), "train@one", {}) == ("cuda", "5, GPU-8932f937"), "both for its two processes"
+    assert gpu(room("auto", NETS), "train@one", {}) == ("cuda", "5, GPU-8932f937"), "two processes need both GPUs"
 
 
-def test_several_gpus_for_a_stage_that_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_that_computes_can_have_several_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
     monkeypatch.setenv("ZFPIPE_PROCESSES", "2")
     found = room("auto", NETS)
     assert found == Room(9, 1, 8, NETS, ("cuda",))
-    assert "OMP_NUM_THREADS" not in found.environment("train@one", {}, []), "each process takes its part of the cores"
+    assert "OMP_NUM_THREADS" not in found.environment("train@one", {}, []), (
+        "each process must choose its own part of the cores"
+    )
     with pytest.raises(UserError, match="--jobs 2 gives each stage one GPU, ZFPIPE_PROCESSES several"):
         room("2", NETS)
     assert room("1", NETS) == Room(1, 1, 1, NETS)
@@ -107,8 +111,8 @@ def test_no_gpu_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
         room("auto", NETS)
 
 
-def test_a_cluster_takes_what_computes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its GPUs are not this machine's, nor are its cores."""
+def test_a_cluster_takes_the_stages_that_compute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster's GPUs and cores are not those of this machine."""
     monkeypatch.setenv("ZFPIPE_DEVICE", "cuda")
     monkeypatch.setenv("ZFPIPE_LAUNCH", "env")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
@@ -121,7 +125,7 @@ def test_a_cluster_takes_what_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert room("17", NETS) == Room(17, 17, 17, NETS, sent=True)
 
 
-def test_each_has_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_stage_has_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     found = room("4", NETS)
     alone = found.environment("betons@train", {}, [])
     assert (alone["ZFPIPE_WORKERS"], alone["OMP_NUM_THREADS"]) == ("16", "4")

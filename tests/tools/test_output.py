@@ -1,4 +1,4 @@
-"""What a stage's process writes, as plain lines."""
+"""Test the output of a stage's process, as plain lines."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def test_a_bar_is_seen_and_leaves_no_line() -> None:
     assert [line for line, whole in said(False, BAR) if whole] == ["before", "after\tall"]
 
 
-def test_a_line_in_parts_and_one_without_an_end() -> None:
+def test_a_line_in_parts_and_a_line_without_an_end_are_whole() -> None:
     script = """
 import os, time
 for part in ("one \\u20ac".encode()[:5], "one \\u20ac".encode()[5:], b" line\\nno", b" end", b"\\xff"):
@@ -73,7 +73,7 @@ def test_a_bar_that_is_drawn_for_long_takes_no_memory(monkeypatch: pytest.Monkey
         ("longer\rshort", "shortr"),
     ],
 )
-def test_what_one_sees(line: str, expected: str) -> None:
+def test_a_line_is_what_a_terminal_shows(line: str, expected: str) -> None:
     assert shown(line) == expected
 
 
@@ -91,7 +91,7 @@ def test_what_one_sees(line: str, expected: str) -> None:
         "WARNING: 'models/zfnet-seed1/snapshots' is empty.",
     ],
 )
-def test_dvcs_own_lines(line: str) -> None:
+def test_lines_of_dvc_are_not_the_stages_own(line: str) -> None:
     assert not own(line)
 
 

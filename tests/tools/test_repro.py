@@ -1,4 +1,4 @@
-"""`zfpipe repro --jobs N` on toy pipelines: order, side by side, failures, interruptions, and DVC's own dvc.lock."""
+"""Test `zfpipe repro --jobs N` on toy pipelines: order, parallel stages, failures, interruptions, dvc.lock."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from zfpipe.tools import jobs, repro
 from zfpipe.tools.jobs import Room
 
 MEET = "touch {0}.here; for i in $(seq 200); do test -e {1}.here && break; sleep 0.05; done; test -e {1}.here"
-"""A stage that can only succeed while another one runs."""
+"""A command that can succeed only while another stage runs."""
 
 
 def stage(command: str, *deps: str, out: str) -> dict[str, Any]:
@@ -34,7 +34,7 @@ TWINS = {
     "last": stage("cat one two > last", "one", "two", out="last"),
     "alone": stage("echo alone > alone", out="alone"),
 }
-"""`dvc repro` runs `last` with what it needs before `alone`; side by side `alone` is done long before."""
+"""`dvc repro` runs `last` and what `last` needs before `alone`. In parallel, `alone` is done long before `last`."""
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def ran(*arguments: str) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def test_side_by_side_gives_dvcs_own_lock(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parallel_stages_give_dvcs_own_lock(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(TWINS)
     status, out, err = ran("--jobs", "3")
     assert (status, err) == (0, "")
@@ -85,7 +85,7 @@ def test_side_by_side_gives_dvcs_own_lock(project: Path, monkeypatch: pytest.Mon
         assert re.fullmatch(
             rf"(base|one|two|last|alone): done in \d+ s \({number} of 5(, (about|at least) .* left)?\)", line
         )
-    assert len(ended) == 5, "a stage has two lines, none of them DVC's"
+    assert len(ended) == 5, "each stage must have two lines, and DVC none"
     assert ended.index(next(line for line in ended if line.startswith("base"))) < lines.index("one: started")
     assert json.loads(Path(".zfpipe/durations.json").read_text()).keys() == TWINS.keys()
     assert (project / "last").read_text() == "11"
@@ -94,7 +94,7 @@ def test_side_by_side_gives_dvcs_own_lock(project: Path, monkeypatch: pytest.Mon
     dvc("repro", "-q", "--force", "--no-run-cache")
     assert (project / "dvc.lock").read_text() == lock
     yaml = YAML()
-    left = yaml.load(lock)  # by a run that was killed: in no order, and not all of it
+    left = yaml.load(lock)  # as a killed run leaves dvc.lock: in no order, and incomplete
     left["stages"].move_to_end("base")
     del left["stages"]["last"]
     yaml.dump(left, project / "dvc.lock")
@@ -112,17 +112,17 @@ def test_side_by_side_gives_dvcs_own_lock(project: Path, monkeypatch: pytest.Mon
     actual = repro.start
     monkeypatch.setattr(repro, "start", lambda stage, *rest: started.append(stage.addressing) or actual(stage, *rest))
     assert repro.run(repro.Schedule(["last"]), Room(2, 2, 2)) == []
-    assert started == ["base"], "the others' inputs have turned out as they were"
+    assert started == ["base"], "the inputs of the other stages did not change"
 
 
-def test_what_needs_little_goes_first(project: Path) -> None:
+def test_stages_that_need_little_go_first(project: Path) -> None:
     write(TWINS)
     schedule = repro.Schedule([])
     assert [stage.addressing for stage in schedule.waiting] == ["base", "alone", "one", "two", "last"]
-    assert schedule.plan == ["base", "one", "two", "last", "alone"], "dvc.lock has the order of a plain repro"
+    assert schedule.plan == ["base", "one", "two", "last", "alone"], "dvc.lock must have the order of a plain repro"
 
 
-def test_a_failure_holds_up_only_what_needs_it(project: Path) -> None:
+def test_a_failure_holds_up_only_stages_that_need_the_failed_stage(project: Path) -> None:
     write(
         {
             "bad": stage("echo 'zfpipe: no such thing' >&2; exit 3", out="bad"),
@@ -145,7 +145,7 @@ def test_a_failure_holds_up_only_what_needs_it(project: Path) -> None:
     said = out.splitlines()
     bad = next(number for number, line in enumerate(said) if line.startswith("bad: failed after "))
     assert re.fullmatch(r"bad: failed after \d+ s: no such thing \(\d of 6.*\)", said[bad])
-    assert not said[bad + 1].startswith(" "), "its line for the user says all"
+    assert not said[bad + 1].startswith(" "), "the line of a user's mistake must be enough"
     worse = next(number for number, line in enumerate(said) if line.startswith("worse: failed after "))
     assert said[worse + 1 : worse + 4] == ["    not the whole", "    it", "    broke"]
     assert not said[worse + 4].startswith(" ")
@@ -158,7 +158,7 @@ def test_a_failure_holds_up_only_what_needs_it(project: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_stops_what_runs(project: Path, number: signal.Signals) -> None:
+def test_an_interruption_stops_the_running_stages(project: Path, number: signal.Signals) -> None:
     write({name: stage(f"echo $$ > {name}.pid; sleep 60; echo > {name}", out=name) for name in ("one", "two")})
     running = start("--jobs", "2")
     files = [project / f"{name}.pid" for name in ("one", "two")]
@@ -173,7 +173,7 @@ def test_interrupted_it_stops_what_runs(project: Path, number: signal.Signals) -
     assert not any(psutil.pid_exists(int(file.read_text())) for file in files)
 
 
-def test_what_dvc_refuses_is_one_line(project: Path) -> None:
+def test_a_refusal_of_dvc_is_one_line(project: Path) -> None:
     write(TWINS)
     for asked in ("0", "two"):
         assert ran("--jobs", asked) == (1, "", f"zfpipe: --jobs {asked}; must be auto or a whole number from 1\n")
@@ -190,16 +190,18 @@ def test_a_warning_of_dvc_is_passed_on_and_outs_come_from_its_cache(project: Pat
     Path("one").unlink()
     _, out, _ = ran("--jobs", "1")
     assert re.search(r"^one: taken from the cache in \d+ s \(2 of 2\)$", out, re.M)
-    assert json.loads(Path(".zfpipe/durations.json").read_text())["one"] == 3600, "this says not how long it takes"
+    assert json.loads(Path(".zfpipe/durations.json").read_text())["one"] == 3600, (
+        "a stage from the cache must not change the duration"
+    )
 
 
-def test_a_resumed_training_says_not_how_long_it_takes(project: Path) -> None:
+def test_a_resumed_training_leaves_no_duration(project: Path) -> None:
     write({"one": stage("echo resumed after epoch 3 of 7; echo > one", out="one")})
     assert ran()[0] == 0
     assert not Path(".zfpipe/durations.json").exists()
 
 
-def test_a_stage_has_a_terminal_where_the_run_has_one(
+def test_a_stage_has_a_terminal_if_the_run_has_one(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write(
@@ -240,8 +242,8 @@ def test_the_stages_that_compute_are_those_that_open_the_device(monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("network")
-def test_each_stage_that_computes_has_a_gpu_of_its_own(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other runs beside both of them."""
+def test_each_stage_that_computes_has_its_own_gpu(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third stage, which does not compute, runs beside both of them."""
     meet = "touch {0}.here; for i in $(seq 200); do test -e one.here -a -e two.here -a -e other.here && break; "
     meet += "sleep 0.05; done; test -e one.here -a -e two.here -a -e other.here"
     pipeline = {name: computing(meet.format(name), name) for name in ("one", "two")}
@@ -270,7 +272,7 @@ def test_two_stages_never_share_a_gpu(project: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("network")
-def test_only_stages_that_compute_are_sent(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_stages_that_compute_are_sent_to_the_cluster(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write({"one": computing("true", "one"), "two": stage("echo local $ZFPIPE_LAUNCH > two", out="two")})
     monkeypatch.setenv("ZFPIPE_LAUNCH", "env --")
     assert ran()[0] == 0

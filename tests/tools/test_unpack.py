@@ -1,4 +1,4 @@
-"""Archives: what is in them arrives, and nothing leaves the folder."""
+"""Test archives: their contents arrive, and nothing leaves the folder."""
 
 import io
 import os
@@ -47,7 +47,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", ["one.tar", "one.tgz", "one.zip"])
-def test_files_and_folders(name: str, tmp_path: Path) -> None:
+def test_files_and_folders_are_unpacked(name: str, tmp_path: Path) -> None:
     files = {"a/b/c.txt": b"c", "a/d.txt": b"d" * 5000, "./e.txt": b""}
     (zipped if name.endswith("zip") else tar)(tmp_path / name, files)
     unpack(tmp_path / name, tmp_path / "to")
@@ -58,7 +58,7 @@ def test_files_and_folders(name: str, tmp_path: Path) -> None:
     assert modes == {0o666 & ~umask}
 
 
-def test_empty_folders(tmp_path: Path) -> None:
+def test_empty_folders_are_unpacked(tmp_path: Path) -> None:
     (tmp_path / "from/056.dog/greg/vision309").mkdir(parents=True)
     with tarfile.open(tmp_path / "one.tar", "w") as archive:
         archive.add(tmp_path / "from", ".")
@@ -82,7 +82,9 @@ LEAVING = [
 
 @pytest.mark.parametrize("name", ["one.tar", "one.zip"])
 @pytest.mark.parametrize(("files", "links", "line"), LEAVING)
-def test_what_leaves_the_folder(name: str, files: dict[str, bytes], links: Links, line: str, tmp_path: Path) -> None:
+def test_members_that_leave_the_folder_are_refused(
+    name: str, files: dict[str, bytes], links: Links, line: str, tmp_path: Path
+) -> None:
     def there(text: str) -> str:
         return text.replace("{tmp}", str(tmp_path))
 
@@ -98,7 +100,7 @@ def test_what_leaves_the_folder(name: str, files: dict[str, bytes], links: Links
     assert {path.name for path in tmp_path.iterdir()} == {place.name, "to"}
 
 
-def test_hard_links_that_leave_the_folder(tmp_path: Path) -> None:
+def test_hard_links_that_leave_the_folder_are_refused(tmp_path: Path) -> None:
     for target in ("/etc/passwd", "../evil"):
         place = tar(tmp_path / "one.tar", {}, hard={"a": target})
         with pytest.raises(UserError, match=re.escape(f"'a', a link that leaves its folder, to '{target}'")):
@@ -107,7 +109,7 @@ def test_hard_links_that_leave_the_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["one.tar", "one.zip"])
 def test_no_link_is_made(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A link within the folder would take a second link, or a file, out of it."""
+    """A link within the folder could lead a second link, or a file, out of the folder."""
     files, links = {"a/b/file.txt": b"x", "link/file.txt": b"y"}, {"link": "a/b", "link/up": "../c"}
     (zipped if name.endswith("zip") else tar)(tmp_path / name, files, links)
     unpack(tmp_path / name, tmp_path / "to")
@@ -115,7 +117,7 @@ def test_no_link_is_made(name: str, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert f"2 links in {name} passed over" in capsys.readouterr().out
 
 
-def test_devices(tmp_path: Path) -> None:
+def test_devices_are_refused(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "one.tar", "w") as archive:
         one = tarfile.TarInfo("pipe")
         one.type = tarfile.FIFOTYPE
@@ -126,7 +128,7 @@ def test_devices(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["one.tar", "one.tgz", "one.zip"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7])
-def test_damaged_archives(name: str, share: float, tmp_path: Path) -> None:
+def test_damaged_archives_are_one_line(name: str, share: float, tmp_path: Path) -> None:
     files = {"a.txt": os.urandom(20_000), "b.txt": os.urandom(20_000)}
     place = (zipped if name.endswith("zip") else tar)(tmp_path / name, files)
     whole = place.read_bytes()

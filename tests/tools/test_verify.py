@@ -1,4 +1,4 @@
-"""`zfpipe verify` on toy pipelines: the stage that differs is named, training killed, tables held to a tolerance."""
+"""Test `zfpipe verify` on toy pipelines: the stage that differs is named, training killed, tables compared."""
 
 import json
 import os
@@ -27,7 +27,7 @@ if os.environ["ZFPIPE_WORKERS"] == "1":
         raise SystemExit("was not killed")
     print("resumed after epoch 1", flush=True)
 """
-"""A stage that one worker can finish only when it was killed before."""
+"""The code of a stage that one worker can finish only after a kill."""
 
 
 def stage(command: str, *deps: str, out: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ RANDOM = PIPELINE | {"measure": stage("head -c 9 /dev/urandom > measured", "trai
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository in which nothing has run yet."""
+    """Return a repository in which nothing has run."""
     for name in os.environ:
         if name.startswith(("DVC_", "ZFPIPE_", "GIT_")):
             monkeypatch.delenv(name)
@@ -66,7 +66,7 @@ def sh(*command: str) -> None:
 
 
 def committed(pipeline: dict[str, Any]) -> None:
-    """Runs a pipeline and commits it with its dvc.lock."""
+    """Run a pipeline, and commit the pipeline with its dvc.lock."""
     with Path("dvc.yaml").open("w") as file:
         YAML().dump({"stages": pipeline}, file)
     sh(sys.executable, "-m", "dvc", "repro", "-q")
@@ -74,13 +74,15 @@ def committed(pipeline: dict[str, Any]) -> None:
     sh("git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", "state")
 
 
-def test_equal_across_workers_and_a_kill(project: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_runs_are_equal_across_workers_and_a_kill(
+    project: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     committed(PIPELINE)
     Path("source").write_text("2")  # not committed, so not run
     assert verify.verify([1, 2], 2, None, [])
     lines = capfd.readouterr().out.splitlines()
     assert lines[0] == "the last commit is run; files that are changed or new since, left out: 1"
-    assert sum(line.startswith("train: done in ") for line in lines) == 2, "once in each clone"
+    assert sum(line.startswith("train: done in ") for line in lines) == 2, "training must run once in each clone"
     assert lines[-10:] == [
         "run 1 (1 worker, killed and finished) beside the committed dvc.lock:",
         *(f"equal    {name}" for name in PIPELINE),
@@ -89,13 +91,13 @@ def test_equal_across_workers_and_a_kill(project: Path, tmp_path: Path, capfd: p
         *(f"equal    {name}" for name in PIPELINE),
         "equal to the byte: every output of 3 stages",
     ]
-    assert not list(tmp_path.glob("zfpipe-verify-*")), "nothing is left behind"
+    assert not list(tmp_path.glob("zfpipe-verify-*")), "clones are left behind"
 
 
 def test_a_stage_that_makes_something_else_each_time_is_named(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Though all repositories share a cache, out of which a clone would take the old bytes."""
+    """All repositories share a cache, from which a clone could take the old bytes."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     sh(sys.executable, "-m", "dvc", "config", "--global", "cache.dir", str(tmp_path / "shared"))
@@ -124,14 +126,14 @@ def test_a_run_that_fails_is_one_line(project: Path) -> None:
         verify.verify([2], 1, None, [])
 
 
-def test_without_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_a_commit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"verify: .*not a git repository.*; it clones the last commit"):
         verify.verify([1], 1, None, [])
 
 
 def entry(md5: str, **inputs: str) -> dict[str, Any]:
-    """A stage in a dvc.lock."""
+    """Return a stage as a dvc.lock holds stages."""
     return {
         "cmd": "make",
         "deps": [{"path": name, "md5": text} for name, text in inputs.items()],
@@ -160,7 +162,7 @@ def test_other_inputs_are_told_from_a_stage_that_varies() -> None:
 
 
 def results(folder: Path, error: float, cell: str) -> Path:
-    """What `against` looks at."""
+    """Write all that `against` reads."""
     (folder / "metrics").mkdir(parents=True)
     (folder / "reports/tables").mkdir(parents=True)
     (folder / "metrics/net.json").write_text(json.dumps({"val_top1": error, "images": 1000}))
@@ -182,7 +184,7 @@ def results(folder: Path, error: float, cell: str) -> Path:
         (0.052, "", False, "inf (reports/tables/table2.csv: Ours net, Val, ours)"),
     ],
 )
-def test_tables_within_the_tolerance(
+def test_tables_are_compared_with_a_tolerance(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -204,10 +206,10 @@ def test_tables_within_the_tolerance(
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2].startswith("4 numbers of the tables: ") and lines[-2].endswith(f"at most {largest}")
     assert lines[-1].startswith("within" if within else "not within")
-    assert verify.against(tmp_path / "here"), "a run equals itself"
+    assert verify.against(tmp_path / "here"), "a run must equal itself"
 
 
-def test_against_a_folder_without_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_a_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results(tmp_path / "here", 0.05, "10.0")
     monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(UserError, match=r"dvc\.lock not found; must be in the folder of a project in which"):
