@@ -37,7 +37,7 @@ def main() -> None:
         print(f"{case}: {perf_counter() - start:.0f} s in total\n", flush=True)
     if failed:
         sys.exit(f"benchmarks: failed: {', '.join(failed)}")
-    print(f"Table:{TABLE.absolute()}")
+    print(f"Table: {TABLE.absolute()}")
 
 
 if __name__ == "__main__":

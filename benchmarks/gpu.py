@@ -121,7 +121,7 @@ def main() -> None:
         if on_gpu:
             print(f"  peak memory of ours {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
         from_beton(setting, batch, 4 * batch if not on_gpu else 16_384)
-        print(f"  logits in bfloat16 deviate from float32 on the processor by{logits(setting):.2%} of their spread")
+        print(f"  logits in bfloat16 deviate from float32 on the processor by {logits(setting):.2%} of their spread")
 
 
 if __name__ == "__main__":

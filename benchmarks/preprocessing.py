@@ -27,7 +27,7 @@ def check(pictures: list[bytes]) -> None:
     """Fail if ours differs from Pillow's decoder and filter by more than a grey level. Print the difference."""
     apart = np.stack([np.abs(square(data, SIDE).astype(int) - plain_square(data, SIDE)) for data in pictures])
     harness.agree("preprocessing, grey levels from Pillow's beyond one", np.maximum(apart - 1, 0), np.zeros_like(apart))
-    print(f"difference from Pillow's in grey levels:mean {apart.mean():.3f}, at most {apart.max()}")
+    print(f"difference from Pillow's in grey levels: mean {apart.mean():.3f}, at most {apart.max()}")
 
 
 def ours(files: list[Path]) -> float:

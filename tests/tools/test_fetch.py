@@ -1,4 +1,4 @@
-"""Test `zfpipe fetch` on miniature archives of every set: fetched from a local server, finished after a kill, named."""
+"""Test `zfpipe fetch` on miniature archives of every set, from a local server, also after a kill."""
 
 import errno
 import hashlib

@@ -44,9 +44,9 @@ def pairs(effect: float, noise: float, layers: tuple[int, ...] = (5, 7), seed: i
 
 
 def files(effect: float, noise: float, layers: tuple[int, ...] = (5, 7)) -> dict[str, pd.DataFrame]:
-    """Return distances that are `effect` larger for the trained network than for the untrained network.
+    """Return distances with which the trained network's gap is `effect` larger than the untrained network's.
 
-    Without the comparison, the claims would hold of the untrained network too.
+    Without the comparison, the claims would hold of the untrained network alone.
     """
     return {
         "pairs.parquet": pairs(0.2 + effect, noise, layers),
