@@ -183,7 +183,7 @@ def test_a_stage_names_the_parameters_it_reads(name: str) -> None:
         declared = declared - {part} | {part.partition(".")[0]}
     if "runs" in read:  # a run depends on its own entry and on the base that the entry names
         runs = {param for param in declared if param.startswith("runs.") or param == "runs"}
-        assert runs, "{name} reads a run that params do not name"
+        assert runs, "a stage reads a run that its params do not name"
         read -= {"runs", *BASES}
         declared -= runs | {"${item.base}"} | BASES
         for run in runs - {"runs", "runs.${key}"}:
