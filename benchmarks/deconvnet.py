@@ -7,7 +7,7 @@ The units are the strongest nine of a map, each in another image. With `--full` 
 thousand pictures, or else from every fifth map and two hundred pictures, which keeps the number of units in an image.
 zfpipe draws the pictures, or they come from a folder.
 
-An image is among the strongest of several maps. Ours shares the backward pass between these maps; captum can't. So ours
+An image is among the strongest of several maps. Ours shares the forward pass between these maps; captum can't. So ours
 runs over a seeded quarter of the images with all units of these images, for each layer and for all layers at once.
 captum runs over a few seeded units of the layer, or of all layers in the same proportions, in batches of several sizes.
 Before the timing, all ways must agree to 1e-5 of the largest value.
