@@ -4,12 +4,14 @@ import ast
 import io
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import shtab
 from dvc.cli import DvcParserError
 from dvc.cli.parser import get_main_parser
 from ruamel.yaml import YAML
@@ -252,3 +254,13 @@ def leads(page: Path, target: str) -> bool:
         return False
     headings = re.findall(r"^#+ (.+)$", prose(file.read_text()), re.M) if anchor else []
     return not anchor or anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_shell_completes_commands_and_options(tmp_path: Path) -> None:
+    (tmp_path / "zfpipe.sh").write_text(shtab.complete(__main__.parser(), "bash"))
+    for line, expected in (("zfpipe rep", "repro"), ("zfpipe look --weig", "--weights")):
+        words = line.split()
+        asked = f"source zfpipe.sh; COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _shtab_zfpipe {line}"
+        command = ["bash", "-c", f'{asked}; echo "${{COMPREPLY[*]}}"']
+        found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert found.stdout.split() == [expected]

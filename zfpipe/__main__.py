@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import shtab
+
 from zfpipe import params, paths
 from zfpipe.errors import UserError
 from zfpipe.tools import profiles
@@ -54,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         "of a command, with examples."
     )
     line = argparse.ArgumentParser(prog="zfpipe", description=about, **shown(""))
+    shtab.add_argument_to(line, help="print a script that completes commands and options in this shell")
     commands = line.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
