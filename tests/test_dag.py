@@ -141,7 +141,7 @@ def test_plumbing_imports_only_plumbing_and_light_libraries() -> None:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names]
                 for name in {name.partition(".")[0] for name in names}:
-                    allowed = {"zfpipe", "pydantic", "ruamel", *STANDARD} | (
+                    allowed = {"zfpipe", "pydantic", "ruamel", "shtab", *STANDARD} | (
                         WITHIN.get(file, set()) if node.col_offset else set()
                     )
                     assert name in allowed, f"{file} imports {name}"
