@@ -67,6 +67,17 @@ def test_bounds_tell_what_is_a_relu() -> None:
     tape = record(Bounds(), (3, 8, 8))
     infinity = float("inf")
     assert [call.ceiling for call in tape.calls] == [infinity, None, infinity, None, None, 6, infinity, 6]
+    assert [call.limited for call in tape.calls] == [call.ceiling == 6 for call in tape.calls]
+
+
+@pytest.mark.parametrize("inplace", [True, False])
+def test_a_relu6_can_be_read_without_its_ceiling(inplace: bool) -> None:
+    tape = record(nn.Sequential(nn.ReLU6(inplace), nn.Conv2d(1, 1, 1)), (1, 1, 3))
+    images, kept = torch.tensor([[[[-2.0, 5.0, 9.0]]]]), []
+    with_ceiling = tape.run(images.clone(), {0: lambda maps: kept.append(maps.clone())})
+    without = tape.run(images.clone(), {0: lambda maps: kept.append(maps.clone())}, unlimited=[0])
+    assert [maps.flatten().tolist() for maps in kept] == [[0, 5, 6], [0, 5, 9]]
+    assert torch.equal(with_ceiling, without), "the network itself keeps the ceiling"
 
 
 def test_a_run_gives_the_results_of_calls() -> None:

@@ -1,7 +1,7 @@
 """Any convnet for the pipeline's probes. The chosen layers are numbered from 1, then the units above them."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -74,27 +74,35 @@ class AnyNet(Foreign):
             return scores(self.module(images / self.std))
         return scores(self.tape.run(images / self.std, {}, self.top.logits.index))
 
-    def watched(self, images: Tensor, calls: Sequence[Call], last: Call | None = None) -> dict[int, Tensor]:
-        """Return the outputs of some calls, by the index of the call."""
+    def watched(
+        self, images: Tensor, calls: Sequence[Call], last: Call | None = None, unlimited: Collection[int] = ()
+    ) -> dict[int, Tensor]:
+        """Return the outputs of some calls, by the index of the call; `unlimited` are ReLU6 without a ceiling."""
         found: dict[int, Tensor] = {}
 
         def keep(index: int) -> Callable[[Tensor], None]:
             return lambda given: found.update({index: given.clone()})
 
         wanted = {call.index: keep(call.index) for call in calls}
-        self.tape.run(images / self.std, wanted, None if last is None else last.index)
+        self.tape.run(images / self.std, wanted, None if last is None else last.index, unlimited)
         return found
 
     def trace(
         self, images: Float[Tensor, "batch 3 y x"], last: int | None = None, switches: bool = True
     ) -> Iterator[LayerTrace]:
-        """Yield the layers up to `last`. All layers are computed before the first is yielded."""
+        """Yield the layers up to `last`. All layers are computed before the first is yielded.
+
+        A ReLU6 is yielded as a plain ReLU. Otherwise many maps and images would be equally strong.
+        """
         calls = self.calls[:last]
         outputs = [handed_on(self.tape, call) for call in calls]
         end = max((*calls, *outputs), key=lambda call: call.index)
-        found = self.watched(images, [*calls, *outputs], end)
+        found = self.watched(images, [*calls, *outputs], end, [call.index for call in calls])
         for layer, (call, output) in enumerate(zip(calls, outputs, strict=True), 1):
-            yield LayerTrace(layer, found[call.index], None, None, found[output.index])
+            rectified, above = found[call.index], found[output.index]
+            if output is call and call.limited:
+                above = rectified.clamp(max=call.ceiling)
+            yield LayerTrace(layer, rectified, None, None, above)
 
     def features(self, images: Float[Tensor, "batch 3 y x"]) -> Iterator[tuple[int, Tensor]]:
         """Yield the output of each layer by number. All layers are computed before the first is yielded."""

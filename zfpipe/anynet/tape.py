@@ -6,7 +6,7 @@ has the name of the module that calls it and its own name. A repeated name gets 
 """
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -96,6 +96,11 @@ class Call:
             return (float("inf") if high is None else float(high)) if numbers and low == 0 else None
         return None
 
+    @property
+    def limited(self) -> bool:
+        """True if the call is a ReLU with a ceiling, such as ReLU6."""
+        return self.ceiling is not None and self.ceiling < float("inf")
+
 
 @dataclass
 class Tape:
@@ -160,16 +165,21 @@ class Tape:
         images: Float[Tensor, "batch colour y x"],
         wanted: Mapping[int, Callable[[Tensor], None]],
         last: int | None = None,
+        unlimited: Collection[int] = (),
     ) -> Any:
         """Return the network's answer, or the output of the call `last`; pass outputs to the functions in `wanted`.
 
-        A function in `wanted` must not keep the tensor: the network may overwrite the tensor.
+        A function in `wanted` must not keep the tensor: the network may overwrite the tensor. For a ReLU6 in
+        `unlimited`, the function gets the maps of a plain ReLU.
         """
 
         def compute(call: Call, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            plain = None
+            if call.index in unlimited and call.limited:
+                plain = (args[0] if args else kwargs["input"]).relu()  # the call may overwrite its input
             found = function(*args, **kwargs)
             if call.index in wanted:
-                wanted[call.index](found)
+                wanted[call.index](found if plain is None else plain)
             return found
 
         return self.through(images, compute, last)

@@ -50,8 +50,8 @@ class Lens(Protocol):
         """Return in one line why a layer can't be projected, or None if it can."""
         ...
 
-    def maps(self, images: Tensor, layers: Iterable[str]) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the maps of some layers, and the scores."""
+    def maps(self, images: Tensor, layers: Iterable[str], unlimited: bool = False) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the maps of some layers, and the scores. With `unlimited`, a ReLU6 gives the maps of a ReLU."""
         ...
 
     def project(self, images: Tensor, layer: str, units: Units) -> tuple[Tensor, Tensor]:
@@ -104,14 +104,15 @@ class AnyLens:
         """Return in one line why a layer can't be projected, or None if it can."""
         return rule.refusal(self.tape, self.tape.find(layer), self.norm)
 
-    def maps(self, images: Tensor, layers: Iterable[str]) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the maps of some layers, and the scores."""
+    def maps(self, images: Tensor, layers: Iterable[str], unlimited: bool = False) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the maps of some layers, and the scores. With `unlimited`, a ReLU6 gives the maps of a ReLU."""
         found: dict[str, Tensor] = {}
 
         def keep(name: str) -> Any:
             return lambda maps: found.update({name: maps.clone()})
 
-        answer = self.tape.run(images, {self.tape.find(layer).index: keep(layer) for layer in layers})
+        wanted = {self.tape.find(layer).index: keep(layer) for layer in layers}
+        answer = self.tape.run(images, wanted, unlimited=wanted if unlimited else ())
         return found, scores(answer)
 
     def project(self, images: Tensor, layer: str, units: Units) -> tuple[Tensor, Tensor]:
@@ -163,8 +164,9 @@ class ChainLens:
         self.number(layer)
 
     @torch.inference_mode()
-    def maps(self, images: Tensor, layers: Iterable[str]) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the maps of some layers, and the scores."""
+    def maps(self, images: Tensor, layers: Iterable[str], unlimited: bool = False) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the maps of some layers, and the scores. No layer of a chain has a ReLU6."""
+        del unlimited
         wanted = {self.number(layer): str(layer) for layer in layers}
         found: dict[str, Tensor] = {}
         last: LayerTrace | None = None

@@ -49,7 +49,7 @@ def strongest(lens: Lens, preparation: Preparation, squares: Iterable[np.ndarray
     kept: dict[int, np.ndarray] = {}
     top = [np.full((maps, count), fill) for fill in (-np.inf, -1.0, 0.0)]
     for first, part in batches(squares):
-        found = lens.maps(preparation.tensor(part), [layer])[0][layer].flatten(2)
+        found = lens.maps(preparation.tensor(part), [layer], unlimited=True)[0][layer].flatten(2)
         values, places = (one.T.double().cpu().numpy() for one in found.max(2))
         numbers = np.broadcast_to(np.arange(first, first + len(part), dtype=np.float64), values.shape)
         together = [np.concatenate(pair, 1) for pair in zip(top, (values, numbers, places), strict=True)]
