@@ -1,6 +1,7 @@
 """Test the library: each answer against a plain computation, what results show, and every mistake in one line."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from zfpipe import Microscope
 from zfpipe.anynet.tape import spread
 from zfpipe.drawing.picture import draw
 from zfpipe.errors import UserError
+from zfpipe.microscope.shown import percentage
 
 PHOTOS = [draw(0, "val", number).pixels for number in range(6)]
 SIDE = 64
@@ -209,3 +211,57 @@ def test_an_unknown_receptive_field_is_refused_in_words() -> None:
     with pytest.raises(UserError, match="layer 'relu_1': the receptive field is unknown"):
         microscope.receptive_field("relu_1")
     assert microscope.project(PHOTOS[0], "relu_1", 0).patch.size > 0
+
+
+class Ceilinged(nn.Module):
+    """Maps that are the photo's colours, 12 times as strong, under a ReLU6."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(3, 3, 1, bias=False), nn.ReLU6(inplace=True)
+        nn.init.eye_(self.conv.weight.data[:, :, 0, 0])
+        self.conv.weight.data *= 12
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.relu(self.conv(x)).mean((2, 3))
+
+
+def test_the_strongest_place_under_a_relu6_is_no_tie() -> None:
+    photo = np.full((16, 16, 3), 153, np.uint8)  # 0.6 of white: all maps are at the ceiling everywhere
+    photo[5, 9, 1] = 255
+    other = np.full((16, 16, 3), 204, np.uint8)
+    microscope = Microscope(Ceilinged(), (0, 0, 0), (1, 1, 1), 16, resize=16)
+    [layer] = microscope.look(photo, ["relu"], maps=1).layers
+    [peak] = layer.peaks
+    assert (peak.map, peak.y, peak.x) == (1, 5, 9)
+    assert peak.activation == pytest.approx(12)
+    projection = microscope.project(photo, "relu", 1)
+    assert (projection.y, projection.x) == (5, 9)
+    strongest = microscope.strongest([photo, other], "relu", 2)
+    assert strongest.images.tolist() == [[1, 0], [0, 1], [1, 0]]
+    moved = microscope.invariance(photo, "translation", [0, 4])
+    assert moved.distance["relu"].tolist() == [0, 0], "what the network hands on is at the ceiling everywhere"
+
+
+def test_a_guess_is_called_a_guess_and_hiding_that_changes_nothing_is_grey() -> None:
+    microscope = Microscope(Ceilinged(), (0, 0, 0), (1, 1, 1), 16, resize=16)
+    look = microscope.look(np.full((16, 16, 3), 153, np.uint8), ["relu"])
+    assert look.unsure
+    [hidden] = look.occluded
+    assert not hidden.matters
+    sure = replace(hidden, probability=np.where(np.arange(len(hidden.ys)) == 2, 0.1, hidden.probability))
+    assert sure.matters
+    assert np.ptp(hidden.picture.astype(int), 2).max() < 10 < np.ptp(sure.picture.astype(int), 2).max()
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.684, "68%"), (0.095, "10%"), (0.0286, "2.9%"), (0.0012, "0.12%"), (0, "0.00%"), (1, "100%")]
+)
+def test_small_probabilities_keep_their_digits(share: float, words: str) -> None:
+    assert percentage(share) == words
+
+
+def test_words_for_a_field_larger_than_the_photo_explain_the_frame(resnet: Microscope) -> None:
+    small, large = resnet.look(PHOTOS[0], ["relu", "layer4"], 1).layers
+    assert small.sees == "7 × 7 pixels"
+    assert large.sees == "all of the photo; the frame is around what the projection shows"

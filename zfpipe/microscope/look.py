@@ -32,7 +32,8 @@ def run(given: argparse.Namespace, log: Callable[[str], None]) -> Path:
     seen = []
     for photo in photos:
         seen.append(page.Seen(photo.name, microscope.look(photo, given.layers, given.maps, given.target)))
-        log(f"{photo.name}: {', '.join(f'{found} {share:.0%}' for found, share in seen[-1].look.classes[:3])}")
+        best = ", ".join(f"{found} {page.percentage(share)}" for found, share in seen[-1].look.classes[:3])
+        log(f"{photo.name}: {best}")
     found, note = (None, None) if given.net else strongest(name, seen)
     if note:
         log(note)

@@ -168,7 +168,7 @@ class Microscope:
         square = self.square(image)
         tensor = self.preparation.tensor([square])
         if place is None:
-            [(_, y, x)] = peaks(self.lens.maps(tensor, [name])[0][name][0, map : map + 1])
+            [(_, y, x)] = peaks(self.lens.maps(tensor, [name], unlimited=True)[0][name][0, map : map + 1])
             place = y, x
         return self.projections(square, tensor, name, [(map, *place)])[0]
 
@@ -304,11 +304,13 @@ class Microscope:
         tensor = self.preparation.tensor([square])
         main = self.lens.main
         names = [str(layer) for layer in layers] if layers else spread(main, [self.lens.shape(one)[1] for one in main])
-        found, scores = self.lens.maps(tensor, names)
+        found, scores = self.lens.maps(tensor, names, unlimited=True)
         shown = [self.layer(square, tensor, name, found[name][0], maps) for name in names]
         wanted: list[int | str | None] = [None] if target is None else [None, target]
         stride = max(1, round(20 * self.preparation.size / PAPER_CROP))
-        return Look(square, self.best(scores, 5), shown, self.occlusions(square, wanted, stride=stride))
+        return Look(
+            square, self.best(scores, 5), 1 / scores.shape[1], shown, self.occlusions(square, wanted, stride=stride)
+        )
 
     def layer(self, square: np.ndarray, tensor: Tensor, name: str, maps: Tensor, count: int) -> Layer:
         """Return the strongest maps `(map, y, x)` of one layer on a photo."""
@@ -324,6 +326,8 @@ class Microscope:
             box = one.box if one else self.box(name, y, x) or (0, 0, size, size)
             shown.append(Peak(name, number, y, x, float(values[number]), box, cut(square, box), one))
         field = self.lens.field(name)
-        whole = field is None or max(field.size) > size or field.y.jump == 0
-        sees = "all of the photo" if field is None or whole else "{} x {} pixels".format(*field.size)
+        if field is None or max(field.size) > size or field.y.jump == 0:
+            sees = "all of the photo" + "; the frame is around what the projection shows" * (not refused)
+        else:
+            sees = "{} × {} pixels".format(*field.size)
         return Layer(name, total, height, width, sees, shown, refused)

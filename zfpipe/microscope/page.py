@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from zfpipe.microscope.shown import Look, Occluded, data_uri, fitted
+from zfpipe.microscope.shown import Look, Occluded, data_uri, fitted, percentage
 from zfpipe.report import page as report
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def photo(seen: Seen, gallery: Gallery | None) -> dict[str, Any]:
         "name": seen.name,
         "uri": data_uri(look.photo, photo=True),
         "size": look.photo.shape[0],
-        "classes": look.classes,
+        "classes": [(name, share, percentage(share)) for name, share in look.classes],
+        "chance": percentage(look.chance) if look.unsure else None,
         "occluded": [hidden(one) for one in look.occluded],
         "layers": [
             {
@@ -78,7 +79,8 @@ def hidden(one: Occluded) -> dict[str, Any]:
         "picture": data_uri(fitted(one.picture, HEAT), photo=True),
         "y": int(one.ys[y]),
         "x": int(one.xs[x]),
-        "least": float(one.probability.min()),
+        "whole": percentage(one.whole),
+        "least": percentage(float(one.probability.min())),
     }
 
 

@@ -15,7 +15,14 @@ PERCENTILE = 99.5
 """Percentile of |value| in a projection that gets full contrast."""
 TILE = 128
 """Side of a small picture in pixels."""
+SLIGHT = 0.05
+"""A smaller relative change of a probability counts as none."""
 Box = tuple[int, int, int, int]
+
+
+def percentage(share: float) -> str:
+    """Return a share as `12%`, or with more decimals if it is small: `3.1%`, `0.12%`."""
+    return f"{share:.{0 if share >= 0.095 else 1 if share >= 0.0095 else 2}%}"
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -141,11 +148,16 @@ class Occluded:
         return self.whole - self.probability
 
     @property
+    def matters(self) -> bool:
+        """True if hiding some place changes the probability by more than the share SLIGHT."""
+        return float(np.abs(self.drop).max()) > SLIGHT * self.whole
+
+    @property
     def picture(self) -> np.ndarray:
         """The photo in grey; orange: hiding costs the class most, blue: hiding helps; uint8 `(size, size, 3)`."""
         side = self.photo.shape[0]
         drop = np.asarray(Image.fromarray(self.drop.astype(np.float32)).resize((side, side), Image.Resampling.BICUBIC))
-        share = (drop / max(float(np.abs(self.drop).max()), 1e-6)).clip(-1, 1)[..., None]
+        share = (drop / max(float(np.abs(self.drop).max()), SLIGHT * self.whole, 1e-12)).clip(-1, 1)[..., None]
         grey = self.photo.mean(2, keepdims=True) * 0.6 + 80
         colour = np.where(share > 0, np.array([255.0, 110, 0]), np.array([0.0, 110, 255]))
         strength = np.abs(share) * 0.75
@@ -214,15 +226,24 @@ class Invariance:
 
 @dataclass(frozen=True)
 class Look:
-    """Results for one photo: the most probable classes, the strongest maps of some layers, and occlusion maps."""
+    """Results for one photo: the most probable classes, the strongest maps of some layers, and occlusion maps.
+
+    `chance` is the probability of each class if all classes were equally probable.
+    """
 
     photo: np.ndarray
     classes: list[tuple[str, float]]
+    chance: float
     layers: list[Layer]
     occluded: list[Occluded]
 
+    @property
+    def unsure(self) -> bool:
+        """True if the most probable class is less than twice as probable as chance."""
+        return self.classes[0][1] < 2 * self.chance
+
     def _repr_html_(self) -> str:
-        named = "<br>".join(f"{escape(name)} {share:.1%}" for name, share in self.classes)
+        named = "<br>".join(f"{escape(name)} {percentage(share)}" for name, share in self.classes)
         parts = [f'<img src="{data_uri(self.photo, photo=True)}"><p>{named}</p>']
         parts += [f'<p>hidden: {escape(one.name)}</p><img src="{data_uri(one.picture)}">' for one in self.occluded]
         for layer in self.layers:
