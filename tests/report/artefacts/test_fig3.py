@@ -115,5 +115,17 @@ def test_a_foreign_networks_layers_have_their_names_and_fields() -> None:
         {"kind": "hidden", "layer": 2, "units": 9, "parameters": 50},
         {"kind": "softmax", "layer": 3, "units": 4, "parameters": 40},
     ]
-    assert fig3.lines(layers[1]) == ["8 maps", "32 × 32", "layer1.0.relu", "a unit sees 7 × 7"]
+    assert fig3.lines(layers[1]) == ["8 maps", "32 × 32", "layer1.0.relu", "sees 7 × 7"]
     assert drawn(layers).axes
+
+
+def test_long_names_of_layers_do_not_overlap() -> None:
+    image, _, *above = PAPER[:1] + PAPER[:1] + PAPER[-3:]
+    names = [f"features.{layer}.0.block.0.2" for layer in range(1, 5)] + ["a_module_with_a_name_of_its_own.relu_12"]
+    layers = [
+        {"kind": "maps", "layer": layer, "name": name, "maps": 8, "size": 32, "field": 224, "parameters": 90}
+        for layer, name in enumerate(names, 1)
+    ]
+    found = [text.get_text() for text in words(drawn([image, *layers, *above]))]
+    assert {"features.1.0.", "block.0.2"} <= set(found)
+    assert f" {names[0]}," in fig3.alternative({"zfnet.json": layers}), "in words the name is whole"

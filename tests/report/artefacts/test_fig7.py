@@ -91,7 +91,9 @@ def test_where_no_object_is_known_the_figure_says_so() -> None:
     data["shown.safetensors"]["masks"][:] = 0
     figure = drawn(data)
     assert faults(figure) == []
-    assert any("no image has an object box or mask" in text.get_text() for text in words(figure))
+    found = [text.get_text() for text in words(figure)]
+    assert any("no image has an object box or mask" in one for one in found)
+    assert "object not known" in found and "object outlined" not in found
     assert "no image has an object box or mask" in fig7.alternative(data)
     assert fig7.details(data).rows[0][1:] == ("–", "–", "–", "–")
     for claim in fig7.CLAIMS:
@@ -102,8 +104,14 @@ def test_where_no_object_is_known_the_figure_says_so() -> None:
 def test_where_the_network_can_not_be_projected_the_figure_says_why() -> None:
     data = results()
     data["shown.json"]["unprojected"] = "layer 'a' can't be projected: a (SiLU) is no ReLU"
-    words = " ".join(text.get_text() for text in drawn(data).texts).replace("\n", " ")
-    assert "The map is not projected: layer 'a' can't be projected: a (SiLU) is no ReLU." in words
+    data["shown.safetensors"]["projections"][:] = 0
+    figure = drawn(data)
+    assert faults(figure) == []
+    found = [text.get_text().replace("\n", " ") for text in words(figure)]
+    assert any("No projections in (c): layer 'a' can't be projected: a (SiLU) is no ReLU." in one for one in found)
+    assert found.count("not projected") == 3 and "right: patches of other images" in found
+    blank = figure.axes[2].images[0].get_array()
+    assert blank is not None and (blank == tiles.PAPER).all(), "grey would be a projection of zero"
 
 
 def test_the_object_is_outlined_and_the_square_has_its_true_size() -> None:

@@ -1,5 +1,6 @@
 """Fig. 3: the architecture, drawn from the sizes measured in the built network."""
 
+import textwrap
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -31,6 +32,8 @@ LENGTH, HEIGHT = 9, 2.7
 """Blocks in a row, and a row's height in units of which a row is LENGTH wide: the paper's network fills one row."""
 SMALLEST, RANGE, SHEETS, STEP = 0.11, 0.6, 4, 0.032
 """A 1 x 1 map's square, how much larger one of the image's size is; squares in a stack, and the step between two."""
+NAME = 18
+"""Largest number of characters of a layer's name in one line."""
 COLOURS = {
     "input": "#d9d4c7",
     "conv": "#9ecae1",
@@ -53,7 +56,8 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
     for place, (layer, above) in enumerate(zip(layers, [*layers[1:], {}], strict=True)):
         top, x = place // LENGTH * HEIGHT, (place % LENGTH + 0.5) * column
         axes.text(x, top + 0.2, heading(layer), fontsize=18, weight="bold", ha="center")
-        for under, line in enumerate(lines(layer)):
+        below = [part for line in lines(layer) for part in (folded(line) if line == layer.get("name") else [line])]
+        for under, line in enumerate(below):
             axes.text(x, top + 1.75 + under * 0.15, line, ha="center", color=style.MUTED if under else style.INK)
         half = block(axes, layer, above.get("filter_size"), x, top + 0.95, layers[0]["size"])
         if place:
@@ -63,7 +67,8 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
     most = heading(layers[counts.index(max(counts))]).lower().replace("softmax", "the softmax")
     words = f"{number(sum(counts), 0)} weights and biases, {percent(max(counts) / sum(counts))} of them in {most}."
     filters = "; the dark square is the next layer's filter" if any("filter_size" in layer for layer in layers) else ""
-    style.note(figure, f"{words} Squares grow with the side of the maps{filters}.")
+    sees = " A unit sees so many pixels of the image." if any(layer["kind"] == "maps" for layer in layers) else ""
+    style.note(figure, f"{words} Squares grow with the side of the maps{filters}.{sees}")
     return figure
 
 
@@ -83,7 +88,7 @@ def lines(layer: dict[str, Any]) -> list[str]:
         return [f"{layer['maps']} colours", size, "minus the mean"]
     if layer["kind"] == "maps":
         field = f"{layer['field']} × {layer['field']}"
-        return [f"{number(layer['maps'], 0)} maps", size, layer["name"], f"a unit sees {field}"]
+        return [f"{number(layer['maps'], 0)} maps", size, layer["name"], f"sees {field}"]
     filters = f"{layer['filter_size']} × {layer['filter_size']} filters"
     found = [f"{number(layer['maps'], 0)} maps", size, filters, f"stride {layer['stride']}, ReLU"]
     normalised = ["normalised"] * layer["normed"]
@@ -93,6 +98,11 @@ def lines(layer: dict[str, Any]) -> list[str]:
         side, stride = layer["pool"]
         found += [f"max pool {side} × {side}", f"stride {stride}: {layer['pooled']} × {layer['pooled']}"]
     return found if layer["before_pool"] else found + normalised
+
+
+def folded(name: str) -> list[str]:
+    """Return a layer's name in lines that fit below its block, broken after dots where possible."""
+    return [line.replace(". ", ".") for line in textwrap.wrap(name.replace(".", ". "), NAME)]
 
 
 def block(axes: Axes, layer: dict[str, Any], filter_size: int | None, x: float, y: float, image: int) -> float:

@@ -65,9 +65,9 @@ PANEL, SMALL = 290, 94  # sides of a panel, at least, and of the projections of 
 COLOURS, REST = ("#0072b2", "#e69f00", "#cc79a7", "#009e73", "#56b4e9", "#d55e00"), "#bbbbbb"
 """Colours of the most frequent answers, the true class first, and of all other answers."""
 TITLES = (
-    ("(a) Image", "object outlined"),
+    ("(a) Image", "{outlined}"),
     ("(b) Layer {layer}, strongest map", "total activity, by the square's place"),
-    ("(c) The map, projected", "right: from other images"),
+    ("(c) The map, projected", "{others}"),
     ("(d) Probability of its class", "by the square's place"),
     ("(e) Most probable class", "by the square's place"),
 )
@@ -96,14 +96,18 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
     rule = f"Against the truth: a grey square of {side} × {side} pixels every {every} pixels"
     notes = [f"{rule}, over images whose object is known", *sentences(data)]
     if reason := described["unprojected"]:
-        notes.append(f"The map is not projected: {reason}.")
+        notes.append(f"No projections in (c): {reason}.")
     figure = style.figure(100 + (PANEL + 50) * len(images) + 24 * keys + 33 * len(notes))
     widths = (PANEL, PANEL, PANEL, 2 * SMALL + tiles.GAP, PANEL, PANEL)
     grid = figure.subplots(len(images), len(widths), squeeze=False, width_ratios=widths)
+    remarks = {
+        "outlined": "object outlined" if arrays["masks"].any() else "object not known",
+        "others": "right: patches of other images" if reason else "right: from other images",
+    }
     for axes, (title, remark) in zip(np.delete(grid[0], 3), TITLES, strict=True):
         axes.set_title(title.format(layer=described["layer"]), fontsize=16, pad=34)
         look = {"fontsize": style.SMALL, "color": style.MUTED}
-        axes.annotate(remark, (0, 1), (0, 10), "axes fraction", "offset points", **look)
+        axes.annotate(remark.format(**remarks), (0, 1), (0, 10), "axes fraction", "offset points", **look)
     for row, (image, rows) in enumerate(images):
         first, activity, projection, beside, probability, answer = grid[row]
         first.imshow(arrays["images"][row])
@@ -117,8 +121,10 @@ def draw(data: Data, drawing: style.Drawing) -> Figure:
         answers(answer, top1, classes, image["label"])
         for axes in (first, activity, probability, answer):
             style.outline(axes, arrays["masks"][row] > 0)
-        own, others = projections(arrays, row, drawing)
+        own, others = projections(arrays, row, drawing, bool(reason))
         projection.imshow(own)
+        if reason:
+            projection.text(0.5, 0.5, "not projected", transform=projection.transAxes, ha="center", color=style.MUTED)
         tiles.place(beside, others)
         for axes in (first, activity, projection, probability, answer):
             style.bare(axes).set_anchor("NW")
@@ -143,17 +149,20 @@ def heat(axes: Axes, values: Float[np.ndarray, "y x"], most: float, words: str) 
 
 
 def projections(
-    arrays: Mapping[str, np.ndarray], row: int, drawing: style.Drawing
+    arrays: Mapping[str, np.ndarray], row: int, drawing: style.Drawing, unprojected: bool = False
 ) -> tuple[tiles.Pixels, tiles.Pixels]:
-    """Return the image's projection at its place, blank outside the receptive field, and tiles of other images."""
+    """Return the image's projection at its place, blank outside the receptive field, and tiles of other images.
+
+    If the network can't be projected, the projection is blank and the tiles are patches alone.
+    """
     own, beside = np.full((drawing.crop, drawing.crop, 3), tiles.PAPER, np.uint8), list[tiles.Pixels]()
     groups = (arrays[name][row] for name in ("projections", "patches", "boxes"))
     for place, (pixels, patch, box) in enumerate(zip(*groups, strict=True)):
         seen = tiles.visible(box, drawing.crop)
         shown = tiles.contrast(pixels, seen, drawing.percentile)
         if place:
-            beside += [tiles.tile(one, seen, SMALL) for one in (shown, patch)]
-        else:
+            beside += [tiles.tile(one, seen, SMALL) for one in ((patch,) if unprojected else (shown, patch))]
+        elif not unprojected:
             inside = shown[seen.any(1)][:, seen.any(0)]
             x, y = np.maximum(box[:2], 0)
             own[y : y + len(inside), x : x + inside.shape[1]] = inside
