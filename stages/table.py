@@ -10,7 +10,7 @@ from zfpipe.report.engine import artefact, tables
 
 def main() -> None:
     module = artefact.module(f"table{stage.argument('a table', artefact.numbers('table'))}")
-    tables.write(tables.fill(module, params.load().runs), module.ARTEFACT, paths.TABLES)
+    tables.write(tables.fill(module, params.load().own_runs), module.ARTEFACT, paths.TABLES)
 
 
 if __name__ == "__main__":

@@ -52,15 +52,15 @@ def closure(*starts: Path) -> set[str]:
 def sections(stage: Path) -> set[str]:
     """Return the sections that a stage script reads from `settings = params.load()`, directly or in what it calls.
 
-    `variant(settings, run)` and `settings.trained_elsewhere(run)` read the run's own entry and the run's base, which
-    are called `runs` here. `settings.own(PROBE.Settings)` reads the section of that probe. `Subject.open(settings)`
-    reads the sizes of images and crops, and a run. `page.render(settings)` reads everything.
+    `variant(settings, run)`, `settings.trained_elsewhere(run)` and `settings.own_runs` read the runs' entries and their
+    bases, written `runs` here. `settings.own(PROBE.Settings)` reads the section of that probe. `Subject.open(settings)`
+    reads the sizes of images and crops and a run, `page.render(settings)` everything.
     """
     tree = ast.parse(stage.read_text())
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) in WHOLE and node.attr != "own":
-            found.add("runs" if node.attr == "trained_elsewhere" else node.attr)
+            found.add("runs" if node.attr in ("trained_elsewhere", "own_runs") else node.attr)
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
             found |= CALLS.get(called, set())

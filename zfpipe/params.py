@@ -60,6 +60,11 @@ class Params(Section):
         base: sections.Network = getattr(self, entry.base)
         return entry.edit["source"] is not None if "source" in entry.edit else base.origin is not None
 
+    @property
+    def own_runs(self) -> dict[str, Run]:
+        """The runs whose layers were trained here, as the paper's were."""
+        return {run: entry for run, entry in self.runs.items() if not self.trained_elsewhere(run)}
+
     @model_validator(mode="before")
     @classmethod
     def check_sections(cls, tree: Any) -> Any:

@@ -217,7 +217,33 @@ def test_the_banner_says_what_the_pictures_are(
     assert ("not ImageNet 2012" in found) == (source == "folder")
 
 
-def test_parameters_show_no_paths_of_folders(project: Path) -> None:
+@pytest.mark.parametrize("softmax", ["new", "own"])
+def test_a_network_trained_elsewhere_is_named_and_is_not_compared(project: Path, page: Page, softmax: str) -> None:
+    assert "under the microscope is" not in page.words and "The network of Fig. 3, top-1 error" in page.words
+    text = (project / "params.yaml").read_text()
+    text = re.sub(r"source: null .*", "source: torchvision.models:resnet18", text, count=1)
+    text = re.sub(r"weights: null .*", "weights: weights/resnet18.pth", text, count=1)
+    text = re.sub(r"softmax: new .*", f"softmax: {softmax}", text, count=1)
+    text = re.sub(r"watch: \[\]", "watch: [model]", text, count=1)
+    (project / "params.yaml").write_text(text)
+    for words in ("table 2", "claims", "report"):
+        conftest.run_stage(words)
+    found = Page((project / "reports/index.html").read_text()).words
+    assert "under the microscope is torchvision.models:resnet18 with the weights in weights/resnet18.pth ," in found
+    assert ("Only a new softmax was trained here" in found) is (softmax == "new")
+    assert "torchvision.models:resnet18 , top-1 error 20.0% measured here Replication of AlexNet" in found.replace(
+        "resnet18,", "resnet18 ,"
+    ), "no published error stands below"
+    assert "The network of Fig. 3, top-1 error" not in found
+    table = pd.read_csv(project / "reports/tables/table2.csv")
+    assert set(table[table["row"].str.contains("as per Fig. 3")]["status"]) == {"not run"}
+    measures = pd.read_csv(project / "reports/measures.csv")
+    compared = [row for row in measures.to_dict("records") if "Fig. 3" in str(row["part"])]
+    assert len(compared) >= 5
+    assert all(pd.isna(row["value"]) for row in compared)
+
+
+def test_parameters_hide_where_folders_stand(project: Path) -> None:
     text = Path("params.yaml").read_text()
     text = re.sub(r"source: generated .*", "source: folder", text)
     text = re.sub(r"root: zfpipe/drawing .*", "root: /home/somebody/secret/birds", text)

@@ -34,7 +34,9 @@ def run(
 ) -> dict[str, Any]:
     """Score each method against some images' object masks, and draw it on Fig. 7's; return values by file name."""
     if isinstance(subject.network, Foreign):
-        raise UnavailableError("captum's methods need our own networks' modules, and this one is model.source's")
+        raise UnavailableError(
+            "captum's methods need our own networks' modules, and this one is another library's (model.source)"
+        )
     warnings.filterwarnings("ignore", "Setting .* hooks on ReLU")  # captum removes these hooks afterwards
     objects, shown = sample.to_hide(predictions, subject.truth, chosen)
     wanted = objects[: settings.images]

@@ -56,7 +56,7 @@ def run(subject: Subject, strongest: pd.DataFrame, settings: Deconvnet) -> dict[
     network = subject.network
     if isinstance(network, Foreign):
         raise UnavailableError(
-            "it follows filters, ReLU and pooling of our own networks, and this one is model.source's"
+            "it follows filters, ReLU and pooling of our own networks, and this one is another library's (model.source)"
         )
     pool = pooling(network.architecture)
     rows = strongest.query("layer == @LAYER and rank == 0")

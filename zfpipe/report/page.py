@@ -11,7 +11,7 @@ from zfpipe import paths, store, unavailable
 from zfpipe.params import Params
 from zfpipe.report import ledger, methods, provenance
 from zfpipe.report.engine.artefact import Artefact, Folder, modules, present
-from zfpipe.report.engine.measure import Measure
+from zfpipe.report.engine.measure import Measure, percent
 from zfpipe.report.engine.style import Drawing
 from zfpipe.report.engine.tables import TEMPLATES, fill
 
@@ -37,7 +37,8 @@ def render(settings: Params) -> str:
         crop=settings.crops.size,
         splits={"train": train, "val": val},
         imagenet=provenance.is_imagenet(train, val),
-        glance=glance(shown, settings),
+        glance=glance(shown, settings, metrics),
+        model=settings.model,
         cards=[card(module, settings, tree) for module in shown],
         verdicts=ledger.VERDICTS,
         tally=ledger.tally(entries),
@@ -75,7 +76,7 @@ def card(module: ModuleType, settings: Params, tree: dict[str, Any]) -> dict[str
         "parameters": provenance.chosen(tree, artefact.parameters),
         "files": {present(Path(path), data.stage): words for path, words in files.items()},
         "picture": picture(module, data, settings) if kind == "Figure" else None,
-        "filled": fill(module, settings.runs) if kind == "Table" else None,
+        "filled": fill(module, settings.own_runs) if kind == "Table" else None,
         "details": module.details(data) if data.absent is None and hasattr(module, "details") else None,
     }
 
@@ -91,15 +92,21 @@ def picture(module: ModuleType, data: Folder, settings: Params) -> dict[str, Any
     return {"src": link(path), "width": width, "height": height, "alt": words, "strips": strips}
 
 
-def glance(shown: list[ModuleType], settings: Params) -> list[tuple[str, str, str]]:
-    """Return the single networks of Table 2 that ran: title, our top-1 error, the published one."""
-    filled = fill(next(module for module in shown if module.ARTEFACT.name == "Table 2"), settings.runs)
+def glance(shown: list[ModuleType], settings: Params, metrics: Folder) -> list[tuple[str, str, str | None]]:
+    """Return a network that was trained elsewhere and the single networks of Table 2 that ran.
+
+    Each has a title, our top-1 error, and the published error, or None if the paper has no such network.
+    """
+    filled = fill(next(module for module in shown if module.ARTEFACT.name == "Table 2"), settings.own_runs)
     lines = {line.row.run: line for line in filled.lines if line.ours}
 
     def cell(run: str, part: str) -> str:
         return f"{filled.cell(lines[run], filled.table.columns[0], part)}%"
 
-    return [(title, cell(run, "ours"), cell(run, "published")) for run, title in GLANCE.items() if run in lines]
+    source = settings.model.origin
+    other = [] if source is None else [(source, percent(metrics["zfnet.json"]["val_top1"], 1), None)]
+    own = [(title, cell(run, "ours"), cell(run, "published")) for run, title in GLANCE.items() if run in lines]
+    return [*other, *own]
 
 
 def differences() -> list[tuple[str, Measure]]:

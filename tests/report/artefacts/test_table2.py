@@ -14,6 +14,7 @@ RUNS = {"zfnet": Run(base="model", seed=0, snapshots=(1, 2)), "alexnet": Run(bas
 SEEDS = {f"zfnet-seed{seed}": Run(base="model", seed=seed) for seed in (1, 2)}
 ERRORS = {"zfnet": (0.1, 0.20), "zfnet-seed1": (0.1, 0.22), "zfnet-seed2": (0.1, 0.24), "alexnet": (0.3, 0.405)}
 NOTHING = "–"
+ROWS = (("1 convnet", ""), ("5 convnets", " – (a)"))
 
 
 def ensembles(effect: float) -> dict[str, Any]:
@@ -35,6 +36,19 @@ def test_each_row_has_our_run_or_says_why_not() -> None:
     notes = " ".join(filled.notes)
     assert "1,000 validation images of 3 classes" in notes and "up to 1.6 points" in notes  # 100 * sqrt(0.25 / 1000)
     assert "never released" in notes and "Not run: " in notes and "seed alone" not in notes
+
+
+def test_a_network_trained_elsewhere_is_no_row_and_in_no_difference() -> None:
+    data = metrics(ERRORS, {"zfnet-five": 0.1})
+    data["ensembles.json"]["zfnet-five"]["runs"] = ["zfnet", "zfnet-seed1"]
+    filled = table2.table(data, {"alexnet": RUNS["alexnet"]})
+    assert {rows(filled)[f"{words} as per Fig. 3{more}"][1] for words, more in ROWS} == {"not run"}
+    assert rows(filled)["Our replication of (Krizhevsky et al., 2012), 1 convnet"][1] == "40.5"
+    assert "Not run: params.yaml has no run or ensemble of such networks, trained here." in filled.notes
+    [left_out] = table2.differences(data, given(RUNS | SEEDS, elsewhere=True))
+    assert np.isnan(left_out.value)
+    nothing = table2.table(data, {})
+    assert rows(nothing)["1 convnet as per Fig. 3"][1] == "not run"
 
 
 def test_seeds_are_a_mean_with_half_of_its_interval() -> None:

@@ -44,6 +44,15 @@ def test_rows_have_groups_and_training_errors() -> None:
     assert not any("never released" in note for note in filled.notes)
 
 
+def test_networks_trained_elsewhere_have_no_row_and_no_say_in_the_scatter() -> None:
+    own = {run: one for run, one in RUNS.items() if one.base == "alexnet"}
+    found = rows(table3.table(world(1), own))
+    assert found["Our Model (as per Fig. 3)"][1] == "not run" and found["Removed layer 3,4,6,7"][1] == "70.0"
+    assert rows(table3.table(world(1), {}))["Removed layer 3,4,6,7"][1] == "not run"
+    growth = table3.growth(world(1), given(RUNS, elsewhere=True), "alexnet-no3467")
+    assert growth.count == "one seed: no interval", "the seeds are those of a softmax alone"
+
+
 def test_differences_of_rows() -> None:
     found = {one.part: one for one in table3.differences(world(1), EVERYTHING)}
     assert len(found) == 10
@@ -100,7 +109,9 @@ def test_one_seed_gives_no_verdict() -> None:
 def test_claims_need_networks_that_were_trained_here() -> None:
     with pytest.raises(Unmeasurable, match=r"model\.source"):
         judged(table3, "wider-middle", world(1), given(RUNS, elsewhere=True))
-    assert judged(table3, "both-removed", world(1), given(RUNS, elsewhere=True))[0] == "holds"
+    assert judged(table3, "both-removed", world(1), given(RUNS, elsewhere=True))[0] == "undecided", (
+        "no seeds of its own"
+    )
     fewer = given({run: one for run, one in RUNS.items() if "-fc" not in run})
     with pytest.raises(Unmeasurable, match="no run zfnet-fc2048, zfnet-fc8192, alexnet-fc2048, alexnet-fc8192"):
         judged(table3, "dense-sizes", world(1), fewer)

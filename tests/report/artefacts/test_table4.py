@@ -33,7 +33,9 @@ def test_one_fold_has_no_deviation() -> None:
 def test_what_was_not_measured_is_not_available() -> None:
     filled = table4.table(NONE, {})
     assert rows(filled)["Non-pretrained convnet"][:3] == ["22.8 ± 1.5", "not available", "–"]
-    assert "not trained, as model.source" in filled.notes[1]
+    assert "nothing is trained from scratch where" in filled.notes[1]
+    assert "Pretrained: ours elsewhere (model.source); " in filled.notes[1]
+    assert "Pretrained: ours on this run's own pictures, " in table4.table(DATA, {}).notes[1]
     lost = table4.differences(NONE, DRAWN)
     assert len(lost) == 2 and np.isnan(lost[0].value) and lost[0].published == pytest.approx(61.0)
     with pytest.raises(Unmeasurable, match=r"model\.source"):

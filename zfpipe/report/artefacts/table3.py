@@ -63,9 +63,9 @@ SIZES = (("zfnet", 2048), ("zfnet", 8192), ("alexnet", 2048), ("alexnet", 8192))
 
 def table(data: Data, runs: Runs) -> Filled:
     """Return the paper's rows with ours."""
-    images = data[f"{next(iter(runs))}.json"]["train_images"]
-    note = f"Our training errors: ten crops averaged, on {images:,} of the training images."
-    return networks.fill(TABLE, data, runs, note)
+    images = [data[f"{run}.json"]["train_images"] for run in runs]
+    notes = [f"Our training errors: ten crops averaged, on {count:,} of the training images." for count in images[:1]]
+    return networks.fill(TABLE, data, runs, *notes)
 
 
 def differences(data: Data, given: Given) -> list[Measure]:
@@ -85,7 +85,7 @@ def grown(changed: str, base: str) -> float:
 def growth(data: Data, given: Given, changed: str, base: str = "alexnet", part: str = "") -> Measure:
     """Return the change of the error in % of the base's error, with the ratio's interval by the delta method."""
     given.needs(changed, base)
-    groups = networks.measured(data, given.runs)
+    groups = networks.measured(data, given.own)
     after, before = (float(networks.error(groups[run]).mean()) for run in (changed, base))
     if not before:
         raise Unmeasurable(f"{base} makes no error on these images")

@@ -32,6 +32,11 @@ class Given:
     elsewhere: bool
     metrics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    @property
+    def own(self) -> Mapping[str, Run]:
+        """The runs whose layers were trained here."""
+        return {run: one for run, one in self.runs.items() if not (self.elsewhere and one.base == "model")}
+
     def needs(self, *runs: str) -> None:
         """Raise Unmeasurable if a run is missing, or if the network of Fig. 3 was not trained here."""
         if missing := [run for run in runs if run not in self.runs]:

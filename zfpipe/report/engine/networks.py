@@ -30,9 +30,15 @@ def overfitting(errors: Any) -> Any:
 
 
 def measured(data: Data, runs: Runs) -> Groups:
-    """Return errors in % by run or ensemble; a run has a row for each run that differs only in the seed."""
+    """Return errors in % by run or ensemble; a run has a row for each run that differs only in the seed.
+
+    An ensemble is left out if `runs` has none of its networks.
+    """
     groups = {run: {name: data[f"{name}.json"] for name in names} for run, names in alike(runs).items()}
-    groups |= {name: {name: entry} for name, entry in data["ensembles.json"].items()}
+    together = {
+        name: entry for name, entry in data["ensembles.json"].items() if not set(entry["runs"]).isdisjoint(runs)
+    }
+    groups |= {name: {name: entry} for name, entry in together.items()}
     return {name: pd.DataFrame(list(map(percent, group.values())), list(group)) for name, group in groups.items()}
 
 
@@ -42,7 +48,10 @@ def percent(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def fill(table: Table, data: Data, runs: Runs, *more: str) -> Filled:
-    """Return a table of errors with our runs and ensembles next to their printed rows, and `more` notes."""
+    """Return a table of errors with our runs and ensembles next to their printed rows, and `more` notes.
+
+    `runs` are those whose layers were trained here.
+    """
     groups = measured(data, runs)
     found = [(row, groups.get(row.run or "")) for row in table.rows]
     lines = [
@@ -51,12 +60,17 @@ def fill(table: Table, data: Data, runs: Runs, *more: str) -> Filled:
         else Line(row, ours={"ours": [cell(ran, column) for column in table.columns]})
         for row, ran in found
     ]
-    images, classes = (data[f"{next(iter(runs))}.json"][name] for name in ("val_images", "classes"))
     notes = [
         "Errors in %. Published: on ImageNet 2012. Ours: on the pictures of this run. Difference: ours minus "
         "published, in points.",
-        f"Ours: ten crops averaged, {images:,} validation images of {classes:,} classes; an error measured on so many "
-        f"images has a standard error of up to {number(50 / images**0.5, 1)} points.",
+    ]
+    for run in list(runs)[:1]:
+        images, classes = (data[f"{run}.json"][name] for name in ("val_images", "classes"))
+        notes.append(
+            f"Ours: ten crops averaged, {images:,} validation images of {classes:,} classes; an error measured on so "
+            f"many images has a standard error of up to {number(50 / images**0.5, 1)} points."
+        )
+    notes += [
         *(
             f"±: mean of {seeds} networks that differ in the seed alone, and half of its 95 % interval (Student's t)."
             for seeds in sorted({len(ran) for _, ran in found if ran is not None} - {1})
@@ -64,7 +78,7 @@ def fill(table: Table, data: Data, runs: Runs, *more: str) -> Filled:
         *more,
     ]
     if any(line.status == NOT_RUN for line in lines):
-        notes.append("Not run: params.yaml has no run or ensemble for this row.")
+        notes.append("Not run: params.yaml has no run or ensemble of such networks, trained here.")
     return Filled(table, lines, notes, lacks=[column for column in table.columns if column not in ERRORS])
 
 
@@ -89,7 +103,7 @@ def contrast(
     """Return a weighted sum of runs' numbers, each averaged over seeds; NaN if a run is left out."""
     printed = {run: dict(zip(table.columns, table.row(run).values, strict=True)) for run in weights}
     published = sum(weight * what(printed[run]) for run, weight in weights.items())
-    groups = measured(data, given.runs)
+    groups = measured(data, given.own)
     if not set(weights) <= set(groups):
         return Measure(nan, part=part, published=published)
     return over_seeds({run: what(group) for run, group in groups.items()}, weights, part, published)

@@ -93,10 +93,11 @@ def fill(table: Table, name: str, data: Data, runs: Runs) -> Filled:
     """Return Table 4 or 5 with our accuracies; `name` is the paper's name of the set."""
     ours = {PRETRAINED: pretrained(data), SCRATCH: scratch(data)}
     folds = {len(one) for one in ours[SCRATCH].values()}
-    where = "".join(f", on {count} of the folds" for count in folds) or ": not trained, as model.source names a file"
+    where = "".join(f", on {count} of the folds" for count in folds) or f": {NO_SCRATCH}"
+    trained = "on this run's own pictures, not on ImageNet" if folds else "elsewhere (model.source)"
     notes = [
         compared(name, data["accuracy.csv"]),
-        "Pretrained: ours on this run's own pictures, not on ImageNet; its layers are fixed and a new softmax is "
+        f"Pretrained: ours {trained}; its layers are fixed and a new softmax is "
         f"trained on the features of the last hidden one. Non-pretrained: all of it from random weights{where}.",
     ]
     return Filled(table, [line(row, map(ours.get(row.name, {}).get, counts(table))) for row in table.rows], notes)
