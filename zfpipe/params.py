@@ -61,7 +61,7 @@ class Params(Section):
         return entry.edit["source"] is not None if "source" in entry.edit else base.origin is not None
 
     @property
-    def own_runs(self) -> dict[str, Run]:
+    def own_runs(self) -> dict[str, sections.Run]:
         """The runs whose layers were trained here, as the paper's were."""
         return {run: entry for run, entry in self.runs.items() if not self.trained_elsewhere(run)}
 
