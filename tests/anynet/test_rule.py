@@ -14,7 +14,7 @@ from torch.nn import functional
 from tests.anynet.networks import Functional, Plain, images, torchvisions, unshared
 from tests.networks import KINDS, random_images, small_network
 from zfpipe.anynet.record import record
-from zfpipe.anynet.rule import Norm, Units, project, refusal
+from zfpipe.anynet.rule import Norm, Units, Windows, on_whole, project, refusal
 from zfpipe.anynet.tape import Call, Tape
 from zfpipe.deconvnet import deconvnet
 from zfpipe.errors import UserError
@@ -247,3 +247,46 @@ def test_the_network_and_its_gradients_are_left_alone() -> None:
     project(tape, batch, tape.find("relu_2"), Units(*(torch.zeros(1, dtype=torch.long),) * 4))
     assert all(one.grad is None and one.requires_grad for one in network.parameters())
     assert torch.equal(network(batch), before)
+
+
+@pytest.mark.parametrize("side", [(131, 150), (128, 128)])
+@pytest.mark.parametrize("name", ["alexnet", "vgg11_bn", "squeezenet1_0", "resnet18", "googlenet", "mobilenet_v2"])
+def test_windows_equal_whole_images(name: str, side: tuple[int, int]) -> None:
+    """Units in every corner, at every edge and in the middle; pools that round up; sides with a remainder."""
+    height, width = side
+    batch = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(1))
+    tape = record(torchvisions(name), (3, height, width))
+    found = {call.index: Windows.of(tape, call) for call in tape.rectified}
+    windowed = [tape.calls[index] for index, one in found.items() if one and one.worthwhile(32, 2)]
+    assert len(windowed) >= 2
+    for layer in (windowed[0], windowed[-1]):
+        maps, last = strongest(tape, batch[:1], layer, 2).maps, (layer.shape[2] - 1, layer.shape[3] - 1)
+        places = [(y, x) for y in (0, 1, last[0] // 2, last[0]) for x in (0, 1, last[1] // 2, last[1])]
+        ys, xs = (torch.tensor(one).repeat(2) for one in zip(*places, strict=True))
+        units = Units(torch.arange(2).repeat_interleave(len(places)), maps.repeat(len(places)), ys, xs)
+        pixels, activations = project(tape, batch, layer, units)
+        expected, values = on_whole(tape, batch, layer, units, "skip")
+        close(pixels, expected)
+        close(activations, values)
+
+
+class Placed(nn.Module):
+    """A network that reads a fixed size, then sees its whole image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2, self.conv3 = (nn.Conv2d(3, 3, 3) for _ in range(3))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return one score."""
+        fixed = self.conv1(images).relu().view(-1, 3, 62, 62)
+        maps = self.conv2(fixed).relu()
+        gated = maps * maps.mean((2, 3), keepdim=True)
+        return self.conv3(gated).relu().mean((1, 2, 3))[:, None]
+
+
+@pytest.mark.parametrize("layer", ["conv2", "relu_2"])
+def test_what_may_use_its_place_in_the_image_goes_whole(layer: str) -> None:
+    tape = record(Placed().eval(), (3, 64, 64))
+    assert Windows.of(tape, tape.find("relu")) is not None
+    assert Windows.of(tape, tape.find(layer)) is None

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from zfpipe.anynet.fields import SHAPES, Field, fields
 from zfpipe.anynet.filters import affine
 from zfpipe.anynet.tape import IMAGE, SMOOTH, Call, Tape
 from zfpipe.errors import UserError
@@ -25,7 +26,7 @@ PRODUCTS = ("mul", "truediv", "matmul", "bmm", "einsum", "scaled_dot_product_att
 NORMS = ("instance_norm", "group_norm", "layer_norm", "rms_norm", "normalize")
 """Normalisations that use statistics of the image itself."""
 AT_ONCE = 16
-"""Signals that are projected together; limits the memory."""
+"""Images, or signals of one image, that are projected together; limits the memory."""
 Norm = Literal["skip", "gradient"]
 
 
@@ -61,10 +62,29 @@ def project(
 ) -> tuple[Float[Tensor, "unit colour y x"], Float[Tensor, "unit"]]:
     """Project single activations of a layer's maps to pixels; also return the activations.
 
-    Units of the same image share one forward pass. Raises UserError for a layer that can't be projected; see `refusal`.
+    Either windows around the receptive fields go through the network, or whole images, which the units of an image
+    share; what takes less work. Raises UserError for a layer that can't be projected; see `refusal`.
     """
     if reason := refusal(tape, layer, norm):
         raise UserError(reason)
+    projections, activations = images.new_zeros(len(units.rows), *images.shape[1:]), images.new_zeros(len(units.rows))
+    windows = Windows.of(tape, layer)
+    if windows is not None and windows.worthwhile(len(units.rows), len(images)):
+        parts = torch.arange(len(units.rows), device=images.device).split(windows.at_once)
+        for part in parts:
+            in_windows(tape, images, layer, units, norm, windows, part, projections, activations)
+        return projections, activations
+    for rows in torch.arange(len(images), device=images.device).split(AT_ONCE):
+        part = torch.nonzero((units.rows >= rows[0]) & (units.rows <= rows[-1]))[:, 0]
+        some = Units(units.rows[part] - rows[0], units.maps[part], units.ys[part], units.xs[part])
+        projections[part], activations[part] = on_whole(tape, images[rows], layer, some, norm)
+    return projections, activations
+
+
+def on_whole(
+    tape: Tape, images: Float[Tensor, "batch colour y x"], layer: Call, units: Units, norm: Norm
+) -> tuple[Float[Tensor, "unit colour y x"], Float[Tensor, "unit"]]:
+    """Run `project` with one forward pass of the whole images."""
     with torch.enable_grad():
         pixels = images.detach().clone().requires_grad_()
         top = tape.through(pixels.clone(), Down(tape, layer, norm), layer.index)
@@ -78,11 +98,97 @@ def project(
         for number, chosen in enumerate(part):
             here = units.rows[chosen], units.maps[chosen], units.ys[chosen], units.xs[chosen]
             signal[(number, *here)] = activations[chosen]
-        more = first + at_once < len(rounds)
-        (found,) = torch.autograd.grad(top, pixels, signal, retain_graph=more, is_grads_batched=True)
+        several, more = len(part) > 1, first + at_once < len(rounds)
+        signal = signal if several else signal[0]  # a pass for one signal is faster than a batch of one
+        (found,) = torch.autograd.grad(top, pixels, signal, retain_graph=more, is_grads_batched=several)
+        found = found if several else found[None]
         for number, chosen in enumerate(part):
             projections[chosen] = found[number, units.rows[chosen]]
     return projections, activations
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of one size, which contain the part of the image that a unit sees. Lengths are in pixels.
+
+    A window is a smaller image for the network. Along each axis its first pixel, and the number of pixels that it is
+    smaller than the image, are multiples of the distance between neighbouring units. So every layer has the same places
+    in the window as in the image. A place whose filter reaches beyond the window's edge, where the image goes on, has
+    other values, but the unit does not see such a place.
+    """
+
+    field: Field
+    sides: tuple[int, int]
+    image: tuple[int, int]
+
+    @classmethod
+    def of(cls, tape: Tape, layer: Call) -> "Windows | None":
+        """Return the windows of a layer's units, or None if whole images are necessary.
+
+        Whole images are necessary if a unit sees all of an image, or if a call may use its place in the image or
+        statistics of the image.
+        """
+        known = fields(tape)
+        local = all(call.kind not in SHAPES and not obstacle(call, held, "skip") for call, held in walk(tape, layer))
+        run = [known.get(index) for index in range(layer.index + 1)]
+        field, image = known.get(layer.index), (tape.shape[1], tape.shape[2])
+        if field is None or not local or not all(one and one.y.jump and one.x.jump for one in run):
+            return None
+        axes = zip(image, (field.y, field.x), strict=True)
+        sides = [(one.size + one.jump - 1) + (whole - one.size + 1) % one.jump for whole, one in axes]
+        wide = any(one.y.size > sides[0] or one.x.size > sides[1] for one in run if one)  # of calls beside the layer
+        large = sides[0] > image[0] or sides[1] > image[1]
+        return None if wide or large else cls(field, (sides[0], sides[1]), image)
+
+    @property
+    def share(self) -> float:
+        """The part of an image that a window takes."""
+        return self.sides[0] * self.sides[1] / (self.image[0] * self.image[1])
+
+    def worthwhile(self, units: int, images: int) -> bool:
+        """Return True if windows take less work than whole images, where units share a forward pass.
+
+        A backward pass takes twice the work of a forward pass.
+        """
+        return 3 * units * self.share < images + 2 * units
+
+    @property
+    def at_once(self) -> int:
+        """The number of windows with as many pixels as AT_ONCE images."""
+        return int(AT_ONCE / self.share)
+
+    def first(self, axis: int, units: Int64[Tensor, "unit"]) -> Int64[Tensor, "unit"]:
+        """Return the first row (axis 0) or column (axis 1) of the windows of units in these places of the map."""
+        along = (self.field.y, self.field.x)[axis]
+        start = (along.start + units * along.jump).clamp(min=0)
+        return (start // along.jump * along.jump).clamp(max=self.image[axis] - self.sides[axis])
+
+
+def in_windows(
+    tape: Tape,
+    images: Float[Tensor, "batch colour y x"],
+    layer: Call,
+    units: Units,
+    norm: Norm,
+    windows: Windows,
+    part: Int64[Tensor, "chosen"],
+    projections: Float[Tensor, "unit colour y x"],
+    activations: Float[Tensor, "unit"],
+) -> None:
+    """Run `project` for the units in `part`, each in its window; write to their projections and activations."""
+    tops, lefts = windows.first(0, units.ys[part]), windows.first(1, units.xs[part])
+    steps = [torch.arange(side, device=images.device) for side in windows.sides]
+    ys, xs = (tops[:, None] + steps[0])[:, :, None], (lefts[:, None] + steps[1])[:, None, :]
+    with torch.enable_grad():
+        pixels = images.detach()[units.rows[part][:, None, None], :, ys, xs].permute(0, 3, 1, 2).requires_grad_()
+        top = tape.through(pixels.clone(), Down(tape, layer, norm), layer.index)
+    y, x = units.ys[part] - tops // windows.field.y.jump, units.xs[part] - lefts // windows.field.x.jump
+    chosen = torch.arange(len(part), device=images.device), units.maps[part], y, x
+    activations[part] = top.detach()[chosen]
+    signal = torch.zeros_like(top)
+    signal[chosen] = activations[part]
+    (found,) = torch.autograd.grad(top, pixels, signal)
+    projections[part[:, None, None], :, ys, xs] = found.permute(0, 2, 3, 1)
 
 
 def in_rounds(rows: Int64[Tensor, "unit"]) -> Iterator[Int64[Tensor, "chosen"]]:

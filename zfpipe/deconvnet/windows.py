@@ -19,8 +19,7 @@ from zfpipe.network.receptive_field import ReceptiveField, receptive_field
 from zfpipe.sections import Deconvnet
 
 BATCH = 64
-"""Units of one layer that are projected together; WHOLE for a foreign network, which uses whole images."""
-WHOLE = 16
+"""Units of one layer that are projected together."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def projected_whole(
     """Run `project_windows` for a foreign network: project whole images, then cut."""
     field, crop = window(network, units.layer), network.architecture.crop
     found, activations = [], []
-    for part in torch.arange(len(rows), device=rows.device).split(WHOLE):
+    for part in torch.arange(len(rows), device=rows.device).split(BATCH):
         maps, ys, xs = units.maps[part], units.ys[part], units.xs[part]
         whole, values = network.project(images[rows[part]], units.layer, maps, ys, xs, settings.norm)
         frames = Frames(field.start + ys * field.jump, field.start + xs * field.jump, field.size, crop)
