@@ -64,9 +64,10 @@ def test_the_span_of_the_images_loses_nothing(kind: Kind) -> None:
     one = fold(LABELS, [6], 20, seed=0, number=0)
     train, every = one.train[6], features(LABELS)
     span = Span(every @ every.T, train)
-    assert span.coordinates.shape == (18, 17), "centring takes one axis"
-    np.testing.assert_allclose(span.of(train) @ span.axes, span.coordinates, atol=1e-9)
-    np.testing.assert_allclose(span.coordinates @ span.coordinates.T, span.products, atol=1e-9)
+    coordinates, _ = span.factor
+    assert coordinates.shape == (18, 17), "centring takes one axis"
+    np.testing.assert_allclose(span.coordinates(span.of(train)), coordinates, atol=1e-9)
+    np.testing.assert_allclose(coordinates @ coordinates.T, span.products, atol=1e-9)
     scores = transfer.classifier(kind, span, LABELS[train], 1.0)(span.of(one.test))
     centred = every - every[train].mean(0)
     plain = centred / np.sqrt((centred[train] ** 2).sum(1).mean())
@@ -77,6 +78,19 @@ def test_the_span_of_the_images_loses_nothing(kind: Kind) -> None:
         twin = SVC(C=1.0, kernel="linear", tol=1e-8).fit(plain[train], LABELS[train])
         np.testing.assert_allclose(scores, twin.decision_function(plain[one.test]), atol=2e-2)
         assert (scores.argmax(1) == twin.predict(plain[one.test])).all()
+
+
+def test_dependent_images_have_no_axis() -> None:
+    """40 images of 6 features, two of which are equal, in a span of 25 images that repeats an image."""
+    every = np.random.default_rng(1).normal(2, 1, (40, 6))
+    every[:, 5] = every[:, 4]
+    train = np.array([*range(24), 3])
+    span = Span(every @ every.T, train)
+    centred = every - every[train].mean(0)
+    expected = centred @ centred[train].T / (centred[train] ** 2).sum(1).mean()
+    coordinates, axes = span.factor
+    assert coordinates.shape == (25, 5) and len(set(axes.tolist())) == 5
+    np.testing.assert_allclose(span.coordinates(span.of(np.arange(40))) @ coordinates.T, expected, atol=1e-9)
 
 
 def test_several_threads_choose_what_one_chooses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,10 +221,10 @@ def test_a_softmax_has_converged(penalty: float) -> None:
     labels = np.repeat(np.arange(12), 15)
     every = rng.normal(0, 1, (12, 300))[labels] * 0.1 + rng.gamma(1, 1, (180, 300))
     span = Span(every @ every.T, np.arange(180))
-    tight: Any = LogisticRegression(C=penalty, tol=1e-10, max_iter=1_000_000).fit(span.coordinates, labels)
+    tight: Any = LogisticRegression(C=penalty, tol=1e-10, max_iter=1_000_000).fit(span.factor[0], labels)
     beside = span.products[::-1] * 0.7 + 0.3 * span.products
     found = transfer.classifier("softmax", span, labels, penalty)(beside)
-    np.testing.assert_allclose(found, tight.predict_proba(beside @ span.axes), atol=2e-3)
+    np.testing.assert_allclose(found, tight.predict_proba(span.coordinates(beside)), atol=2e-3)
 
 
 def test_accuracy_is_the_mean_over_classes() -> None:
