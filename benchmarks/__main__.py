@@ -14,7 +14,7 @@ from time import perf_counter
 
 CASES = (
     *("loader", "preprocessing", "drawing", "training", "normalisation", "deconvnet", "occlusion", "activations"),
-    *("query", "overlap", "start", "microscope"),
+    *("query", "overlap", "start", "microscope", "transfer"),
 )
 TABLE = Path("benchmarks.csv")
 
