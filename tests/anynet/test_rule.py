@@ -240,6 +240,14 @@ def test_many_units_of_many_images_equal_one_by_one() -> None:
         torch.testing.assert_close(activations[one], activation)
 
 
+@pytest.mark.parametrize("layer", ["relu", "relu_2"])
+@pytest.mark.parametrize("count", [0, 2])
+def test_no_units_give_no_projections(layer: str, count: int) -> None:
+    tape = record(Functional().eval(), (3, 24, 24))
+    found, activations = project(tape, images(2, 24)[:count], tape.find(layer), Units(*(torch.zeros(0).long(),) * 4))
+    assert found.shape == (0, 3, 24, 24) and activations.shape == (0,)
+
+
 def test_the_network_and_its_gradients_are_left_alone() -> None:
     network, batch = Functional().eval(), images(1, 24)
     before = network(batch)

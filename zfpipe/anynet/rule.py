@@ -68,6 +68,8 @@ def project(
     if reason := refusal(tape, layer, norm):
         raise UserError(reason)
     projections, activations = images.new_zeros(len(units.rows), *images.shape[1:]), images.new_zeros(len(units.rows))
+    if not len(units.rows):
+        return projections, activations
     windows = Windows.of(tape, layer)
     if windows is not None and windows.worthwhile(len(units.rows), len(images)):
         parts = torch.arange(len(units.rows), device=images.device).split(windows.at_once)
