@@ -257,19 +257,27 @@ def test_the_network_and_its_gradients_are_left_alone() -> None:
     assert torch.equal(network(batch), before)
 
 
-@pytest.mark.parametrize("side", [(131, 150), (128, 128)])
-@pytest.mark.parametrize("name", ["alexnet", "vgg11_bn", "squeezenet1_0", "resnet18", "googlenet", "mobilenet_v2"])
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("alexnet", (131, 150)),
+        ("squeezenet1_0", (128, 128)),
+        ("resnet18", (96, 113)),
+        ("googlenet", (96, 96)),
+        ("mobilenet_v2", (97, 120)),
+    ],
+)
 def test_windows_equal_whole_images(name: str, side: tuple[int, int]) -> None:
     """Units in every corner, at every edge and in the middle; pools that round up; sides with a remainder."""
     height, width = side
     batch = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(1))
     tape = record(torchvisions(name), (3, height, width))
     found = {call.index: Windows.of(tape, call) for call in tape.rectified}
-    windowed = [tape.calls[index] for index, one in found.items() if one and one.worthwhile(32, 2)]
+    windowed = [tape.calls[index] for index, one in found.items() if one and one.worthwhile(18, 2)]
     assert len(windowed) >= 2
     for layer in (windowed[0], windowed[-1]):
         maps, last = strongest(tape, batch[:1], layer, 2).maps, (layer.shape[2] - 1, layer.shape[3] - 1)
-        places = [(y, x) for y in (0, 1, last[0] // 2, last[0]) for x in (0, 1, last[1] // 2, last[1])]
+        places = [(y, x) for y in (0, last[0] // 2, last[0]) for x in (0, 1, last[1])]
         ys, xs = (torch.tensor(one).repeat(2) for one in zip(*places, strict=True))
         units = Units(torch.arange(2).repeat_interleave(len(places)), maps.repeat(len(places)), ys, xs)
         pixels, activations = project(tape, batch, layer, units)
