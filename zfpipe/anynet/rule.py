@@ -62,8 +62,8 @@ def project(
 ) -> tuple[Float[Tensor, "unit colour y x"], Float[Tensor, "unit"]]:
     """Project single activations of a layer's maps to pixels; also return the activations.
 
-    Either windows around the receptive fields go through the network, or whole images, which the units of an image
-    share; what takes less work. Raises UserError for a layer that can't be projected; see `refusal`.
+    Windows around the receptive fields go through the network, or whole images if these take less work: units of the
+    same image share one forward pass. Raises UserError for a layer that can't be projected; see `refusal`.
     """
     if reason := refusal(tape, layer, norm):
         raise UserError(reason)
