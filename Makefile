@@ -21,17 +21,17 @@ report: setup
 	@python -m zfpipe repro
 	echo "The report: $(CURDIR)/reports/index.html"
 
-# The runs of whole pipelines go beside the checks and the other tests, with a core each. Threads that wait for others
-# would keep a core busy: PASSIVE
+# The runs of whole pipelines and of other libraries' networks go beside the checks and the other tests, with a core
+# each. Threads that wait for others would keep a core busy: PASSIVE
 test: setup
 	@export OMP_NUM_THREADS=1 ZFPIPE_THREADS=1 OMP_WAIT_POLICY=PASSIVE
-	whole="tests/test_end_to_end.py tests/test_null.py"
-	python -m pytest $$whole -p no:cacheprovider > .venv/end_to_end.log 2>&1 &
+	beside="tests/test_end_to_end.py tests/test_null.py tests/anynet tests/microscope"
+	python -m pytest $$beside -p no:cacheprovider > .venv/beside.log 2>&1 &
 	failed=0
 	{ $(CHECK); } || failed=1
-	python -m pytest tests $${whole//tests/--ignore tests} || failed=1
+	python -m pytest tests $${beside//tests/--ignore tests} || failed=1
 	wait $$! || failed=1
-	cat .venv/end_to_end.log
+	cat .venv/beside.log
 	exit $$failed
 
 verify: setup
