@@ -22,7 +22,9 @@ TABLE = Path("benchmarks.csv")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"by default {', '.join(CASES)}")
-    parser.add_argument("--full", action="store_true", help="at the sizes of docs/results.md: half an hour or more")
+    parser.add_argument(
+        "--full", action="store_true", help="at the sizes of docs/results/speed.md: half an hour or more"
+    )
     given = parser.parse_args()
     if unknown := set(given.cases) - set(CASES):
         parser.error(f"no case {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")

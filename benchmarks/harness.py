@@ -2,7 +2,7 @@
 
 `python -m benchmarks` (`make bench`) runs the cases that need no GPU and no images, each in its own process, and writes
 benchmarks.csv. `python -m benchmarks.NAME` runs one case, and `python -m benchmarks.NAME --full` runs the case at the
-sizes of docs/results.md, which takes minutes.
+sizes of docs/results/speed.md, which takes minutes.
 """
 
 import argparse

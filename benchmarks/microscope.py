@@ -4,10 +4,11 @@ Weights are random, images 224 x 224, numbers float32. Both get the same network
 module for each ReLU, not in place, since captum fails on others. captum runs with several batch sizes and with weights
 in both memory formats. Projections are of the eight strongest maps of each photo, layer by layer. Occlusion is of one
 photo, with the same positions for all ways. Before the timing, all ways must give equal values. `--full` uses four
-photos instead of one, and smaller steps.
+photos instead of one, and smaller steps, and also projects the layers of AlexNet.
 """
 
 import warnings
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -27,7 +28,10 @@ from zfpipe.network.numerics import device
 from zfpipe.occlusion.plan import Occluders
 
 SIDE, MAPS, ROUNDS, TARGET = 224, 8, 5, 3
-LAYERS = ("relu", "layer1.1.relu_1", "layer2.1.relu_1", "layer3.1.relu_1", "layer4.1.relu_1")
+LAYERS = {
+    "ResNet-18": ("relu", "layer1.1.relu_1", "layer2.1.relu_1", "layer3.1.relu_1", "layer4.1.relu_1"),
+    "AlexNet": ("features.1", "features.4", "features.7", "features.9", "features.11"),
+}
 BATCHES = (4, 8, 16, 32)
 OCCLUDER = 32
 
@@ -51,18 +55,25 @@ def two_relus(block: torchvision.models.resnet.BasicBlock, images: Tensor) -> Te
     return block.get_submodule("second")(found + (images if block.downsample is None else block.downsample(images)))
 
 
-class Below(nn.Module):
-    """Hold a network up to one of LAYERS, with flat maps, so that an index can name a unit for captum."""
+def alexnet(unshared: bool = False) -> nn.Module:
+    """Return AlexNet; if `unshared`, with ReLUs that are not in place, as captum needs."""
+    torch.manual_seed(0)
+    network = torchvision.models.alexnet(weights=None)
+    for module in network.modules():
+        if isinstance(module, nn.ReLU):
+            module.inplace = not unshared
+    return network.eval().to(device())
 
-    def __init__(self, network: nn.Module, layer: str):
-        super().__init__()
+
+def below(network: nn.Module, layer: str) -> nn.Sequential:
+    """Return a network up to one of LAYERS, with flat maps, so that an index can name a unit for captum."""
+    first, _, rest = layer.partition(".")
+    if first == "features":
+        parts = network.get_submodule(first)[: int(rest) + 1]  # pyright: ignore[reportIndexIssue]
+    else:
         names = ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"]
-        last = names.index(layer.partition(".")[0])
-        self.parts = nn.Sequential(*(network.get_submodule(name) for name in names[: last + 1]), nn.Flatten())
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the maps of the layer, flat."""
-        return self.parts(images)
+        parts = (network.get_submodule(name) for name in names[: names.index(first) + 1])
+    return nn.Sequential(*parts, nn.Flatten())
 
 
 def strongest(tape: Tape, images: Tensor, layer: Call) -> Units:
@@ -90,35 +101,23 @@ def by_captum(model: nn.Module, images: Tensor, layer: Call, units: Units, batch
     return torch.cat([rule.attribute(images[units.rows[part]], target=targets[part]).detach() for part in parts])
 
 
-def ours(tape: Tape, images: Tensor, layer: Call, units: Units) -> Tensor:
-    """Project the units image by image, all units of an image at once."""
-    found = []
-    for row in range(len(images)):
-        here = units.rows == row
-        one = Units(torch.zeros_like(units.rows[here]), units.maps[here], units.ys[here], units.xs[here])
-        found.append(project(tape, images[row : row + 1], layer, one)[0])
-    return torch.cat(found)
-
-
-def projections(images: Tensor) -> None:
-    """Check that both ways give equal projections in every layer, and time them."""
-    tape = record(resnet(), (3, SIDE, SIDE))
-    plain, last = resnet(unshared=True), resnet(unshared=True).to(memory_format=torch.channels_last)
-    for name in LAYERS:
-        layer = tape.find(name)
+def projections(name: str, build: Callable[[bool], nn.Module], images: Tensor) -> None:
+    """Check that both ways give equal projections in every layer of LAYERS, and time them."""
+    tape = record(build(False), (3, SIDE, SIDE))
+    plain, last = build(True), build(True).to(memory_format=torch.channels_last)
+    for layer in (tape.find(one) for one in LAYERS[name]):
+        case = f"microscope, projections of {name}'s {layer.name}"
         units = strongest(tape, images, layer)
-        _, activations = project(tape, images, layer, units)
-        theirs = by_captum(Below(plain, name), images, layer, units, 8) * activations[:, None, None, None]
-        harness.agree(f"microscope, projections of {name}", ours(tape, images, layer, units).cpu(), theirs.cpu(), 1e-5)
+        found, activations = project(tape, images, layer, units)
+        theirs = by_captum(below(plain, layer.name), images, layer, units, 8) * activations[:, None, None, None]
+        harness.agree(case, found.cpu(), theirs.cpu(), 1e-5)
         count = len(units.rows)
-        ways: dict[str, harness.Way] = {"ours": lambda: len(ours(tape, images, layer, units))}  # noqa: B023
-        for batch in BATCHES:
-            if batch > count:
-                continue
+        ways: dict[str, harness.Way] = {"ours": lambda: len(project(tape, images, layer, units)[0])}  # noqa: B023
+        for batch in (one for one in BATCHES if one <= count):
             for words, network in (("", plain), (", channels last", last)):
-                way = partial(by_captum, Below(network, name), images, layer, units, batch)
+                way = partial(by_captum, below(network, layer.name), images, layer, units, batch)
                 ways[f"captum, batches of {batch}{words}"] = partial(lambda one: len(one()), way)
-        harness.compare(f"microscope, projections of {name}", "projections", ways, ROUNDS)
+        harness.compare(case, "projections", ways, ROUNDS)
 
 
 def occlusion(image: Tensor, step: int) -> None:
@@ -162,7 +161,9 @@ def main() -> None:
     warnings.simplefilter("ignore")
     photos = [draw(0, "val", number).pixels for number in range(4 if given.full else 1)]
     images = Microscope(resnet()).tensor(photos)
-    projections(images)
+    projections("ResNet-18", resnet, images)
+    if given.full:
+        projections("AlexNet", alexnet, images)
     occlusion(images[0], 16 if given.full else 32)
 
 

@@ -72,10 +72,7 @@ def project(
         return projections, activations
     windows = Windows.of(tape, layer)
     if windows is not None and windows.worthwhile(len(units.rows), len(images)):
-        parts = torch.arange(len(units.rows), device=images.device).split(windows.at_once)
-        for part in parts:
-            in_windows(tape, images, layer, units, norm, windows, part, projections, activations)
-        return projections, activations
+        return in_windows(tape, images, layer, units, norm, windows)
     for rows in torch.arange(len(images), device=images.device).split(AT_ONCE):
         part = torch.nonzero((units.rows >= rows[0]) & (units.rows <= rows[-1]))[:, 0]
         some = Units(units.rows[part] - rows[0], units.maps[part], units.ys[part], units.xs[part])
@@ -113,10 +110,10 @@ def on_whole(
 class Windows:
     """Windows of one size, which contain the part of the image that a unit sees. Lengths are in pixels.
 
-    A window is a smaller image for the network. Along each axis its first pixel, and the number of pixels that it is
-    smaller than the image, are multiples of the distance between neighbouring units. So every layer has the same places
-    in the window as in the image. A place whose filter reaches beyond the window's edge, where the image goes on, has
-    other values, but the unit does not see such a place.
+    The network takes a window as a smaller image. A layer's places in the window must be its places in the image. So
+    the window's first pixel, and the difference of the image's and the window's sides, are multiples of the distance
+    between neighbouring units. Values near the window's edge are wrong, because padding stands for the rest of the
+    image. The unit does not see these values.
     """
 
     field: Field
@@ -167,30 +164,25 @@ class Windows:
 
 
 def in_windows(
-    tape: Tape,
-    images: Float[Tensor, "batch colour y x"],
-    layer: Call,
-    units: Units,
-    norm: Norm,
-    windows: Windows,
-    part: Int64[Tensor, "chosen"],
-    projections: Float[Tensor, "unit colour y x"],
-    activations: Float[Tensor, "unit"],
-) -> None:
-    """Run `project` for the units in `part`, each in its window; write to their projections and activations."""
-    tops, lefts = windows.first(0, units.ys[part]), windows.first(1, units.xs[part])
+    tape: Tape, images: Float[Tensor, "batch colour y x"], layer: Call, units: Units, norm: Norm, windows: Windows
+) -> tuple[Float[Tensor, "unit colour y x"], Float[Tensor, "unit"]]:
+    """Run `project` with a window of the image for each unit."""
+    projections, activations = images.new_zeros(len(units.rows), *images.shape[1:]), images.new_zeros(len(units.rows))
+    tops, lefts = windows.first(0, units.ys), windows.first(1, units.xs)
+    places = units.maps, units.ys - tops // windows.field.y.jump, units.xs - lefts // windows.field.x.jump
     steps = [torch.arange(side, device=images.device) for side in windows.sides]
-    ys, xs = (tops[:, None] + steps[0])[:, :, None], (lefts[:, None] + steps[1])[:, None, :]
-    with torch.enable_grad():
-        pixels = images.detach()[units.rows[part][:, None, None], :, ys, xs].permute(0, 3, 1, 2).requires_grad_()
-        top = tape.through(pixels.clone(), Down(tape, layer, norm), layer.index)
-    y, x = units.ys[part] - tops // windows.field.y.jump, units.xs[part] - lefts // windows.field.x.jump
-    chosen = torch.arange(len(part), device=images.device), units.maps[part], y, x
-    activations[part] = top.detach()[chosen]
-    signal = torch.zeros_like(top)
-    signal[chosen] = activations[part]
-    (found,) = torch.autograd.grad(top, pixels, signal)
-    projections[part[:, None, None], :, ys, xs] = found.permute(0, 2, 3, 1)
+    for part in torch.arange(len(units.rows), device=images.device).split(windows.at_once):
+        ys, xs = (tops[part, None] + steps[0])[:, :, None], (lefts[part, None] + steps[1])[:, None, :]
+        with torch.enable_grad():
+            pixels = images.detach()[units.rows[part][:, None, None], :, ys, xs].permute(0, 3, 1, 2).requires_grad_()
+            top = tape.through(pixels.clone(), Down(tape, layer, norm), layer.index)
+        chosen = torch.arange(len(part), device=images.device), *(one[part] for one in places)
+        activations[part] = top.detach()[chosen]
+        signal = torch.zeros_like(top)
+        signal[chosen] = activations[part]
+        (found,) = torch.autograd.grad(top, pixels, signal)
+        projections[part[:, None, None], :, ys, xs] = found.permute(0, 2, 3, 1)
+    return projections, activations
 
 
 def in_rounds(rows: Int64[Tensor, "unit"]) -> Iterator[Int64[Tensor, "chosen"]]:
