@@ -111,50 +111,11 @@ def numbers(text: str) -> list[int]:
 
 
 def main() -> None:
-    """Read the arguments and run one command."""
+    """Read the arguments and run one command; a mistake ends in one line."""
     arguments = parser().parse_args()
     sys.path.insert(0, str(Path.cwd()))  # finds a user's own network beside params.yaml
     try:
-        if arguments.command == "look":
-            from zfpipe.microscope import look  # torch takes a while to import
-
-            print(look.run(arguments, partial(print, flush=True)))
-            return
-        elsewhere = arguments.command == "fetch" and arguments.to is not None and not arguments.use
-        if not elsewhere and not any(path.exists() for path in PROJECT):
-            raise UserError(
-                f"no params.yaml or dvc.yaml in {Path.cwd()}; run zfpipe in a project's folder, such as a clone"
-            )
-        if arguments.command == "fetch":
-            from zfpipe.tools import fetch
-
-            fetch.fetch(arguments.set, arguments.to or paths.SETS, arguments.use)
-            sys.exit(0)
-        if arguments.command == "repro":
-            from zfpipe.tools.repro import repro  # DVC takes a while to import
-
-            failures = repro(arguments.targets, arguments.jobs)
-            sys.exit("\n".join(f"zfpipe: {line}" for line in failures) or 0)
-        if arguments.command == "verify":
-            from zfpipe.tools import verify
-
-            given = arguments.workers, arguments.jobs, arguments.profile, arguments.targets
-            equal = verify.against(arguments.against) if arguments.against else verify.verify(*given)
-            sys.exit(not equal)
-        if arguments.command == "check":
-            from zfpipe.tools import check  # the image libraries take a second to import
-
-            states = []
-            for finding in check.check(params.load()):
-                print(f"{finding.state:6} {finding.what:18} {finding.found}", flush=True)
-                states.append(finding.state)
-            sys.exit("fails" in states)
-        if arguments.list or arguments.name is None:
-            for name, summary in profiles.summaries(Path("profiles")).items():
-                print(f"{name:16} {summary}")
-        else:
-            for line in profiles.apply(arguments.name, Path("profiles"), paths.PARAMS):
-                print(line)
+        sys.exit(run(arguments))
     except UserError as error:
         sys.exit(f"zfpipe: {error}")
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
@@ -166,6 +127,50 @@ def main() -> None:
         sys.exit(f"zfpipe: {error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit("zfpipe: interrupted")
+
+
+def run(arguments: argparse.Namespace) -> int | str:
+    """Run one command and return what `sys.exit` takes. Modules that take a while to import wait for their command."""
+    command = arguments.command
+    if command == "look":
+        from zfpipe.microscope import look
+
+        print(look.run(arguments, partial(print, flush=True)))
+        return 0
+    elsewhere = command == "fetch" and arguments.to is not None and not arguments.use
+    if not elsewhere and not any(path.exists() for path in PROJECT):
+        raise UserError(
+            f"no params.yaml or dvc.yaml in {Path.cwd()}; run zfpipe in a project's folder, such as a clone"
+        )
+    if command == "fetch":
+        from zfpipe.tools import fetch
+
+        fetch.fetch(arguments.set, arguments.to or paths.SETS, arguments.use)
+        return 0
+    if command == "repro":
+        from zfpipe.tools.repro import repro
+
+        return "\n".join(f"zfpipe: {line}" for line in repro(arguments.targets, arguments.jobs)) or 0
+    if command == "verify":
+        from zfpipe.tools import verify
+
+        given = arguments.workers, arguments.jobs, arguments.profile, arguments.targets
+        return int(not (verify.against(arguments.against) if arguments.against else verify.verify(*given)))
+    if command == "check":
+        from zfpipe.tools import check
+
+        states = []
+        for finding in check.check(params.load()):
+            print(f"{finding.state:6} {finding.what:18} {finding.found}", flush=True)
+            states.append(finding.state)
+        return int("fails" in states)
+    if arguments.list or arguments.name is None:
+        lines = [f"{name:16} {summary}" for name, summary in profiles.summaries(Path("profiles")).items()]
+    else:
+        lines = profiles.apply(arguments.name, Path("profiles"), paths.PARAMS)
+    for line in lines:
+        print(line)
+    return 0
 
 
 if __name__ == "__main__":

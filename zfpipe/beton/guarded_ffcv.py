@@ -3,6 +3,8 @@
 FFCV must not use a GPU either: each process would take memory on the first GPU, even in stages without a GPU.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -18,6 +20,7 @@ from ffcv.fields.rgb_image import SimpleRGBImageDecoder, encode_jpeg  # noqa: E4
 from ffcv.loader import Loader, OrderOption, epoch_iterator  # noqa: E402
 from ffcv.loader.epoch_iterator import EpochIterator  # noqa: E402
 from ffcv.memory_allocator import MemoryAllocator  # noqa: E402
+from ffcv.memory_managers.os_cache import OSCacheManager  # noqa: E402
 from ffcv.pipeline import graph  # noqa: E402
 from ffcv.pipeline.allocation_query import AllocationQuery  # noqa: E402
 from ffcv.pipeline.compiler import Compiler  # noqa: E402
@@ -71,7 +74,19 @@ def unpinned(query: AllocationQuery, batch: int, batches: int) -> np.ndarray:
     return np.empty((batches, batch, *query.shape), query.dtype)
 
 
+COMPILE_READER = OSCacheManager.compile_reader
+READER: list[Any] = []
+
+
+def compile_reader(manager: OSCacheManager) -> Any:
+    """Return the function that takes a sample from the file. FFCV compiles the same function for every loader."""
+    if not READER:
+        READER.append(COMPILE_READER(manager))
+    return READER[0]
+
+
 numba.typed.Dict = TYPED_DICT  # pyright: ignore[reportAttributeAccessIssue]
+OSCacheManager.compile_reader = compile_reader  # pyright: ignore[reportAttributeAccessIssue]
 Compiler.set_num_threads = classmethod(set_num_threads)  # pyright: ignore[reportAttributeAccessIssue]
 epoch_iterator.IS_CUDA = False  # pyright: ignore[reportPrivateImportUsage]
 graph.allocate_query = unpinned  # pyright: ignore[reportAttributeAccessIssue]

@@ -77,12 +77,8 @@ def write_beton(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the decoder warns of unusual images that it can read
             count = write_ffcv(temporary, samples(), len(rows), settings)
-        rejected_path = beton.with_suffix(".rejected.csv")
-        with store.whole(rejected_path) as listing:
-            columns = ["id", "path", "reason"]
-            pd.DataFrame([vars(entry) for entry in rejected], columns=columns).sort_values("id").to_csv(
-                listing, index=False
-            )
+        listing = pd.DataFrame([vars(entry) for entry in rejected], columns=["id", "path", "reason"])
+        store.save(beton.with_suffix(".rejected.csv"), listing.sort_values("id"))
         refuse_losses(beton, classes, counts, rejected, settings.max_rejected)
         sidecar = Sidecar(
             sha256=checksum(temporary),
