@@ -37,11 +37,9 @@ def save(classes: int = 5) -> None:
 def look(monkeypatch: pytest.MonkeyPatch, *words: str) -> str | None:
     """Return the words that the command ends with, or None if the command ends well."""
     monkeypatch.setattr(sys, "argv", ["zfpipe", "look", *words])
-    try:
+    with pytest.raises(SystemExit) as ended:
         main()
-    except SystemExit as end:
-        return str(end)
-    return None
+    return str(ended.value.code) if ended.value.code else None
 
 
 def test_a_foreign_network_gives_a_page_outside_a_project(
