@@ -1,5 +1,6 @@
 """Provide a small beton for the tests that train and probe."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,9 @@ from zfpipe.writing.writer import write_beton
 
 SIZE, CROP, FEW = 72, 64, 25
 SETTINGS = params.load(Path(__file__).parent.parent / "params.yaml")
+
+# A shell starts background jobs with SIGINT ignored, which stages would inherit. Some tests send them SIGINT
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
