@@ -22,10 +22,9 @@ report: setup
 	echo "The report: $(CURDIR)/reports/index.html"
 
 # Whole pipelines, several processes and other libraries' networks run beside the checks and the other tests, with a core
-# each. Threads that wait for others would keep a core busy: PASSIVE. FFCV's loaders are compiled for a few images: they
-# are not optimised
+# each. Threads that wait for others would keep a core busy: PASSIVE
 test: setup
-	@export OMP_NUM_THREADS=1 ZFPIPE_THREADS=1 OMP_WAIT_POLICY=PASSIVE NUMBA_OPT=0
+	@export OMP_NUM_THREADS=1 ZFPIPE_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 	beside="tests/test_end_to_end.py tests/test_null.py tests/processes tests/anynet tests/microscope"
 	python -m pytest $$beside -p no:cacheprovider > .venv/beside.log 2>&1 &
 	failed=0
