@@ -12,6 +12,7 @@ from numba import threading_layer  # pyright: ignore[reportPrivateImportUsage]
 from tests.imports import ROOT
 from tests.noise import COUNT, Known, within
 from tests.reading.test_reader import open_batches, together
+from zfpipe.beton import guarded_ffcv
 from zfpipe.errors import UserError
 from zfpipe.reading.reader import copy_crops
 from zfpipe.workers import loader_threads, worker_count
@@ -86,3 +87,11 @@ def test_compiled_code_is_kept_outside_the_package(known: Known) -> None:
     assert kept.is_relative_to(os.environ["NUMBA_CACHE_DIR"])
     assert not kept.is_relative_to(ROOT / "zfpipe")
     assert list(kept.glob("*copy_crops*.nbi"))
+
+
+def test_a_second_loader_shares_the_function_that_takes_a_sample(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_batches(known) as batches:
+        expected = together(batches).images
+    monkeypatch.setattr(guarded_ffcv, "COMPILE_READER", None)
+    with open_batches(known) as batches:
+        assert torch.equal(together(batches).images, expected)
