@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +14,9 @@ from tests.imports import ROOT
 from tests.noise import COUNT, Known, within
 from tests.reading.test_reader import open_batches, together
 from zfpipe.beton import guarded_ffcv
+from zfpipe.beton.guarded_ffcv import read_sample
 from zfpipe.errors import UserError
+from zfpipe.reading.decoding import decode_images, decode_numbers
 from zfpipe.reading.reader import copy_crops
 from zfpipe.workers import loader_threads, worker_count
 
@@ -79,19 +82,19 @@ def test_two_loaders_run_at_once(known: Known) -> None:
         assert torch.equal(torch.cat([batch.images for batch in got]), whole)
 
 
-def test_compiled_code_is_kept_outside_the_package(known: Known) -> None:
+@pytest.mark.parametrize(
+    "kernel", [read_sample, decode_images, decode_numbers, copy_crops], ids=lambda one: one.__name__
+)
+def test_compiled_code_is_kept_outside_the_package(known: Known, kernel: Any) -> None:
     with open_batches(known) as batches:
         together(batches)
-    assert copy_crops.stats.cache_path
-    kept = Path(copy_crops.stats.cache_path)
+    kept = Path(kernel.stats.cache_path)
     assert kept.is_relative_to(os.environ["NUMBA_CACHE_DIR"])
     assert not kept.is_relative_to(ROOT / "zfpipe")
-    assert list(kept.glob("*copy_crops*.nbi"))
+    assert list(kept.glob(f"*{kernel.__name__}*.nbi"))
 
 
-def test_a_second_loader_shares_the_function_that_takes_a_sample(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loader_compiles_nothing_of_ffcv(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guarded_ffcv, "COMPILE", None)
     with open_batches(known) as batches:
-        expected = together(batches).images
-    monkeypatch.setattr(guarded_ffcv, "COMPILE_READER", None)
-    with open_batches(known) as batches:
-        assert torch.equal(together(batches).images, expected)
+        assert len(together(batches).images) == len(known.pixels)

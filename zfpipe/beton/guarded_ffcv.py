@@ -3,7 +3,7 @@
 FFCV must not use a GPU either: each process would take memory on the first GPU, even in stages without a GPU.
 """
 
-from typing import Any
+from typing import Any, no_type_check
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ TORCH_THREADS = torch.get_num_threads()
 TYPED_DICT, numba.typed.Dict = numba.typed.Dict, dict  # pyright: ignore[reportAttributeAccessIssue]
 from ffcv.fields import IntField, RGBImageField  # noqa: E402
 from ffcv.fields.basics import IntDecoder  # noqa: E402
-from ffcv.fields.rgb_image import SimpleRGBImageDecoder, encode_jpeg  # noqa: E402
+from ffcv.fields.rgb_image import IMAGE_MODES, SimpleRGBImageDecoder, encode_jpeg  # noqa: E402
+from ffcv.libffcv import ctypes_imdecode  # noqa: E402
 from ffcv.loader import Loader, OrderOption, epoch_iterator  # noqa: E402
 from ffcv.loader.epoch_iterator import EpochIterator  # noqa: E402
 from ffcv.memory_allocator import MemoryAllocator  # noqa: E402
@@ -40,6 +41,7 @@ from ffcv.writer import MIN_PAGE_SIZE, handle_sample  # noqa: E402
 __all__ = [
     "ALLOC_TABLE_TYPE",
     "CURRENT_VERSION",
+    "JPEG",
     "MIN_PAGE_SIZE",
     "AllocationQuery",
     "EpochIterator",
@@ -55,10 +57,12 @@ __all__ = [
     "SimpleRGBImageDecoder",
     "State",
     "ToTensor",
+    "ctypes_imdecode",
     "encode_jpeg",
     "get_handlers",
     "get_metadata_type",
     "handle_sample",
+    "read_sample",
 ]
 
 
@@ -74,19 +78,26 @@ def unpinned(query: AllocationQuery, batch: int, batches: int) -> np.ndarray:
     return np.empty((batches, batch, *query.shape), query.dtype)
 
 
-COMPILE_READER = OSCacheManager.compile_reader
-READER: list[Any] = []
+JPEG: int = IMAGE_MODES["jpg"]
+COMPILE = Compiler.compile
 
 
-def compile_reader(manager: OSCacheManager) -> Any:
-    """Return the function that takes a sample from the file. FFCV compiles the same function for every loader."""
-    if not READER:
-        READER.append(COMPILE_READER(manager))
-    return READER[0]
+@numba.njit(nogil=True, cache=True)
+@no_type_check  # a wrapped function could not be compiled
+def read_sample(place, storage):  # pragma: no cover - compiled
+    """Return the bytes at a place of the file. `storage` is the file, and the place and size of each sample."""
+    file, places, sizes = storage
+    return file[place : place + sizes[np.searchsorted(places, place)]]
+
+
+def compiled(_compiler: type[Compiler], code: Any, signature: Any = None) -> Any:
+    """Compile a function, unless it is one of ours, whose compiled code is kept on disk."""
+    return code if hasattr(code, "py_func") else COMPILE(code, signature)
 
 
 numba.typed.Dict = TYPED_DICT  # pyright: ignore[reportAttributeAccessIssue]
-OSCacheManager.compile_reader = compile_reader  # pyright: ignore[reportAttributeAccessIssue]
+OSCacheManager.compile_reader = lambda _: read_sample  # pyright: ignore[reportAttributeAccessIssue]
+Compiler.compile = classmethod(compiled)  # pyright: ignore[reportAttributeAccessIssue]
 Compiler.set_num_threads = classmethod(set_num_threads)  # pyright: ignore[reportAttributeAccessIssue]
 epoch_iterator.IS_CUDA = False  # pyright: ignore[reportPrivateImportUsage]
 graph.allocate_query = unpinned  # pyright: ignore[reportAttributeAccessIssue]

@@ -16,17 +16,16 @@ from torch import Tensor
 from zfpipe.beton.compiled import numba
 from zfpipe.beton.guarded_ffcv import (
     AllocationQuery,
-    IntDecoder,
     Loader,
     Operation,
     OrderOption,
-    SimpleRGBImageDecoder,
     State,
     ToTensor,
 )
 from zfpipe.beton.sidecar import check
 from zfpipe.errors import UserError
 from zfpipe.reading.crops import CENTRE, TEN, crop_number, offsets
+from zfpipe.reading.decoding import ImageDecoder, NumberDecoder
 from zfpipe.reading.epoch import GuardedEpoch
 from zfpipe.workers import loader_threads
 
@@ -173,9 +172,9 @@ class Batches:
             indices=self.rows,  # pyright: ignore[reportArgumentType]
             drop_last=False,
             pipelines={
-                "image": [SimpleRGBImageDecoder(), *([self.operation] if cut else []), ToTensor()],
-                "label": [IntDecoder(), ToTensor()],
-                "id": [IntDecoder(), ToTensor()],
+                "image": [ImageDecoder(), *([self.operation] if cut else []), ToTensor()],
+                "label": [NumberDecoder(), ToTensor()],
+                "id": [NumberDecoder(), ToTensor()],
             },
         )
 
