@@ -10,7 +10,6 @@ from pathlib import Path
 from zfpipe import params, paths, sections, stage
 from zfpipe.index.images import image_bytes, read_index, write_index
 from zfpipe.pictures import links, targets
-from zfpipe.writing.writer import write_beton
 
 
 def main() -> None:
@@ -19,6 +18,9 @@ def main() -> None:
     target, folder = getattr(settings.targets, name), paths.target(name)
     links.check(Path(target.root), "targets", "targets" in settings.watch)
     write_index(targets.entries(name, target, settings.transfer.seed, folder), folder / "index.parquet")
+
+    from zfpipe.writing.writer import write_beton  # imports torch, which every process that draws would import too
+
     read = partial(image_bytes, folder if target.embedded else Path(target.root))
     sidecar = write_beton(read_index(folder / "index.parquet"), read, settings.betons, folder / "images.beton")
     stage.log(f"{name}: {sidecar.count} images of {len(sidecar.classes)} classes, {sidecar.rejected} rejected")

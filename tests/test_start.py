@@ -6,7 +6,7 @@ import sys
 from tests.imports import ROOT
 
 WITHOUT = (
-    *("watch", "pictures", "overlap", "pretrained", "transfer", "features", "ensembles"),
+    *("watch", "pictures", "target", "overlap", "pretrained", "transfer", "features", "ensembles"),
     *("figure", "table", "report"),
 )
 DRAWING = sorted(
