@@ -1,4 +1,4 @@
-"""Time importing what a stage needs: the stages without torch, and `train`; with `--full` all stages.
+"""Time importing what a stage needs: some stages without torch, and `train`; with `--full` all stages.
 
 Print the medians of wall and processor seconds, and whether torch is imported.
 """
@@ -11,9 +11,8 @@ from pathlib import Path
 from time import perf_counter
 
 from benchmarks import harness
-from tests.test_start import WITHOUT
 
-ROUNDS = 3
+ROUNDS, FEW = 3, ("figure", "transfer", "report", "train")
 CODE = "import importlib, sys; importlib.import_module(sys.argv[1]); print('torch' in sys.modules)"
 
 
@@ -28,7 +27,7 @@ def started(module: str) -> tuple[float, float, bool]:
 
 def main() -> None:
     every = sorted(path.stem for path in Path("stages").glob("*.py") if path.stem != "__init__")
-    names = every if harness.arguments(__doc__).full else [*WITHOUT, "train"]
+    names = every if harness.arguments(__doc__).full else FEW
     modules = ["sys", *(f"stages.{name}" for name in names)]
     # The first round compiles the modules and does not count.
     rounds = [{module: started(module) for module in modules} for _ in range(ROUNDS + 1)][1:]
