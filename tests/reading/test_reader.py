@@ -4,14 +4,16 @@ import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tests.noise import CLASSES, COUNT, SIDE, Known, within
+from tests.noise import CLASSES, COUNT, SIDE, Known, make_folder, within
 from tests.writing.plain import plain_crop, plain_crop_number
+from zfpipe.beton.guarded_ffcv import IntDecoder, Loader, OrderOption, SimpleRGBImageDecoder, ToTensor
 from zfpipe.errors import UserError
 from zfpipe.reading.crops import CENTRE, TEN
 from zfpipe.reading.epoch import GuardedEpoch
@@ -68,6 +70,29 @@ def test_batches_do_not_depend_on_workers_or_batch_size(
     assert sizes == [batch] * (COUNT // batch) + [COUNT % batch]  # in batches of 40, the last batch has one image
     for name in ("images", "labels", "ids", "crops"):
         assert torch.equal(getattr(got, name), getattr(expected, name)), name
+
+
+@pytest.mark.parametrize("mode", ["raw", "jpg"])
+def test_images_labels_and_ids_are_those_of_ffcvs_own_decoders(tmp_path: Path, mode: str) -> None:
+    beton = tmp_path / "train.beton"
+    make_folder(tmp_path / "pictures").write(beton, write_mode=mode)
+    loader = Loader(
+        str(beton),
+        batch_size=COUNT,
+        num_workers=1,
+        os_cache=True,
+        order=OrderOption.SEQUENTIAL,
+        pipelines={
+            "image": [SimpleRGBImageDecoder(), ToTensor()],
+            "label": [IntDecoder(), ToTensor()],
+            "id": [IntDecoder(), ToTensor()],
+        },
+    )
+    [(images, labels, ids)] = within(60, lambda: list(loader))
+    with Batches(beton, batch=8, crop=SIDE, crops="centre") as batches:
+        got = together(batches)
+    assert torch.equal(got.images, images)
+    assert torch.equal(got.labels, labels.squeeze(1)) and torch.equal(got.ids, ids.squeeze(1))
 
 
 def test_an_epoch_shows_each_image_once_in_the_crop_of_the_plain_twin(known: Known, shuffled: Batches) -> None:
