@@ -4,8 +4,8 @@ The network is the paper's at 224 x 224 with random weights; numbers are float32
 an image in steps of 8 pixels. The other ways, whose time does not depend on the position, use steps of 16 or 24. At
 common positions, all ways must give the same probability of a class. With `--full`, each way runs with its fastest
 batch size, found with the middle occluder. Without `--full`, only the middle occluder runs, in larger steps and with
-the first batch size. On cores that others use too, set OMP_NUM_THREADS=1, since threads that wait for each other
-disturb the times.
+the first batch size. A last line bounds what differences can gain, by counted multiply-adds. On cores that others use
+too, set OMP_NUM_THREADS=1, since threads that wait for each other disturb the times.
 """
 
 import warnings
@@ -20,6 +20,7 @@ from torch import Tensor
 from benchmarks import harness
 from benchmarks.deconvnet import papers_network
 from zfpipe.network.convnet import ConvNet
+from zfpipe.occlusion import plan
 from zfpipe.occlusion.occlusion import Occlusion
 from zfpipe.occlusion.plan import Occluders, Plan, Windows
 
@@ -91,6 +92,30 @@ def planned(network: ConvNet, side: int, step: int, batch: int) -> Plan:
     return Plan(network, positions(side, step), batch)
 
 
+def bounds(network: ConvNet, occluders: Occluders) -> tuple[float, float]:
+    """Return a whole pass's multiply-adds, divided by those in our windows, and by the fewest for the changed values.
+
+    Each convolution computes the changed outputs, or adds the changed inputs to the outputs, whichever takes fewer.
+    """
+    convs = network.architecture.convs
+    ys, xs = (
+        plan.spread(network.architecture, start, length)
+        for start, length in ((occluders.tops, occluders.height), (occluders.lefts, occluders.width))
+    )
+    dense = sum(layer.weight.numel() for layer in network.modules() if isinstance(layer, torch.nn.Linear))
+    whole = windows = fewest = float(dense)
+    for conv, y, x, *window in zip(
+        convs, ys, xs, *(plan.steps(network.architecture, one) for one in (ys, xs)), strict=False
+    ):
+        weights = conv.maps_in * conv.maps * conv.filter_size**2
+        above = [one.above(conv.filter_size, conv.stride, conv.padding, conv.map_size) for one in (y, x)]
+        changed, sums = ((one.last - one.first) * (two.last - two.first) for one, two in ((y, x), above))
+        whole += conv.map_size**2 * weights
+        windows += window[0].changed.size * window[1].changed.size * weights / conv.stride**2
+        fewest += torch.minimum(changed / conv.stride**2, sums).mean().item() * weights
+    return whole / windows, whole / fewest
+
+
 def rate(way: Way, batch: int) -> float:
     """Return the occluded forward passes a second, with the middle occluder."""
     start = perf_counter()
@@ -141,6 +166,8 @@ def main() -> None:
             for name, way in ways.items()
         }
         harness.compare(f"occlusion, {side} pixels", "passes", rounds, ROUNDS)
+        windows, fewest = bounds(network, positions(side, steps[side][0]))
+        print(f"  multiply-adds of a whole pass, by those in our windows {windows:.1f}, by the fewest {fewest:.1f}")
 
 
 if __name__ == "__main__":
