@@ -264,3 +264,13 @@ def test_the_shell_completes_commands_and_options(tmp_path: Path) -> None:
         command = ["bash", "-c", f'{asked}; echo "${{COMPREPLY[*]}}"']
         found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         assert found.stdout.split() == [expected]
+
+
+def test_each_folder_of_code_is_explained() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = set(re.findall(r"^\| (.*?) \|", text.partition("## What each folder is for")[2].partition("\n## ")[0], re.M))
+    named = {name for row in rows for name in re.findall(r"`(.*?)/`", row)}
+    tracked = subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+    top = {name.partition("/")[0] for name in tracked if "/" in name and not name.startswith(".")}
+    packages = {"/".join(name.split("/")[:2]) for name in tracked if re.match("zfpipe/.*/", name)}
+    assert named == top - {"zfpipe"} | packages
