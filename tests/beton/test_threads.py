@@ -1,5 +1,6 @@
 """Test loaders beside each other and beside torch: threads, compiled code, workers."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -9,14 +10,14 @@ from typing import Any
 import pytest
 import torch
 from numba import threading_layer  # pyright: ignore[reportPrivateImportUsage]
+from numba.core.dispatcher import Dispatcher
 
 from tests.imports import ROOT
 from tests.noise import COUNT, Known, within
 from tests.reading.test_reader import open_batches, together
 from zfpipe.beton import guarded_ffcv
-from zfpipe.beton.guarded_ffcv import read_sample
+from zfpipe.beton.decoding import decode_images, decode_numbers, read_sample
 from zfpipe.errors import UserError
-from zfpipe.reading.decoding import decode_images, decode_numbers
 from zfpipe.reading.reader import copy_crops
 from zfpipe.workers import loader_threads, worker_count
 
@@ -92,6 +93,18 @@ def test_compiled_code_is_kept_outside_the_package(known: Known, kernel: Any) ->
     assert kept.is_relative_to(os.environ["NUMBA_CACHE_DIR"])
     assert not kept.is_relative_to(ROOT / "zfpipe")
     assert list(kept.glob(f"*{kernel.__name__}*.nbi"))
+
+
+def test_kept_code_calls_only_kept_code_of_its_own_file() -> None:
+    """numba compiles a kept function again if the function's file changes, not if the file of a called one does."""
+    files = [path for path in (ROOT / "zfpipe").rglob("*.py") if "@numba.njit" in path.read_text()]
+    modules = [importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts)) for path in files]
+    kernels = [value for module in modules for value in vars(module).values() if isinstance(value, Dispatcher)]
+    assert {copy_crops, decode_images} <= set(kernels)
+    for kernel in kernels:
+        called = [kernel.py_func.__globals__.get(name) for name in kernel.py_func.__code__.co_names]
+        for other in (one for one in called if isinstance(one, Dispatcher)):
+            assert other.py_func.__module__ == kernel.py_func.__module__, f"{kernel.__name__} calls {other.__name__}"
 
 
 def test_a_loader_compiles_nothing_of_ffcv(known: Known, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,15 @@
 FFCV must not use a GPU either: each process would take memory on the first GPU, even in stages without a GPU.
 """
 
-from typing import Any, no_type_check
+from ctypes import c_void_p, cast
+from typing import Any
 
 import numpy as np
 import torch
+from llvmlite import binding
 
 from zfpipe.beton.compiled import numba, set_numba_threads
+from zfpipe.beton.decoding import read_sample
 
 TORCH_THREADS = torch.get_num_threads()
 
@@ -16,7 +19,7 @@ TORCH_THREADS = torch.get_num_threads()
 TYPED_DICT, numba.typed.Dict = numba.typed.Dict, dict  # pyright: ignore[reportAttributeAccessIssue]
 from ffcv.fields import IntField, RGBImageField  # noqa: E402
 from ffcv.fields.basics import IntDecoder  # noqa: E402
-from ffcv.fields.rgb_image import IMAGE_MODES, SimpleRGBImageDecoder, encode_jpeg  # noqa: E402
+from ffcv.fields.rgb_image import SimpleRGBImageDecoder, encode_jpeg  # noqa: E402
 from ffcv.libffcv import ctypes_imdecode  # noqa: E402
 from ffcv.loader import Loader, OrderOption, epoch_iterator  # noqa: E402
 from ffcv.loader.epoch_iterator import EpochIterator  # noqa: E402
@@ -41,7 +44,6 @@ from ffcv.writer import MIN_PAGE_SIZE, handle_sample  # noqa: E402
 __all__ = [
     "ALLOC_TABLE_TYPE",
     "CURRENT_VERSION",
-    "JPEG",
     "MIN_PAGE_SIZE",
     "AllocationQuery",
     "EpochIterator",
@@ -57,12 +59,10 @@ __all__ = [
     "SimpleRGBImageDecoder",
     "State",
     "ToTensor",
-    "ctypes_imdecode",
     "encode_jpeg",
     "get_handlers",
     "get_metadata_type",
     "handle_sample",
-    "read_sample",
 ]
 
 
@@ -78,16 +78,7 @@ def unpinned(query: AllocationQuery, batch: int, batches: int) -> np.ndarray:
     return np.empty((batches, batch, *query.shape), query.dtype)
 
 
-JPEG: int = IMAGE_MODES["jpg"]
 COMPILE = Compiler.compile
-
-
-@numba.njit(nogil=True, cache=True)
-@no_type_check  # a wrapped function could not be compiled
-def read_sample(place, storage):  # pragma: no cover - compiled
-    """Return the bytes at a place of the file. `storage` is the file, and the place and size of each sample."""
-    file, places, sizes = storage
-    return file[place : place + sizes[np.searchsorted(places, place)]]
 
 
 def compiled(_compiler: type[Compiler], code: Any, signature: Any = None) -> Any:
@@ -95,6 +86,8 @@ def compiled(_compiler: type[Compiler], code: Any, signature: Any = None) -> Any
     return code if hasattr(code, "py_func") else COMPILE(code, signature)
 
 
+# Code on disk can hold the name of a C function, but not its address
+binding.add_symbol("ffcv_imdecode", cast(ctypes_imdecode, c_void_p).value)
 numba.typed.Dict = TYPED_DICT  # pyright: ignore[reportAttributeAccessIssue]
 OSCacheManager.compile_reader = lambda _: read_sample  # pyright: ignore[reportAttributeAccessIssue]
 Compiler.compile = classmethod(compiled)  # pyright: ignore[reportAttributeAccessIssue]

@@ -14,18 +14,20 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from zfpipe.beton.compiled import numba
+from zfpipe.beton.decoding import decode_images, decode_numbers
 from zfpipe.beton.guarded_ffcv import (
     AllocationQuery,
+    IntDecoder,
     Loader,
     Operation,
     OrderOption,
+    SimpleRGBImageDecoder,
     State,
     ToTensor,
 )
 from zfpipe.beton.sidecar import check
 from zfpipe.errors import UserError
 from zfpipe.reading.crops import CENTRE, TEN, crop_number, offsets
-from zfpipe.reading.decoding import ImageDecoder, NumberDecoder
 from zfpipe.reading.epoch import GuardedEpoch
 from zfpipe.workers import loader_threads
 
@@ -70,6 +72,22 @@ def copy_crops(images, sources, tops, lefts, flips, crops):  # pragma: no cover 
                     target[x + 2] = source[mirrored + 2]
             else:
                 target[:] = source
+
+
+class ImageDecoder(SimpleRGBImageDecoder):
+    """Decodes images that all have the same size."""
+
+    def generate_code(self) -> Any:
+        """Return the function that FFCV calls for each batch."""
+        return decode_images
+
+
+class NumberDecoder(IntDecoder):
+    """Decodes labels and ids."""
+
+    def generate_code(self) -> Any:
+        """Return the function that FFCV calls for each batch."""
+        return decode_numbers
 
 
 class CropOperation(Operation):

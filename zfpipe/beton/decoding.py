@@ -1,19 +1,17 @@
-"""Decoders for FFCV whose compiled code is kept on disk.
+"""Compiled code that takes images and numbers out of a beton, for the decoders of `zfpipe.reading.reader`.
 
 FFCV's own decoders do the same. But they are closures, so numba compiles them again for every loader. This takes half a
-second for each, and one more second in a new process.
+second for each, and one more second in a new process. These functions are compiled once and kept on disk. All of them
+are in this file: numba compiles a kept function again only if the function's own file changes.
 """
 
-from ctypes import c_void_p, cast
-from typing import Any, no_type_check
+from typing import no_type_check
 
-from llvmlite import binding
+import numpy as np
 
 from zfpipe.beton.compiled import numba
-from zfpipe.beton.guarded_ffcv import JPEG, IntDecoder, SimpleRGBImageDecoder, ctypes_imdecode, read_sample
 
-# Code on disk can hold the name of a C function, but not its address
-binding.add_symbol("ffcv_imdecode", cast(ctypes_imdecode, c_void_p).value)
+JPEG = 0  # FFCV's number for this mode
 UINT32 = numba.types.uint32
 imdecode = numba.types.ExternalFunction(
     "ffcv_imdecode",
@@ -22,6 +20,14 @@ imdecode = numba.types.ExternalFunction(
         *(UINT32, UINT32, UINT32, UINT32, UINT32, UINT32, numba.types.boolean, numba.types.boolean),
     ),
 )
+
+
+@numba.njit(nogil=True, cache=True)
+@no_type_check  # a wrapped function could not be compiled
+def read_sample(place, storage):  # pragma: no cover - compiled
+    """Return the bytes at a place of the file. `storage` is the file, and the place and size of each sample."""
+    file, places, sizes = storage
+    return file[place : place + sizes[np.searchsorted(places, place)]]
 
 
 @numba.njit(parallel=True, nogil=True, cache=True)
@@ -50,19 +56,3 @@ def decode_numbers(rows, numbers, metadata, _storage):  # pragma: no cover - com
     for number in range(len(rows)):
         numbers[number] = metadata[rows[number]]
     return numbers[: len(rows)]
-
-
-class ImageDecoder(SimpleRGBImageDecoder):
-    """Decodes images that all have the same size."""
-
-    def generate_code(self) -> Any:
-        """Return the function that FFCV calls for each batch."""
-        return decode_images
-
-
-class NumberDecoder(IntDecoder):
-    """Decodes labels and ids."""
-
-    def generate_code(self) -> Any:
-        """Return the function that FFCV calls for each batch."""
-        return decode_numbers
