@@ -131,7 +131,7 @@ def written(value: Any) -> str:
 def markdown(settings: Params) -> str:
     """Return docs/methods.md with the values of `settings`."""
     templates = TEMPLATES.overlay(loader=jinja2.FileSystemLoader(HERE))
-    return templates.get_template("methods-page.md.jinja").render(parts=parts(settings))
+    return templates.get_template("methods-page.md.jinja").render(parts=parts(settings)) + "\n"
 
 
 if __name__ == "__main__":
