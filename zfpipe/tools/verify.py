@@ -24,9 +24,10 @@ from zfpipe.tools import locks
 def verify(workers: Sequence[int], jobs: int, profile: str | None, targets: Sequence[str]) -> bool:
     """Run the last commit in a clone for each number of workers; return whether all outputs are equal to the byte.
 
-    In the first clone all processes are killed after a network's first epoch, and the run is then finished. That run is
-    compared with the committed dvc.lock, unless a profile changes the parameters. Each further run is compared with the
-    run before. If outputs differ, the clones are kept. Raise UserError if there is no commit, or if a run fails.
+    All clones are made first, so that no clone has a commit made later. In the first clone all processes are killed
+    after a network's first epoch, and the run is then finished. That run is compared with the committed dvc.lock,
+    unless a profile changes the parameters. Each further run is compared with the run before. If outputs differ, the
+    clones are kept. Raise UserError if there is no commit, or if a run fails.
     """
     root = Path(git("rev-parse", "--show-toplevel"))
     committed = locks.stages(git("show", f"HEAD:{locks.LOCK}"))
@@ -35,9 +36,8 @@ def verify(workers: Sequence[int], jobs: int, profile: str | None, targets: Sequ
     print(f"torch computes with {machine()}; the bytes hold for one kind of CPU and number of threads", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="zfpipe-verify-"))
     ran: list[tuple[str, locks.Lock]] = []
-    for number, count in enumerate(workers, 1):
-        clone = folder / f"run{number}"
-        make(root, clone, profile)
+    clones = [make(root, folder / f"run{number}", profile) for number, _ in enumerate(workers, 1)]
+    for number, (clone, count) in enumerate(zip(clones, workers, strict=True), 1):
         run(clone, jobs, count, targets, kill=number == 1)
         words = f"{count} worker{'s' * (count > 1)}{', killed and finished' * (number == 1)}"
         ran.append((f"run {number} ({words})", locks.read_lock(clone)))
@@ -55,13 +55,14 @@ def verify(workers: Sequence[int], jobs: int, profile: str | None, targets: Sequ
     return False
 
 
-def make(root: Path, clone: Path, profile: str | None = None) -> None:
+def make(root: Path, clone: Path, profile: str | None = None) -> Path:
     """Clone the last commit without dvc.lock and with its own empty cache, so that every stage has to run."""
     subprocess.run(["git", "clone", "-q", root, clone], check=True)
     (clone / locks.LOCK).unlink()
     (clone / ".dvc/config.local").write_text("[cache]\n    dir = cache\n")
     if profile is not None:
         subprocess.run([sys.executable, "-m", "zfpipe", "profile", profile], cwd=clone, env=environment(), check=True)
+    return clone
 
 
 def run(
