@@ -104,14 +104,13 @@ def bounds(network: ConvNet, occluders: Occluders) -> tuple[float, float]:
     )
     dense = sum(layer.weight.numel() for layer in network.modules() if isinstance(layer, torch.nn.Linear))
     whole = windows = fewest = float(dense)
-    for conv, y, x, *window in zip(
-        convs, ys, xs, *(plan.steps(network.architecture, one) for one in (ys, xs)), strict=False
-    ):
+    windows_y, windows_x = (plan.steps(network.architecture, one) for one in (ys, xs))
+    for conv, y, x, window_y, window_x in zip(convs, ys, xs, windows_y, windows_x, strict=False):
         weights = conv.maps_in * conv.maps * conv.filter_size**2
         above = [one.above(conv.filter_size, conv.stride, conv.padding, conv.map_size) for one in (y, x)]
         changed, sums = ((one.last - one.first) * (two.last - two.first) for one, two in ((y, x), above))
         whole += conv.map_size**2 * weights
-        windows += window[0].changed.size * window[1].changed.size * weights / conv.stride**2
+        windows += window_y.changed.size * window_x.changed.size * weights / conv.stride**2
         fewest += torch.minimum(changed / conv.stride**2, sums).mean().item() * weights
     return whole / windows, whole / fewest
 
